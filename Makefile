@@ -1,0 +1,35 @@
+# Everything one does with Usher from a shell. Each target calls a script of its own in scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test soak crowd bench lint web prepare clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
+
+run: ## Install what is missing, build, and run all of Usher on private servers under .data/
+	@exec scripts/run.sh
+
+test: ## Every test, on real PostgreSQL and Redis, closing with their count
+	@exec scripts/test.sh
+
+soak: ## The longer proofs, and the figures
+	@exec scripts/soak.sh
+
+crowd: ## Some 2,000 simulated shoppers against the Usher that `make run` runs
+	@exec scripts/bench.sh crowd $(ARGS)
+
+bench: ## The figures, beside this machine's own limits
+	@exec scripts/bench.sh figures $(ARGS)
+
+lint: ## Formatting, clippy, rustdoc, types of the web pages, shell scripts
+	@exec scripts/lint.sh
+
+web: ## Build the web pages
+	@exec scripts/web.sh
+
+prepare: ## Renew .sqlx after a change of SQL or migrations
+	@exec scripts/prepare.sh
+
+clean: ## Remove what was built; data under .data/ stays
+	cargo clean
+	rm -rf web/dist web/node_modules

@@ -1,0 +1,118 @@
+//! The closing table.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::api::Api;
+use super::ledger::{Counts, Ledger};
+use crate::figures::invariants::Rule;
+use crate::load::tally::quantile_ms;
+use crate::report::{Table, millis, print, thousands};
+
+/// What there is to tell, when all have gone.
+pub(super) struct Closing<'a> {
+    pub(super) api: &'a Api,
+    pub(super) ledger: &'a Ledger,
+    pub(super) shoppers: usize,
+    pub(super) took: Duration,
+    pub(super) seed: u64,
+    pub(super) longest_hold_s: u64,
+    /// What the database says, or why it was not asked.
+    pub(super) rules: Result<Vec<Rule>, String>,
+}
+
+/// Prints it; false when a promise was broken.
+pub(super) fn print_closing(closing: &Closing<'_>) -> bool {
+    let counts = closing.ledger.counts();
+    let seconds = closing.took.as_secs();
+    print(&format!(
+        "\n{} shoppers in {seconds} s (--seed {})\n",
+        thousands(closing.shoppers as u64),
+        closing.seed
+    ));
+    print(&fates(&counts, closing.longest_hold_s));
+    print(&format!("\n{}", calls(closing.api)));
+    let errors = closing.api.errors();
+    if errors.is_empty() {
+        print("\nno errors");
+    } else {
+        let mut table = Table::new(&["errors by code", "times"], &[]);
+        for (code, times) in errors {
+            table.add([code, thousands(times)]);
+        }
+        print(&format!("\n{}", table.text()));
+    }
+    let (text, is_kept) = promises(closing, &counts);
+    print(&format!("\n{text}"));
+    is_kept
+}
+
+fn fates(counts: &Counts, longest_hold_s: u64) -> String {
+    let mut table = Table::new(&["shoppers", "", ""], &[2]);
+    let mut add = |what: &str, count: u64, note: String| table.add([what.to_owned(), thousands(count), note]);
+    add("reserved", counts.reserved, format!("{} places", thousands(counts.places)));
+    let by_code = counts.refused.iter().map(|(code, count)| format!("{} {code}", thousands(*count)));
+    let by_code = by_code.collect::<Vec<_>>().join(", ");
+    add("refused", counts.refused.values().sum(), by_code);
+    add("left the line", counts.left, String::new());
+    add("released a place", counts.released, String::new());
+    add("cancelled", counts.cancelled, String::new());
+    add("expired, as told on a socket", counts.expired, String::new());
+    let hold = if counts.walked_away == 0 {
+        String::new()
+    } else {
+        format!("not waited for: holds run on, for up to {} min", longest_hold_s.div_ceil(60))
+    };
+    add("walked away from their cart", counts.walked_away, hold);
+    if counts.still_waiting > 0 {
+        add("still in line at the end", counts.still_waiting, String::new());
+    }
+    if counts.gave_up > 0 {
+        add("gave up after an error", counts.gave_up, String::new());
+    }
+    add("messages on sockets", counts.messages, String::new());
+    table.text()
+}
+
+fn calls(api: &Api) -> String {
+    let mut table = Table::new(&["call", "times", "p50", "p95", "p99", "longest"], &[]);
+    for (name, latency) in api.latencies() {
+        let at = |quantile| millis(quantile_ms(&latency, quantile));
+        table.add([
+            name.to_owned(),
+            thousands(Histogram::len(&latency)),
+            at(0.5),
+            at(0.95),
+            at(0.99),
+            at(1.0),
+        ]);
+    }
+    table.text()
+}
+
+fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
+    let mut table = Table::new(&["what must hold", "violations", ""], &[2]);
+    let mut is_kept = true;
+    let mut add = |what: &str, count: u64, note: &str| {
+        is_kept &= count == 0;
+        table.add([what.to_owned(), thousands(count), note.to_owned()]);
+    };
+    add("oversold: a place told to two at the same time", closing.ledger.oversold(), "as shoppers were told");
+    let refreshed = format!("of {} sent twice", thousands(counts.refreshed));
+    add("the same request is the same job", counts.other_job, &refreshed);
+    add("the cart holds what was won", counts.other_cart, "");
+    match &closing.rules {
+        Ok(rules) => {
+            for rule in rules {
+                add(rule.rule, rule.violations, "in the database");
+            }
+        }
+        Err(why) => table.add([
+            "jobs of a lane are decided in their order".to_owned(),
+            "not looked at".to_owned(),
+            format!("{why}; DATABASE_URL names the database"),
+        ]),
+    }
+    (table.text(), is_kept)
+}

@@ -1,0 +1,64 @@
+//! The binary `bench`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use bench::{bare, crowd, figures, limits, report};
+use clap::{Parser, Subcommand};
+
+// The same allocator as Usher's, so that the bare server has no handicap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Load on Usher: a crowd of shoppers, and figures beside this machine's own limits.
+///
+/// Sends to this machine only. Ends with code 1 when something was promised and not kept.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulated shoppers against the Usher that `make run` runs
+    Crowd(crowd::CrowdArgs),
+    /// The figures, on servers of their own, beside this machine's limits
+    Figures(figures::FiguresArgs),
+    /// A bare axum server, the limit that the figures are held against
+    Bare(bare::BareArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report::say(&format!("✗ {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    limits::raise_open_files()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    // The main thread: children are told to end when the thread that started them does.
+    runtime.block_on(async {
+        tokio::select! {
+            done = dispatch(command) => done,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })
+}
+
+async fn dispatch(command: Command) -> Result<bool> {
+    match command {
+        Command::Crowd(args) => crowd::run(args).await,
+        Command::Figures(args) => figures::run(args).await,
+        Command::Bare(args) => bare::run(args).await.map(|()| true),
+    }
+}

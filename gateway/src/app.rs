@@ -1,0 +1,135 @@
+//! What handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret as _;
+use shared::auth::{AccessTokens, Passwords};
+use shared::domain::JobRefKeys;
+use shared::queue::Queue;
+use shared::queue::enqueuer::Enqueuer;
+use shared::shop::{Carts, Catalogue, Desk, Lanes, Operations};
+use shared::store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::GatewayError;
+use crate::config::GatewayConfig;
+use crate::limits::Limits;
+use crate::ws::Hub;
+
+/// How often it is looked how full Redis is.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What handlers share; clones are cheap.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+/// See [`App`]; handlers reach the fields directly.
+pub struct Inner {
+    /// Settings.
+    pub config: GatewayConfig,
+    /// PostgreSQL.
+    pub store: Store,
+    /// Redis.
+    pub queue: Queue,
+    /// Access tokens.
+    pub tokens: AccessTokens,
+    /// Passwords.
+    pub passwords: Passwords,
+    /// Events.
+    pub catalogue: Catalogue,
+    /// Lines.
+    pub desk: Desk,
+    /// Carts.
+    pub carts: Carts,
+    /// The operators' side.
+    pub operations: Operations,
+    /// How often one may ask.
+    pub limits: Limits,
+    /// Open sockets.
+    pub hub: Hub,
+    /// Figures.
+    pub metrics: PrometheusHandle,
+    /// Told to stop.
+    pub shutdown: CancellationToken,
+    is_full: AtomicBool,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl App {
+    /// Puts everything together and starts to follow the feeds.
+    ///
+    /// # Errors
+    /// The settings make no sense.
+    pub fn start(
+        config: GatewayConfig,
+        store: Store,
+        queue: Queue,
+        metrics: PrometheusHandle,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, GatewayError> {
+        config.check()?;
+        let secrets = config.auth.secrets()?;
+        let signing: Vec<&[u8]> = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).collect();
+        let catalogue = Catalogue::new(store.clone());
+        let enqueuer = Enqueuer::start(queue.clone());
+        let hub = Hub::new();
+        let lanes =
+            Lanes::start(store.clone(), queue.clone(), enqueuer.clone(), Box::new(hub.clone()), shutdown);
+        let carts = Carts::new(store.clone(), queue.clone(), catalogue.clone());
+        let desk =
+            Desk::new(catalogue.clone(), lanes, enqueuer, carts.clone(), JobRefKeys::new(&signing));
+        hub.start(desk.clone(), shutdown);
+        let app = Self {
+            inner: Arc::new(Inner {
+                tokens: AccessTokens::new(&secrets, config.auth.access_token_seconds),
+                passwords: Passwords::default(),
+                operations: Operations::new(store.clone(), queue.clone(), catalogue.clone()),
+                limits: Limits::new(&config),
+                catalogue,
+                desk,
+                carts,
+                hub,
+                metrics,
+                store,
+                queue,
+                config,
+                shutdown: shutdown.clone(),
+                is_full: AtomicBool::new(false),
+            }),
+        };
+        let (watching, shutdown) = (app.clone(), shutdown.clone());
+        tokio::spawn(async move { shutdown.run_until_cancelled(watching.watch_memory()).await });
+        Ok(app)
+    }
+
+    /// Redis is so full that nothing new is queued.
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    async fn watch_memory(&self) {
+        loop {
+            if let Ok(fullness) = self.queue.fullness().await {
+                let is_full = fullness >= self.config.queue_watermark;
+                if is_full != self.is_full.swap(is_full, Ordering::Relaxed) {
+                    tracing::warn!(fullness, is_full, "Redis has passed the watermark of its memory");
+                }
+            }
+            self.limits.forget_idle();
+            self.metrics.run_upkeep();
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

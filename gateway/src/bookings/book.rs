@@ -1,0 +1,88 @@
+//! `POST /api/bookings/:id/book`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use shared::domain::{AreaId, BookingRequest, EventId, SeatId, SectionId, TierId, Wanted};
+use utoipa::ToSchema;
+
+use super::{Accepted, check_room};
+use crate::app::App;
+use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Path};
+use crate::problem::{Code, Problem, ProblemBody};
+
+/// What is wanted: seats by name, or how many and where.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BookBody {
+    /// These very seats, all or none.
+    #[serde(alias = "seat_ids")]
+    seat_ids: Option<Vec<SeatId>>,
+    /// Or so many of the best.
+    quantity: Option<u32>,
+    #[serde(alias = "tier_id")]
+    tier_id: Option<TierId>,
+    #[serde(alias = "section_id")]
+    section_id: Option<SectionId>,
+    /// Or so many in a general-admission area.
+    #[serde(alias = "area_id")]
+    area_id: Option<AreaId>,
+    /// Refuse rather than split a group.
+    #[serde(default)]
+    adjacent: bool,
+    /// `any`: the best available when a named seat is gone.
+    fallback: Option<Fallback>,
+    /// Wait for a returned seat when everything is held.
+    #[serde(default)]
+    standby: bool,
+}
+
+/// What to do when a named seat is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// Take the best available.
+    Any,
+    /// Refuse.
+    None,
+}
+
+/// Takes a place in an event's line.
+#[utoipa::path(post, path = "/api/bookings/{id}/book", tag = "bookings", params(("id" = i64, Path, description = "The event")),
+    request_body = BookBody,
+    responses((status = 202, body = Accepted), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn book_event(
+    State(app): State<App>,
+    caller: Caller,
+    ClientIp(ip): ClientIp,
+    IdempotencyKey(key): IdempotencyKey,
+    Path(event): Path<EventId>,
+    Body(body): Body<BookBody>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    app.limits.check_write(caller.user)?;
+    check_room(&app)?;
+    let request = parse(body)?;
+    let booked = app.desk.book(event, caller.user, request, key.as_deref(), Some(ip)).await?;
+    Ok((StatusCode::ACCEPTED, Json(booked.into())))
+}
+
+fn parse(body: BookBody) -> Result<BookingRequest, Problem> {
+    let refuse = |detail: &str| Problem::new(Code::Validation, detail);
+    let or_best = body.fallback == Some(Fallback::Any);
+    let mut request = match (body.seat_ids, body.quantity, body.area_id) {
+        (Some(seats), None, None) => BookingRequest::named(seats, or_best),
+        (None, Some(quantity), Some(area)) => BookingRequest::chosen(Wanted::Area { area, quantity }),
+        (None, Some(quantity), None) => BookingRequest::chosen(Wanted::Best {
+            quantity,
+            tier: body.tier_id,
+            section: body.section_id,
+            adjacent: body.adjacent,
+        }),
+        (Some(_), ..) => return Err(refuse("give either seatIds or a quantity, not both")),
+        (None, None, _) => return Err(refuse("give seatIds, or a quantity")),
+    }
+    .map_err(|error| refuse(&error.to_string()))?;
+    request.standby = body.standby;
+    Ok(request)
+}

@@ -1,0 +1,84 @@
+//! `GET /health`, `/ready`, `/metrics`
+
+use std::sync::OnceLock;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// The paths of this file.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(show_health))
+        .routes(routes!(show_readiness))
+        .routes(routes!(show_metrics))
+}
+
+/// The recorder of this process's figures; installed once, whoever asks first.
+pub fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another recorder of metrics is installed already; /metrics stays empty");
+        }
+        handle
+    };
+    RECORDER.get_or_init(install).clone()
+}
+
+/// Whether the process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    status: &'static str,
+}
+
+/// What the process needs in order to serve.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    postgres: bool,
+    redis: bool,
+    /// Every feed is being followed.
+    feeds: bool,
+}
+
+/// The process lives.
+#[utoipa::path(get, path = "/health", tag = "probes", responses((status = 200, body = Health)))]
+pub async fn show_health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// The process can serve; 503 when it cannot.
+#[utoipa::path(get, path = "/ready", tag = "probes",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
+    let (postgres, redis) = tokio::join!(app.store.ping(), app.queue.ping());
+    let readiness = Readiness {
+        postgres: postgres.is_ok(),
+        redis: redis.is_ok(),
+        feeds: app.desk.lanes().is_following(),
+    };
+    let is_ready = readiness.postgres && readiness.redis && readiness.feeds && !app.shutdown.is_cancelled();
+    (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+}
+
+/// Figures for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, content_type = "text/plain", body = String)))]
+pub async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
+    metrics::gauge!("usher_sockets").set(f64::from(u32::try_from(app.hub.sockets()).unwrap_or(u32::MAX)));
+    for lane in app.desk.lanes().all() {
+        let waiting = lane.board.read().waiting();
+        let gauge = metrics::gauge!("usher_lane_waiting_jobs", "event" => lane.event.to_string());
+        gauge.set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render())
+}

@@ -1,0 +1,285 @@
+//! Every error that is sent: RFC 9457 problem+json with a stable code.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::auth::{PasswordError, TokenError};
+use shared::domain::JobRefError;
+use shared::queue::QueueError;
+use shared::shop::{BookError, CartError, Fault, OperationsError, StatusError};
+use shared::store::StoreError;
+use shared::telemetry::chain;
+use utoipa::ToSchema;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// The stable code of an error; `docs/API.md` lists them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each stands with its sentence in the table below")]
+        pub enum Code { $($name,)* }
+
+        impl Code {
+            /// Every one, for the test that holds them against the document.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// As sent.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadJson = "bad_json", BAD_REQUEST, "The body is not the JSON that is expected";
+    BadRequest = "bad_request", BAD_REQUEST, "The request makes no sense";
+    Validation = "validation", UNPROCESSABLE_ENTITY, "A value is not acceptable";
+    BadJobReference = "bad_job_reference", BAD_REQUEST, "This is not a job reference of ours";
+    JobExpired = "job_expired", GONE, "This job reference has expired";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Log in first";
+    TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
+    BadCredentials = "bad_credentials", UNAUTHORIZED, "Wrong login or password";
+    Forbidden = "forbidden", FORBIDDEN, "Your role does not permit this";
+    CrossSite = "cross_site", FORBIDDEN, "This request came from another site";
+    NotOwner = "not_owner", FORBIDDEN, "This belongs to somebody else";
+    NotFound = "not_found", NOT_FOUND, "There is no such thing";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This path does not take that method";
+    SeatTaken = "seat_taken", CONFLICT, "This seat is already taken";
+    SoldOut = "sold_out", CONFLICT, "Event is fully booked";
+    NotEnoughAdjacent = "not_enough_adjacent", CONFLICT, "There are not enough seats side by side";
+    LimitReached = "limit_reached", CONFLICT, "You have as many seats as one person may have";
+    Left = "left", CONFLICT, "You have left the queue";
+    Removed = "removed", CONFLICT, "This request was removed from the queue";
+    BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
+    AlreadyRegistered = "already_registered", CONFLICT, "Somebody has registered with this already";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Send JSON";
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
+    SeatOfOtherEvent = "seat_of_other_event", UNPROCESSABLE_ENTITY, "A seat belongs to another event";
+    SaleClosed = "sale_closed", UNPROCESSABLE_ENTITY, "This event is not on sale now";
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
+    TooManyJobs = "too_many_jobs", TOO_MANY_REQUESTS, "You have too many requests in this queue already";
+    QueueFull = "queue_full", SERVICE_UNAVAILABLE, "The queue is full right now";
+    QueueUnavailable = "queue_unavailable", SERVICE_UNAVAILABLE, "Booking is not possible for a moment";
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "One moment, please";
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "This took too long";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
+}
+
+/// An error on its way out.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// What it is.
+    pub code: Code,
+    /// A sentence about this one.
+    pub detail: String,
+    /// Seconds after which to try again.
+    pub retry_after_s: Option<u64>,
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemBody {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// A sentence about this one.
+    pub detail: String,
+    /// Stable.
+    pub code: String,
+    /// To find it in the logs.
+    pub request_id: String,
+}
+
+impl Problem {
+    /// An error with a sentence of its own.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after_s = match code.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(2),
+            StatusCode::TOO_MANY_REQUESTS => Some(1),
+            _ => None,
+        };
+        Self { code, detail: detail.into(), retry_after_s }
+    }
+
+    /// An error whose title says it all.
+    pub fn plain(code: Code) -> Self {
+        Self::new(code, code.title())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let request_id = format!("{:016x}", rand::random::<u64>());
+        if status.is_server_error() {
+            tracing::debug!(request.id = request_id, code = self.code.word(), "answered {}", status.as_u16());
+        }
+        metrics::counter!("usher_problems_total", "code" => self.code.word()).increment(1);
+        let body = ProblemBody {
+            kind: format!("/docs/errors#{}", self.code.word()),
+            title: self.code.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.code.word().to_owned(),
+            request_id,
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, json).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(error = chain(&error), "PostgreSQL is away");
+            return Self::new(Code::StoreUnavailable, "The store does not answer; try again in a moment");
+        }
+        tracing::error!(error = chain(&error), "PostgreSQL refused a statement");
+        Self::plain(Code::Internal)
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        match &error {
+            QueueError::Full => Self::plain(Code::QueueFull),
+            QueueError::Redis(_) | QueueError::Closed => {
+                tracing::warn!(error = chain(&error), "Redis is away");
+                Self::new(Code::QueueUnavailable, "The queue does not answer; your place is kept if you had one")
+            }
+            QueueError::Word(_) | QueueError::Reply(_) | QueueError::Config(_) => {
+                tracing::error!(error = chain(&error), "Redis answered strangely");
+                Self::plain(Code::Internal)
+            }
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Store(error) => error.into(),
+            Fault::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<BookError> for Problem {
+    fn from(error: BookError) -> Self {
+        let code = match &error {
+            BookError::NotFound => Code::NotFound,
+            BookError::SeatOfOtherEvent(_) => Code::SeatOfOtherEvent,
+            BookError::NoSuch(_) | BookError::AboveLimit(_) | BookError::Request(_) => Code::Validation,
+            BookError::SaleClosed => Code::SaleClosed,
+            BookError::SeatTaken(_) => Code::SeatTaken,
+            BookError::IdempotencyMismatch => Code::IdempotencyMismatch,
+            BookError::TooManyJobs => Code::TooManyJobs,
+            BookError::QueueFull => Code::QueueFull,
+            BookError::Fault(_) => {
+                let BookError::Fault(fault) = error else { return Self::plain(Code::Internal) };
+                return fault.into();
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<JobRefError> for Problem {
+    fn from(error: JobRefError) -> Self {
+        let code = match error {
+            JobRefError::Forged => Code::BadJobReference,
+            JobRefError::Expired => Code::JobExpired,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<StatusError> for Problem {
+    fn from(error: StatusError) -> Self {
+        match error {
+            StatusError::Reference(error) => error.into(),
+            StatusError::NotOwner => Self::plain(Code::NotOwner),
+            StatusError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<CartError> for Problem {
+    fn from(error: CartError) -> Self {
+        match error {
+            CartError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            CartError::Closed(_) => Self::new(Code::BookingClosed, error.to_string()),
+            CartError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<OperationsError> for Problem {
+    fn from(error: OperationsError) -> Self {
+        match error {
+            OperationsError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            OperationsError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Invalid => Code::Unauthenticated,
+            TokenError::Expired => Code::TokenExpired,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        Self::new(Code::StoreUnavailable, error.to_string())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        let code = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            _ => Code::BadJson,
+        };
+        Self::new(code, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        Self::new(Code::NotFound, "There is nothing at this path")
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(Code::BadRequest, rejection.body_text())
+    }
+}

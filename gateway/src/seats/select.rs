@@ -1,0 +1,77 @@
+//! `PATCH /api/seats/select`
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use shared::domain::{BookingId, SeatId};
+use shared::shop::{BookingView, Status};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::bookings::{Accepted, refusal};
+use crate::caller::{Body, Caller, ClientIp, IdempotencyKey};
+use crate::problem::{Code, Problem, ProblemBody};
+
+/// How long the outcome is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked for, in memory.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A seat for a booking.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Selection {
+    /// Must be the caller's open booking of the seat's event.
+    #[serde(alias = "booking_id")]
+    booking_id: Option<BookingId>,
+    #[serde(alias = "seat_id")]
+    seat_id: SeatId,
+}
+
+/// Takes a seat into the caller's open booking, through the line like everybody: the answer waits for the
+/// outcome up to two seconds.
+#[utoipa::path(patch, path = "/api/seats/select", tag = "seats", request_body = Selection,
+    responses((status = 200, body = BookingView), (status = 202, body = Accepted),
+        (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn select_seat(
+    State(app): State<App>,
+    caller: Caller,
+    ClientIp(ip): ClientIp,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(body): Body<Selection>,
+) -> Result<Response, Problem> {
+    app.limits.check_write(caller.user)?;
+    if let Some(id) = body.booking_id {
+        check_booking(&app, &caller, id, body.seat_id).await?;
+    }
+    let booked = app.desk.book_seat(body.seat_id, caller.user, key.as_deref(), Some(ip)).await?;
+    let started = Instant::now();
+    let job = app.desk.read(&booked.reference)?;
+    while started.elapsed() < PATIENCE {
+        match app.desk.status_of(&job, Some(caller.user)).await? {
+            Status::Completed { result: Some(won), .. } => {
+                let booking = app.carts.booking(caller.user, won.booking_id).await?;
+                return Ok(Json(booking).into_response());
+            }
+            Status::Completed { result: None, .. } => return Err(Problem::plain(Code::Internal)),
+            Status::Failed { code, error, .. } => return Err(refusal(&code, &error)),
+            Status::Queued { .. } | Status::Processing { .. } => tokio::time::sleep(LOOK).await,
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response())
+}
+
+async fn check_booking(app: &App, caller: &Caller, id: BookingId, seat: SeatId) -> Result<(), Problem> {
+    let booking = app.carts.booking(caller.user, id).await?;
+    if booking.status != "created" {
+        return Err(Problem::new(Code::BookingClosed, format!("This booking is {}", booking.status)));
+    }
+    if app.catalogue.event_of_seat(seat).await?.is_some_and(|event| event != booking.event_id) {
+        return Err(Problem::new(Code::SeatOfOtherEvent, "The seat belongs to another event than the booking"));
+    }
+    Ok(())
+}

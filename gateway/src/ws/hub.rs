@@ -1,0 +1,322 @@
+//! The hub: hears every change of the lanes once, and passes on to each socket what concerns it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+use parking_lot::Mutex;
+use shared::domain::{EventId, Outcome, UserId};
+use shared::queue::control::Pause;
+use shared::queue::feed::{Change, Done, Told};
+use shared::shop::{Desk, Lane, Listener};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::message::Message;
+use super::pace::{Pace, PaceWindow};
+
+/// Messages that may wait for a slow reader.
+const WAITING: usize = 64;
+/// How often watchers hear of changed seats.
+const TELL: Duration = Duration::from_millis(250);
+/// Seats told one by one; when more have changed, watchers are told to fetch all.
+const CHANGES: usize = 2_000;
+
+/// What a socket is told.
+#[derive(Debug, Clone)]
+pub(super) enum Note {
+    /// A job is being decided.
+    Processing(EventId, u64),
+    /// A job has ended.
+    Ended(EventId, u64, UserId, Outcome),
+    /// Ready to send.
+    Text(Utf8Bytes),
+}
+
+/// A socket, as the hub knows it.
+#[derive(Clone)]
+pub(super) struct Listening {
+    id: u64,
+    notes: mpsc::Sender<Note>,
+    /// Cancelled when the reader is too slow.
+    pub(super) too_slow: CancellationToken,
+}
+
+impl Listening {
+    fn tell(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            self.too_slow.cancel();
+        }
+    }
+}
+
+/// All sockets of this process; clones share them.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    next_id: AtomicU64,
+    per_ip: Mutex<HashMap<IpAddr, u32>>,
+    lanes: Mutex<HashMap<EventId, Audience>>,
+    users: Mutex<HashMap<UserId, Vec<Listening>>>,
+    pace: Mutex<PaceWindow>,
+}
+
+/// Who listens to a lane.
+#[derive(Default)]
+struct Audience {
+    jobs: BTreeMap<u64, Vec<Listening>>,
+    watchers: Vec<Listening>,
+    pause: Pause,
+    claimed: Option<Instant>,
+}
+
+/// A socket's right to be open; given back when dropped.
+pub(super) struct Seat {
+    hub: Hub,
+    ip: IpAddr,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut per_ip = self.hub.inner.per_ip.lock();
+        if let Some(count) = per_ip.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                per_ip.remove(&self.ip);
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// A hub without sockets.
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                next_id: AtomicU64::new(1),
+                per_ip: Mutex::default(),
+                lanes: Mutex::default(),
+                users: Mutex::default(),
+                pace: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Starts to tell watchers of changed seats, until `shutdown`.
+    pub(crate) fn start(&self, desk: Desk, shutdown: &CancellationToken) {
+        let (hub, shutdown) = (self.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let telling = async {
+                loop {
+                    tokio::time::sleep(TELL).await;
+                    hub.tell_watchers(&desk);
+                }
+            };
+            shutdown.run_until_cancelled(telling).await;
+        });
+    }
+
+    /// How many sockets are open.
+    pub fn sockets(&self) -> usize {
+        self.inner.per_ip.lock().values().map(|count| *count as usize).sum()
+    }
+
+    /// How fast the queue goes.
+    pub fn pace(&self) -> Pace {
+        self.inner.pace.lock().figures()
+    }
+
+    /// Lets one more socket of an address in; `None` when there are too many.
+    pub(super) fn admit(&self, ip: IpAddr, most: u32) -> Option<Seat> {
+        let mut per_ip = self.inner.per_ip.lock();
+        let count = per_ip.entry(ip).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { hub: self.clone(), ip })
+    }
+
+    /// A new listener and where its notes arrive.
+    pub(super) fn listen(&self) -> (Listening, mpsc::Receiver<Note>) {
+        let (notes, received) = mpsc::channel(WAITING);
+        let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
+        (Listening { id, notes, too_slow: CancellationToken::new() }, received)
+    }
+
+    pub(super) fn subscribe(&self, listening: &Listening, event: EventId, number: u64) {
+        let mut lanes = self.inner.lanes.lock();
+        lanes.entry(event).or_default().jobs.entry(number).or_default().push(listening.clone());
+    }
+
+    pub(super) fn unsubscribe(&self, listening: &Listening, event: EventId, number: u64) {
+        let mut lanes = self.inner.lanes.lock();
+        let Some(audience) = lanes.get_mut(&event) else { return };
+        if let Some(sockets) = audience.jobs.get_mut(&number) {
+            sockets.retain(|socket| socket.id != listening.id);
+            if sockets.is_empty() {
+                audience.jobs.remove(&number);
+            }
+        }
+    }
+
+    pub(super) fn watch(&self, listening: &Listening, event: EventId) {
+        self.inner.lanes.lock().entry(event).or_default().watchers.push(listening.clone());
+    }
+
+    pub(super) fn unwatch(&self, listening: &Listening, event: EventId) {
+        if let Some(audience) = self.inner.lanes.lock().get_mut(&event) {
+            audience.watchers.retain(|socket| socket.id != listening.id);
+        }
+    }
+
+    pub(super) fn identify(&self, listening: &Listening, user: UserId) {
+        self.inner.users.lock().entry(user).or_default().push(listening.clone());
+    }
+
+    pub(super) fn forget_user(&self, listening: &Listening, user: UserId) {
+        let mut users = self.inner.users.lock();
+        if let Some(sockets) = users.get_mut(&user) {
+            sockets.retain(|socket| socket.id != listening.id);
+            if sockets.is_empty() {
+                users.remove(&user);
+            }
+        }
+    }
+
+    fn tell_user(&self, event: EventId, told: &Told) {
+        let users = self.inner.users.lock();
+        let Some(sockets) = users.get(&told.user) else { return };
+        let (booking_id, seat_ids) = (told.booking, told.seats.clone());
+        let message = if told.is_expiry {
+            Message::Expired { booking_id, event_id: event, seat_ids }
+        } else {
+            Message::Released { booking_id, event_id: event, seat_ids }
+        };
+        let text = message.text();
+        for socket in sockets {
+            socket.tell(Note::Text(text.clone()));
+        }
+    }
+
+    fn tell_done(&self, event: EventId, done: &Done) {
+        for told in &done.told {
+            self.tell_user(event, told);
+        }
+        let mut lanes = self.inner.lanes.lock();
+        let Some(audience) = lanes.get_mut(&event) else { return };
+        if let Some(claimed) = audience.claimed.take() {
+            let jobs = (done.won.len() + done.failed.len()) as u64;
+            self.inner.pace.lock().note(claimed.elapsed(), jobs);
+        }
+        if audience.jobs.is_empty() {
+            return;
+        }
+        for (number, owner, outcome) in done.clone().outcomes() {
+            for socket in audience.jobs.remove(&number).unwrap_or_default() {
+                socket.tell(Note::Ended(event, number, owner, outcome.clone()));
+            }
+        }
+    }
+
+    fn tell_claimed(&self, event: EventId, upto: u64) {
+        let mut lanes = self.inner.lanes.lock();
+        let audience = lanes.entry(event).or_default();
+        audience.claimed = Some(Instant::now());
+        for (number, sockets) in audience.jobs.range(..=upto) {
+            for socket in sockets {
+                socket.tell(Note::Processing(event, *number));
+            }
+        }
+    }
+
+    /// Everybody who waits or watches hears of a pause, each socket once.
+    fn tell_control(&self, event: EventId, pause: &Pause) {
+        let mut lanes = self.inner.lanes.lock();
+        let audience = lanes.entry(event).or_default();
+        if audience.pause == *pause {
+            return;
+        }
+        let was_paused = audience.pause.paused;
+        audience.pause = pause.clone();
+        let message = match (was_paused, pause.paused) {
+            (_, true) => Message::Paused { event_id: event, message: pause.message.clone() },
+            (true, false) => Message::Resumed { event_id: event },
+            (false, false) => Message::Message { event_id: event, message: pause.message.clone() },
+        };
+        let text = message.text();
+        let mut told = HashSet::new();
+        for socket in audience.watchers.iter().chain(audience.jobs.values().flatten()) {
+            if told.insert(socket.id) {
+                socket.tell(Note::Text(text.clone()));
+            }
+        }
+    }
+
+    fn tell_watchers(&self, desk: &Desk) {
+        let watched: Vec<EventId> = {
+            let lanes = self.inner.lanes.lock();
+            lanes.iter().filter(|(_, audience)| !audience.watchers.is_empty()).map(|(event, _)| *event).collect()
+        };
+        for event in watched {
+            let Some(text) = changed_seats(&desk.lanes().lane(event)) else { continue };
+            if let Some(audience) = self.inner.lanes.lock().get(&event) {
+                for socket in &audience.watchers {
+                    socket.tell(Note::Text(text.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// What changed since watchers were last told; `None` when nothing did.
+fn changed_seats(lane: &Lane) -> Option<Utf8Bytes> {
+    let mut seats = lane.seats.write();
+    let live = seats.as_mut()?;
+    let version = live.version();
+    if !live.note_told(version) {
+        return None;
+    }
+    let changed = live.take_changed();
+    let board = lane.board.read();
+    let reload = changed.len() > CHANGES;
+    let changes = if reload {
+        Vec::new()
+    } else {
+        changed.into_iter().map(|index| (index, live.status(index, &board).bits())).collect()
+    };
+    let areas = (0u32..).zip(&live.layout.areas).map(|(index, area)| (area.id, live.area_free(index)));
+    let message = Message::Availability {
+        event_id: lane.event,
+        version,
+        changes,
+        areas: areas.collect(),
+        reload,
+    };
+    Some(message.text())
+}
+
+impl Listener for Hub {
+    fn heard(&self, lane: &Lane, change: &Change) {
+        match change {
+            Change::Done(done) => self.tell_done(lane.event, done),
+            Change::Claimed(upto) => self.tell_claimed(lane.event, *upto),
+            Change::Seats(changed) => {
+                for told in &changed.told {
+                    self.tell_user(lane.event, told);
+                }
+            }
+            Change::Control { .. } => {
+                let pause = lane.board.read().pause().clone();
+                self.tell_control(lane.event, &pause);
+            }
+            Change::Added { .. } | Change::GivenBack | Change::Recalled(_) | Change::Reentered(_) => {}
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! One open socket: who it is, what it follows, and what it is told when.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, close_code};
+use shared::domain::{EventId, JobRef, UserId};
+use shared::queue::board::JobState;
+use shared::shop::{LiveSeats, Status, WaitRange, wait_text};
+use tokio::sync::mpsc;
+
+use super::hub::{Listening, Note, Seat};
+use super::message::{Message, Request};
+use crate::app::App;
+use crate::problem::Problem;
+
+/// Jobs that one socket may follow.
+const MAX_JOBS: usize = 16;
+/// Events that one socket may watch.
+const MAX_EVENTS: usize = 4;
+/// Messages that a browser may send a second.
+const MAX_MESSAGES: u32 = 20;
+/// How often the browser is asked whether it is there,
+const PING: Duration = Duration::from_secs(20);
+/// and after how much silence it is taken to be gone.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long one message may take to be taken in.
+const SEND: Duration = Duration::from_secs(5);
+
+/// A job that a socket follows.
+struct Following {
+    reference: String,
+    job: JobRef,
+    told_place: Option<u64>,
+    look_at: Instant,
+}
+
+struct Socket {
+    app: App,
+    stream: WebSocket,
+    listening: Listening,
+    viewer: Option<UserId>,
+    jobs: HashMap<(EventId, u64), Following>,
+    events: Vec<EventId>,
+    window: (Instant, u32),
+}
+
+/// Why a socket ends.
+enum End {
+    /// The browser left, or does not answer.
+    Gone,
+    /// It is told to come back later.
+    ComeBack(&'static str),
+    /// It asked for what it may not.
+    Refused(String),
+}
+
+/// Serves a socket until it ends.
+pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<UserId>, seat: Seat) {
+    let (listening, notes) = app.hub.listen();
+    let mut socket = Socket {
+        app,
+        stream,
+        listening,
+        viewer: None,
+        jobs: HashMap::new(),
+        events: Vec::new(),
+        window: (Instant::now(), 0),
+    };
+    if let Some(user) = viewer {
+        socket.identify(user);
+    }
+    let end = socket.serve(notes).await;
+    socket.forget();
+    socket.close(end).await;
+    drop(seat);
+}
+
+impl Socket {
+    async fn serve(&mut self, mut notes: mpsc::Receiver<Note>) -> End {
+        let mut last_heard = Instant::now();
+        let mut next_ping = Instant::now() + PING;
+        let (too_slow, shutdown) = (self.listening.too_slow.clone(), self.app.shutdown.clone());
+        loop {
+            let look = self.jobs.values().map(|job| job.look_at).min().unwrap_or(next_ping).min(next_ping);
+            let end = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Err(End::ComeBack("this server is restarting")),
+                () = too_slow.cancelled() => Err(End::ComeBack("too slow; subscribe again")),
+                frame = self.stream.recv() => {
+                    last_heard = Instant::now();
+                    self.heard(frame).await
+                }
+                Some(note) = notes.recv() => self.told(note).await,
+                () = tokio::time::sleep_until(look.into()) => self.tell_places().await,
+            };
+            if let Err(end) = end {
+                return end;
+            }
+            if Instant::now() >= next_ping {
+                if last_heard.elapsed() > SILENCE {
+                    return End::Gone;
+                }
+                next_ping = Instant::now() + PING;
+                if self.send(Frame::Ping(bytes::Bytes::new())).await.is_err() {
+                    return End::Gone;
+                }
+            }
+        }
+    }
+
+    async fn heard(&mut self, frame: Option<Result<Frame, axum::Error>>) -> Result<(), End> {
+        let text = match frame {
+            Some(Ok(Frame::Text(text))) => text,
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
+            Some(Ok(Frame::Binary(_))) => return Err(End::Refused("send text".to_owned())),
+            Some(Ok(Frame::Close(_)) | Err(_)) | None => return Err(End::Gone),
+        };
+        if self.window.0.elapsed() > Duration::from_secs(1) {
+            self.window = (Instant::now(), 0);
+        }
+        self.window.1 += 1;
+        if self.window.1 > MAX_MESSAGES {
+            return Err(End::Refused("too many messages".to_owned()));
+        }
+        let Ok(request) = serde_json::from_str::<Request>(&text) else {
+            return self.refuse("bad_json", "this is not a message that is expected here").await;
+        };
+        match request {
+            Request::Auth { token } => self.authenticate(&token).await,
+            Request::Subscribe { job_id } => self.subscribe(job_id).await,
+            Request::Unsubscribe { job_id } => {
+                if let Ok(job) = self.app.desk.read(&job_id) {
+                    self.unfollow(job.event, job.number);
+                }
+                Ok(())
+            }
+            Request::Watch { event_id } => self.watch(event_id).await,
+            Request::Unwatch { event_id } => {
+                self.events.retain(|event| *event != event_id);
+                self.app.hub.unwatch(&self.listening, event_id);
+                Ok(())
+            }
+            Request::Ping => self.say(&Message::Pong).await,
+        }
+    }
+
+    async fn authenticate(&mut self, token: &str) -> Result<(), End> {
+        match self.app.tokens.verify(token) {
+            Ok(claims) => {
+                self.identify(claims.sub);
+                self.say(&Message::Authenticated).await
+            }
+            Err(error) => {
+                let problem = Problem::from(error);
+                self.refuse(problem.code.word(), &problem.detail).await
+            }
+        }
+    }
+
+    fn identify(&mut self, user: UserId) {
+        if let Some(before) = self.viewer.replace(user) {
+            self.app.hub.forget_user(&self.listening, before);
+        }
+        self.app.hub.identify(&self.listening, user);
+    }
+
+    async fn subscribe(&mut self, reference: String) -> Result<(), End> {
+        if self.jobs.len() >= MAX_JOBS {
+            return self.refuse("too_many_requests", "one socket follows at most 16 jobs").await;
+        }
+        let job = match self.app.desk.read(&reference) {
+            Ok(job) => job,
+            Err(error) => {
+                let problem = Problem::from(error);
+                return self.refuse(problem.code.word(), &problem.detail).await;
+            }
+        };
+        let key = (job.event, job.number);
+        // Subscribed before the state is read, so that no end is missed in between.
+        if !self.jobs.contains_key(&key) {
+            self.app.hub.subscribe(&self.listening, job.event, job.number);
+        }
+        let status = match self.app.desk.status_of(&job, self.viewer).await {
+            Ok(status) => status,
+            Err(error) => {
+                self.app.hub.unsubscribe(&self.listening, job.event, job.number);
+                let problem = Problem::from(error);
+                return self.refuse(problem.code.word(), &problem.detail).await;
+            }
+        };
+        let is_over = matches!(status, Status::Completed { .. } | Status::Failed { .. });
+        let told_place = match &status {
+            Status::Queued { place, .. } => *place,
+            Status::Processing { .. } | Status::Completed { .. } | Status::Failed { .. } => None,
+        };
+        if is_over {
+            self.unfollow(job.event, job.number);
+        } else {
+            let look_at = Instant::now() + pause_after(told_place.unwrap_or(0));
+            let following = Following { reference: reference.clone(), job, told_place, look_at };
+            self.jobs.insert(key, following);
+        }
+        self.say(&Message::Status { job_id: reference, status }).await
+    }
+
+    fn unfollow(&mut self, event: EventId, number: u64) {
+        self.jobs.remove(&(event, number));
+        self.app.hub.unsubscribe(&self.listening, event, number);
+    }
+
+    async fn watch(&mut self, id: EventId) -> Result<(), End> {
+        if self.events.contains(&id) {
+            return Ok(());
+        }
+        if self.events.len() >= MAX_EVENTS {
+            return self.refuse("too_many_requests", "one socket watches at most 4 events").await;
+        }
+        let lane = match crate::events::load(&self.app, id).await {
+            Ok((_, lane)) => lane,
+            Err(problem) => return self.refuse(problem.code.word(), &problem.detail).await,
+        };
+        self.events.push(id);
+        self.app.hub.watch(&self.listening, id);
+        let message = {
+            let version = lane.seats.read().as_ref().map_or(0, LiveSeats::version);
+            let board = lane.board.read();
+            let pause = board.pause().clone();
+            Message::Event {
+                event_id: id,
+                paused: pause.paused,
+                message: pause.message,
+                waiting: board.waiting(),
+                version,
+            }
+        };
+        self.say(&message).await
+    }
+
+    async fn told(&mut self, note: Note) -> Result<(), End> {
+        match note {
+            Note::Text(text) => self.send_text(text).await,
+            Note::Processing(event, number) => {
+                let Some(following) = self.jobs.get(&(event, number)) else { return Ok(()) };
+                let job_id = following.reference.clone();
+                self.say(&Message::Processing { job_id }).await
+            }
+            Note::Ended(event, number, owner, outcome) => {
+                let Some(following) = self.jobs.remove(&(event, number)) else { return Ok(()) };
+                let is_owner = self.viewer == Some(owner);
+                let job_id = following.reference;
+                let message = match self.app.desk.ended(event, &outcome, is_owner).await {
+                    Status::Completed { result, .. } => Message::Reserved { job_id, result },
+                    Status::Failed { error, code, .. } => Message::Failed { job_id, error, code },
+                    Status::Queued { .. } | Status::Processing { .. } => return Ok(()),
+                };
+                self.say(&message).await
+            }
+        }
+    }
+
+    /// Tells the places that have changed; those far away are looked at seldom.
+    async fn tell_places(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let mut messages = Vec::new();
+        for following in self.jobs.values_mut().filter(|following| following.look_at <= now) {
+            let lane = self.app.desk.lanes().lane(following.job.event);
+            let state = lane.board.read().state(following.job.number);
+            let JobState::Waiting { place, waiting, wait } = state else {
+                following.look_at = now + pause_after(0);
+                continue;
+            };
+            following.look_at = now + pause_after(place);
+            if following.told_place.replace(place) != Some(place) {
+                messages.push(Message::Place {
+                    job_id: following.reference.clone(),
+                    place,
+                    waiting,
+                    estimated_wait_time: wait_text(wait),
+                    wait_range: WaitRange::from(wait),
+                });
+            }
+        }
+        for message in &messages {
+            self.say(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, code: &'static str, detail: &str) -> Result<(), End> {
+        self.say(&Message::Error { code, detail: detail.to_owned() }).await
+    }
+
+    async fn say(&mut self, message: &Message) -> Result<(), End> {
+        self.send_text(message.text()).await
+    }
+
+    async fn send_text(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        self.send(Frame::Text(text)).await
+    }
+
+    async fn send(&mut self, frame: Frame) -> Result<(), End> {
+        match tokio::time::timeout(SEND, self.stream.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    /// The hub forgets this socket.
+    fn forget(&mut self) {
+        let jobs: Vec<_> = self.jobs.keys().copied().collect();
+        for (event, number) in jobs {
+            self.unfollow(event, number);
+        }
+        for event in std::mem::take(&mut self.events) {
+            self.app.hub.unwatch(&self.listening, event);
+        }
+        if let Some(user) = self.viewer.take() {
+            self.app.hub.forget_user(&self.listening, user);
+        }
+    }
+
+    async fn close(mut self, end: End) {
+        let (code, reason) = match end {
+            End::Gone => return,
+            End::ComeBack(reason) => (close_code::AGAIN, reason.to_owned()),
+            End::Refused(reason) => (close_code::POLICY, reason),
+        };
+        let _ = self.send(Frame::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    }
+}
+
+/// How long after a look the next one comes: near the head four times a second.
+fn pause_after(place: u64) -> Duration {
+    match place {
+        0..=100 => Duration::from_millis(250),
+        101..=1_000 => Duration::from_secs(1),
+        1_001..=10_000 => Duration::from_secs(3),
+        _ => Duration::from_secs(5),
+    }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Installs what building and running Usher needs and this machine lacks. Quick when nothing is missing.
+#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler
+#   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
+. "$(dirname "$0")/env.sh"
+
+node_wanted=20.19.0
+npm_wanted=9.0.0
+sqlx_version=0.9.0
+
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+node_suffices() {
+    has node && has npm && at_least "$(node --version | tr -d v)" "$node_wanted" &&
+        at_least "$(npm --version 2>/dev/null)" "$npm_wanted"
+}
+
+# The Debian packages of what is missing.
+missing_packages() {
+    has redis-server || has valkey-server || echo redis-server
+    postgres_bin >/dev/null || echo postgresql
+    has setpriv || echo util-linux
+    has cc || printf '%s\n' gcc libc6-dev
+    has git || echo git
+    # Debian's npm brings some hundred packages, so only where there is none at all.
+    has node || echo nodejs
+    has npm || echo npm
+}
+
+# Shows what was printed only when it fails: a package manager says a lot.
+install_packages() {
+    local sudo=() log
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    log=$(mktemp)
+    if ! "${sudo[@]}" scripts/debian-packages.sh "$@" >"$log" 2>&1 </dev/null; then
+        cat "$log" >&2
+        rm -f "$log"
+        fail "could not install $*"
+    fi
+    rm -f "$log"
+}
+
+# The one line for a system that we don't install on.
+line_to_type() {
+    local like=" "
+    if [ -r /etc/os-release ]; then
+        like=" $(. /etc/os-release && echo "${ID:-} ${ID_LIKE:-}") "
+    fi
+    case $like$(uname -s) in
+    *" debian "* | *" ubuntu "*) echo "apt-get install ${packages[*]}    (as root)" ;;
+    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc git util-linux" ;;
+    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc git util-linux" ;;
+    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git setpriv    (as root)" ;;
+    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc git util-linux" ;;
+    *Darwin) echo "brew install redis postgresql@17 node" ;;
+    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C compiler and git" ;;
+    esac
+}
+
+# Debian 12's Node is too old for the tools that build the web pages; the npm registry carries Node itself.
+bring_node() {
+    say "bringing Node 22 and npm 11 into .data/node (the system has $(node --version 2>/dev/null || echo none))"
+    mkdir -p .data/node
+    npm install --prefix .data/node --no-audit --no-fund --loglevel=error --ignore-scripts=false node@22 npm@11
+    . scripts/env.sh
+    node_suffices || fail "Node in .data/node does not work: remove that folder and install Node $node_wanted or newer"
+}
+
+install_sqlx_cli() {
+    if has sqlx && has cargo-sqlx && [ "$(sqlx --version)" = "sqlx-cli $sqlx_version" ]; then
+        return
+    fi
+    say "building sqlx-cli $sqlx_version (some minutes)"
+    cargo install sqlx-cli --version "$sqlx_version" --locked --no-default-features \
+        --features postgres,rustls --root "$tools_dir" --quiet
+}
+
+if ! has cargo; then
+    fail "Rust is missing. Type: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+fi
+mapfile -t packages < <(missing_packages)
+if [ "${#packages[@]}" != 0 ]; then
+    if ! has apt-get || ! { [ "$(id -u)" = 0 ] || has sudo; }; then
+        printf '✗ missing on this machine: %s. Type:\n%s\n' "${packages[*]}" "$(line_to_type)" >&2
+        exit 1
+    fi
+    say "installing ${packages[*]}"
+    install_packages "${packages[@]}"
+fi
+node_suffices || bring_node
+if [ "${1:-}" = --sqlx-cli ]; then
+    install_sqlx_cli
+fi

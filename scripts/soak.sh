@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The proofs that take longer than a test may, in release builds, and then the figures.
+. "$(dirname "$0")/env.sh"
+
+scripts/install.sh
+. scripts/env.sh
+export USHER_SOAK=1
+say "running the longer proofs"
+if has cargo-nextest; then
+    cargo nextest run --locked --workspace --release --no-fail-fast -E 'test(soak_)'
+else
+    cargo test --locked --workspace --release --no-fail-fast soak_ -- --nocapture
+fi
+exec scripts/bench.sh figures "$@"

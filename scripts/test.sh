@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Every test of the web pages and of the Rust crates, on servers that the tests start themselves.
+# Closes with `N passed, N failed`; fails when a test failed or none was run.
+. "$(dirname "$0")/env.sh"
+
+export CI=true
+[ -t 1 ] || export NO_COLOR=1
+# Tests know only their own servers, whatever the shell that called us is set to.
+unset DATABASE_URL DATABASE_READ_URL REDIS_URL LISTEN WEB_DIR JWT_SECRET RUST_LOG
+
+started=$SECONDS
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+passed=0
+failed=0
+
+# Counts a part's tests: `count PASSED FAILED EXIT_CODE`. A part that ended badly has failed at least once.
+count() {
+    passed=$((passed + $1))
+    if [ "$2" = 0 ] && [ "$3" != 0 ]; then
+        failed=$((failed + 1))
+    else
+        failed=$((failed + $2))
+    fi
+}
+
+test_web() {
+    local code=0 counts="0 0"
+    scripts/web.sh || count 0 1 1
+    say "checking the types of the web pages"
+    (cd web && npm run --silent check </dev/null) || count 0 1 1
+    say "testing the web pages"
+    (cd web && npm test --silent -- --reporter=default --reporter=json --outputFile.json="$logs/web.json" </dev/null) || code=$?
+    if [ -s "$logs/web.json" ]; then
+        counts=$(node -p 'const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+            r.numPassedTests + " " + r.numFailedTests' "$logs/web.json")
+    fi
+    # shellcheck disable=SC2086 # two numbers
+    count $counts "$code"
+}
+
+# The sums over the summaries that `cargo test` prints, one per test binary.
+libtest_counts() {
+    awk '/^test result: / { for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i - 1); if ($i == "failed;") f += $(i - 1) } }
+        END { print p + 0, f + 0 }' "$1"
+}
+
+# From `Summary [ 1.2s] 12/13 tests run: 10 passed (1 slow), 2 failed, 3 skipped`: what ran and did not pass has failed.
+nextest_counts() {
+    sed -E 's/\x1b\[[0-9;]*m//g' "$1" | awk '/^ *Summary \[.*tests? run: / {
+            line = $0; sub(/.*\] */, "", line); run = line; sub(/ tests? run:.*/, "", run); sub(/\/.*/, "", run)
+            ok = 0; if (match(line, /[0-9]+ passed/)) ok = substr(line, RSTART, RLENGTH) + 0
+            p += ok; f += run - ok }
+        END { print p + 0, f + 0 }'
+}
+
+test_rust() {
+    local code=0
+    say "building and running the Rust tests"
+    if has cargo-nextest; then
+        cargo nextest run --locked --workspace --no-fail-fast --color never </dev/null 2>&1 | tee "$logs/rust" || code=$?
+        # shellcheck disable=SC2046 # two numbers
+        count $(nextest_counts "$logs/rust") "$code"
+        code=0
+        cargo test --locked --workspace --doc --no-fail-fast --color never </dev/null 2>&1 | tee "$logs/doc" || code=$?
+        # shellcheck disable=SC2046
+        count $(libtest_counts "$logs/doc") "$code"
+    else
+        cargo test --locked --workspace --no-fail-fast --color never </dev/null 2>&1 | tee "$logs/rust" || code=$?
+        # shellcheck disable=SC2046
+        count $(libtest_counts "$logs/rust") "$code"
+    fi
+}
+
+scripts/install.sh
+. scripts/env.sh
+test_web
+test_rust
+
+if [ $((passed + failed)) = 0 ]; then
+    fail "no test was run"
+fi
+say "all of it took $((SECONDS - started)) s"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

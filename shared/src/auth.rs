@@ -1,0 +1,219 @@
+//! Passwords and tokens.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
+use argon2::Argon2;
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
+
+use crate::domain::UserId;
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Buys.
+    Shopper,
+    /// Runs queues.
+    Operator,
+    /// Runs everything.
+    Admin,
+    /// Checks tickets at the door.
+    Scanner,
+}
+
+impl Role {
+    /// As stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shopper => "shopper",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Scanner => "scanner",
+        }
+    }
+
+    /// Reads what [`Self::word`] wrote; anything else may do no more than a shopper.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "operator" => Self::Operator,
+            "admin" => Self::Admin,
+            "scanner" => Self::Scanner,
+            _ => Self::Shopper,
+        }
+    }
+
+    /// May pause, resume and look into queues.
+    pub fn may_operate(self) -> bool {
+        matches!(self, Self::Operator | Self::Admin)
+    }
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Who.
+    pub sub: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// Until when, in seconds since 1970.
+    pub exp: u64,
+    /// Always `usher`.
+    pub aud: String,
+}
+
+/// Why a token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not signed here.
+    #[error("this is not an access token of ours")]
+    Invalid,
+    /// It was good once.
+    #[error("this access token has expired")]
+    Expired,
+}
+
+/// Signs and verifies access tokens (JWT, HS256: nobody but Usher reads them).
+#[derive(Clone)]
+pub struct AccessTokens {
+    signing: Arc<EncodingKey>,
+    verifying: Arc<[DecodingKey]>,
+    validation: Arc<Validation>,
+    seconds: u64,
+}
+
+const AUDIENCE: &str = "usher";
+
+impl AccessTokens {
+    /// Keys from the secrets, newest first: the first signs, all verify.
+    pub fn new(secrets: &[SecretString], seconds: u64) -> Self {
+        let bytes = |secret: &SecretString| secret.expose_secret().as_bytes().to_vec();
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_audience(&[AUDIENCE]);
+        validation.leeway = 0;
+        Self {
+            signing: Arc::new(EncodingKey::from_secret(&secrets.first().map(bytes).unwrap_or_default())),
+            verifying: secrets.iter().map(|secret| DecodingKey::from_secret(&bytes(secret))).collect(),
+            validation: Arc::new(validation),
+            seconds,
+        }
+    }
+
+    /// How many seconds a new token is good for.
+    pub fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    /// A new token.
+    ///
+    /// # Errors
+    /// The claims cannot be signed, which does not happen with HS256.
+    pub fn sign(&self, user: UserId, role: Role) -> Result<String, TokenError> {
+        let now = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
+        let claims = AccessClaims { sub: user, role, exp: now + self.seconds, aud: AUDIENCE.to_owned() };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|_| TokenError::Invalid)
+    }
+
+    /// What a token says.
+    ///
+    /// # Errors
+    /// It is not ours, or its time is over.
+    pub fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
+        let mut refused = TokenError::Invalid;
+        for key in self.verifying.iter() {
+            match jsonwebtoken::decode::<AccessClaims>(token, key, &self.validation) {
+                Ok(data) => return Ok(data.claims),
+                Err(error) => {
+                    if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::ExpiredSignature) {
+                        refused = TokenError::Expired;
+                    }
+                }
+            }
+        }
+        Err(refused)
+    }
+}
+
+/// Hashing failed, or too many are waiting for it.
+#[derive(Debug, thiserror::Error)]
+#[error("passwords cannot be hashed right now")]
+pub struct PasswordError;
+
+/// argon2id with its defaults (19 MiB, 2 passes), at most a few at a time: a flood of logins must not take the
+/// processors from those who book.
+#[derive(Clone)]
+pub struct Passwords {
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { slots: Arc::new(Semaphore::new(2)) }
+    }
+}
+
+impl Passwords {
+    /// The PHC string of a password.
+    ///
+    /// # Errors
+    /// The blocking pool is gone.
+    pub async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
+        self.run(move || {
+            Argon2::default()
+                .hash_password(password.expose_secret().as_bytes())
+                .map(|hash| hash.to_string())
+                .map_err(|_| PasswordError)
+        })
+        .await?
+    }
+
+    /// Whether the password is the hashed one. Without a hash the same work is done, so that the time taken
+    /// does not tell whether an account exists.
+    ///
+    /// # Errors
+    /// The blocking pool is gone.
+    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
+        self.run(move || {
+            let Some(hash) = hash else {
+                let _ = Argon2::default().hash_password(password.expose_secret().as_bytes());
+                return false;
+            };
+            PasswordHash::new(&hash).is_ok_and(|parsed| {
+                Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok()
+            })
+        })
+        .await
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, PasswordError> {
+        let _slot = self.slots.acquire().await.map_err(|_| PasswordError)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError)
+    }
+}
+
+/// A new refresh token: 32 random bytes in hex, and the SHA-256 that is stored of it.
+pub fn new_refresh_token() -> (String, Vec<u8>) {
+    let bytes: [u8; 32] = rand::random();
+    let token = bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let hash = refresh_token_hash(&token);
+    (token, hash)
+}
+
+/// What is stored of a refresh token.
+pub fn refresh_token_hash(token: &str) -> Vec<u8> {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(token.as_bytes()).to_vec()
+}

@@ -1,0 +1,166 @@
+//! Settings that more than one process needs. A field's comment is its `--help`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A setting is missing.
+    #[error("{0} is not set; set it, or {0}_FILE to a file that holds it")]
+    Missing(&'static str),
+    /// The file of a setting cannot be read.
+    #[error("{name}_FILE names {path}, which cannot be read")]
+    File {
+        /// The setting.
+        name: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Two settings contradict each other, or one is out of range.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+fn secret(
+    name: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&PathBuf>,
+) -> Result<SecretString, ConfigError> {
+    match (value, file) {
+        (Some(value), _) => Ok(value.clone()),
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map(|text| SecretString::from(text.trim()))
+            .map_err(|source| ConfigError::File { name, path: path.clone(), source }),
+        (None, None) => Err(ConfigError::Missing(name)),
+    }
+}
+
+/// PostgreSQL.
+#[derive(Debug, Clone, Args)]
+pub struct StoreConfig {
+    /// Where PostgreSQL is, as postgres://user:password@host/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+    /// A file that holds DATABASE_URL
+    #[arg(long, env = "DATABASE_URL_FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// Connections that this process keeps at most
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
+    pub database_max_connections: u32,
+    /// Milliseconds after which PostgreSQL gives up a statement (10,000 at most)
+    #[arg(long, env = "DATABASE_STATEMENT_TIMEOUT_MS", default_value_t = 5_000)]
+    pub database_statement_timeout_ms: u64,
+    /// Milliseconds that a statement waits for a lock at most
+    #[arg(long, env = "DATABASE_LOCK_TIMEOUT_MS", default_value_t = 2_000)]
+    pub database_lock_timeout_ms: u64,
+}
+
+impl StoreConfig {
+    /// The URL, from itself or its file.
+    ///
+    /// # Errors
+    /// Neither is there.
+    pub fn url(&self) -> Result<SecretString, ConfigError> {
+        secret("DATABASE_URL", self.database_url.as_ref(), self.database_url_file.as_ref())
+    }
+}
+
+/// Redis and the booking queue in it.
+#[derive(Debug, Clone, Args)]
+pub struct QueueConfig {
+    /// Where Redis is, as redis://host:port, rediss://…, or unix:///path; several, with commas, for a Cluster
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
+    /// First part of every key
+    #[arg(long, env = "REDIS_KEY_PREFIX", default_value = "usher")]
+    pub redis_key_prefix: String,
+    /// Milliseconds that a worker may keep a batch without renewing its lease
+    #[arg(long, env = "QUEUE_LEASE_MS", default_value_t = 10_000)]
+    pub queue_lease_ms: u64,
+    /// Milliseconds that lanes stand still after Redis may have lost something
+    #[arg(long, env = "QUEUE_RECOVER_MS", default_value_t = 3_000)]
+    pub queue_recover_ms: u64,
+    /// Jobs that may wait in one lane
+    #[arg(long, env = "QUEUE_MAX_WAITING", default_value_t = 1_000_000)]
+    pub queue_max_waiting: u64,
+    /// Live jobs that one shopper may have at one event
+    #[arg(long, env = "QUEUE_MAX_JOBS_PER_SHOPPER", default_value_t = 5)]
+    pub queue_max_jobs_per_shopper: u32,
+    /// Completed jobs kept per lane for inspection
+    #[arg(long, env = "QUEUE_KEEP_COMPLETED", default_value_t = 50)]
+    pub queue_keep_completed: u32,
+    /// Failed jobs kept per lane for inspection
+    #[arg(long, env = "QUEUE_KEEP_FAILED", default_value_t = 100)]
+    pub queue_keep_failed: u32,
+}
+
+impl QueueConfig {
+    /// The address of Redis.
+    ///
+    /// # Errors
+    /// It is not set.
+    pub fn url(&self) -> Result<SecretString, ConfigError> {
+        secret("REDIS_URL", self.redis_url.as_ref(), None)
+    }
+
+    /// The lease as a duration.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.queue_lease_ms)
+    }
+
+    /// Holds the settings against each other and against those of the store.
+    ///
+    /// # Errors
+    /// A lease that ends before the statements under it do.
+    pub fn check(&self, store: &StoreConfig) -> Result<(), ConfigError> {
+        let longest = store.database_statement_timeout_ms.max(store.database_lock_timeout_ms);
+        if store.database_statement_timeout_ms > 10_000 {
+            return Err(ConfigError::Invalid("DATABASE_STATEMENT_TIMEOUT_MS is above 10,000".to_owned()));
+        }
+        if self.queue_lease_ms <= longest {
+            return Err(ConfigError::Invalid(format!(
+                "QUEUE_LEASE_MS ({}) must be longer than the statement and lock time-outs ({longest} ms)",
+                self.queue_lease_ms
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Secrets that sign what only Usher reads.
+#[derive(Debug, Clone, Args)]
+pub struct AuthConfig {
+    /// Signs access tokens and job references; 32 characters at least
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<SecretString>,
+    /// A file that holds JWT_SECRET
+    #[arg(long, env = "JWT_SECRET_FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// The secret before this one, still accepted, so that it can rotate
+    #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
+    pub jwt_secret_previous: Option<SecretString>,
+    /// Seconds that an access token is good for
+    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 3_600)]
+    pub access_token_seconds: u64,
+}
+
+impl AuthConfig {
+    /// The secrets, newest first.
+    ///
+    /// # Errors
+    /// None is set, or it is too short to be one.
+    pub fn secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
+        let current = secret("JWT_SECRET", self.jwt_secret.as_ref(), self.jwt_secret_file.as_ref())?;
+        if current.expose_secret().len() < 32 {
+            return Err(ConfigError::Invalid("JWT_SECRET is shorter than 32 characters".to_owned()));
+        }
+        Ok(std::iter::once(current).chain(self.jwt_secret_previous.clone()).collect())
+    }
+}

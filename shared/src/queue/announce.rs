@@ -1,0 +1,75 @@
+//! Telling what changed outside of a batch.
+
+use super::feed::SeatsChanged;
+use super::script::{arg, script};
+use super::{Partition, Queue, QueueError};
+use crate::domain::EventId;
+
+/// Places in one call at most.
+const PLACES_PER_CALL: usize = 1_000;
+
+impl Queue {
+    /// Tells the feed of places that came free, removes their reservation keys, and brings as many of those who
+    /// stand by back to the head of the lane; returns how many.
+    ///
+    /// # Errors
+    /// Redis is away. What shoppers see then lags until the next reload; who has what does not.
+    pub async fn announce_seats(&self, event: EventId, changed: &SeatsChanged) -> Result<u64, QueueError> {
+        let mut recalled = 0;
+        let mut told = Some(changed.told.clone());
+        let seats = changed.seats.chunks(PLACES_PER_CALL).map(|seats| (seats, &[][..]));
+        let slots = changed.slots.chunks(PLACES_PER_CALL).map(|slots| (&[][..], slots));
+        let parts: Vec<_> = seats.chain(slots).collect();
+        let parts = if parts.is_empty() { vec![(&[][..], &[][..])] } else { parts };
+        for (seats, slots) in parts {
+            let (keys, partition) = (self.keys(), Partition::of(event));
+            let mut names = vec![
+                keys.partition(partition),
+                keys.ready(partition),
+                keys.feed(partition),
+                keys.standby(event),
+                keys.wait(event),
+            ];
+            names.extend(seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
+            names.extend(slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
+            let entry = SeatsChanged {
+                seats: seats.to_vec(),
+                slots: slots.to_vec(),
+                told: told.take().unwrap_or_default(),
+            };
+            let args = [
+                arg(event),
+                arg(keys.wake()),
+                arg("seats"),
+                arg(serde_json::to_string(&entry).unwrap_or_default()),
+                arg(seats.len() + slots.len()),
+            ];
+            let mut reply = self.call(script!("announce"), &names, &args).await?;
+            match reply.word.as_str() {
+                "announced" => recalled += reply.next::<u64>()?,
+                _ => return Err(reply.unknown()),
+            }
+        }
+        Ok(recalled)
+    }
+}
+
+impl Queue {
+    /// Writes reservation keys of seats, each with what is left of its hold (ms).
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn show_reservations(
+        &self,
+        event: EventId,
+        held: &[(crate::domain::SeatId, crate::domain::UserId, i64)],
+    ) -> Result<(), QueueError> {
+        let mut pipe = redis::pipe();
+        for (seat, user, ttl_ms) in held {
+            let key = self.keys().seat_reserved(event, *seat);
+            pipe.cmd("SET").arg(key).arg(user.0).arg("PX").arg((*ttl_ms).max(1)).ignore();
+        }
+        let () = pipe.query_async(&mut self.connection()).await?;
+        Ok(())
+    }
+}

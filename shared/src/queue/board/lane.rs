@@ -1,0 +1,313 @@
+//! What one process knows of one lane.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Ranks, Rate, Wait};
+use crate::domain::{EventId, Outcome, SeatId, UserId};
+use crate::queue::control::Pause;
+use crate::queue::feed::{Change, Done};
+
+/// Outcomes kept in memory per lane and half at most: later questions go to PostgreSQL.
+const OUTCOMES_PER_HALF: usize = 200_000;
+/// Seconds after which the older half is forgotten.
+const HALF_S: u64 = 150;
+
+/// What is known of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits.
+    Waiting {
+        /// How many are ahead + 1.
+        place: u64,
+        /// How many wait in the lane.
+        waiting: u64,
+        /// How long it will take.
+        wait: Wait,
+    },
+    /// A worker decides it now.
+    Processing,
+    /// It waits for a seat to come back.
+    StandsBy {
+        /// How many stand by ahead of it + 1.
+        place: u64,
+    },
+    /// It has ended.
+    Ended(UserId, Outcome),
+    /// Nothing is known of it.
+    Unknown,
+}
+
+/// One lane, as its feed tells it.
+#[derive(Debug, Clone)]
+pub struct LaneBoard {
+    event: EventId,
+    waiting: Ranks,
+    /// Waiting numbers up to this one are being decided.
+    active_upto: u64,
+    standby: BTreeSet<u64>,
+    named: BTreeMap<u64, Vec<SeatId>>,
+    wanted: HashMap<SeatId, u32>,
+    outcomes: [HashMap<u64, (UserId, Outcome)>; 2],
+    half_since_s: u64,
+    rate: Rate,
+    pause: Pause,
+    /// Rises with every change, so that sockets know when to look.
+    version: u64,
+}
+
+impl LaneBoard {
+    /// A lane of which nothing is known yet.
+    pub fn new(event: EventId) -> Self {
+        Self {
+            event,
+            waiting: Ranks::default(),
+            active_upto: 0,
+            standby: BTreeSet::new(),
+            named: BTreeMap::new(),
+            wanted: HashMap::new(),
+            outcomes: [HashMap::new(), HashMap::new()],
+            half_since_s: 0,
+            rate: Rate::default(),
+            pause: Pause::default(),
+            version: 0,
+        }
+    }
+
+    /// Whose lane it is.
+    pub fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Rises with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many wait, those being decided not counted.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.len() - self.active()
+    }
+
+    /// Whether the lane is paused, and why.
+    pub fn pause(&self) -> &Pause {
+        &self.pause
+    }
+
+    /// Whether somebody who waits has named this seat.
+    pub fn is_wanted(&self, seat: SeatId) -> bool {
+        self.wanted.contains_key(&seat)
+    }
+
+    /// The seats that somebody who waits has named.
+    pub fn wanted(&self) -> impl Iterator<Item = SeatId> + '_ {
+        self.wanted.keys().copied()
+    }
+
+    /// What is known of a job.
+    pub fn state(&self, number: u64) -> JobState {
+        if let Some((owner, outcome)) = self.outcomes.iter().find_map(|half| half.get(&number)) {
+            return JobState::Ended(*owner, outcome.clone());
+        }
+        if self.waiting.contains(number) {
+            if number <= self.active_upto {
+                return JobState::Processing;
+            }
+            let place = self.waiting.below(number) - self.active() + 1;
+            return JobState::Waiting { place, waiting: self.waiting(), wait: self.rate.wait(place) };
+        }
+        if self.standby.contains(&number) {
+            return JobState::StandsBy { place: self.standby.range(..number).count() as u64 + 1 };
+        }
+        JobState::Unknown
+    }
+
+    /// How long somebody at this place waits.
+    pub fn wait(&self, place: u64) -> Wait {
+        self.rate.wait(place)
+    }
+
+    /// Puts what the feed says in. `second` is the time, for the pace.
+    pub fn apply(&mut self, change: &Change, second: u64) {
+        self.version += 1;
+        match change {
+            Change::Added { first, count, named } => {
+                for number in *first..*first + *count {
+                    self.waiting.insert(number);
+                }
+                for (number, seats) in named {
+                    self.want(*number, seats);
+                }
+            }
+            Change::Claimed(upto) => self.active_upto = *upto,
+            Change::GivenBack => self.active_upto = 0,
+            Change::Done(done) => self.end(done, second),
+            Change::Recalled(numbers) => {
+                for number in numbers {
+                    self.standby.remove(number);
+                    self.waiting.insert(*number);
+                }
+            }
+            Change::Reentered(numbers) => {
+                for number in numbers {
+                    self.waiting.insert(*number);
+                }
+            }
+            Change::Seats(_) => {}
+            Change::Control { paused, message } => {
+                self.pause = Pause { paused: *paused, message: message.clone() };
+            }
+        }
+    }
+
+    /// Takes a page of the lane in, when a process starts or has missed entries.
+    pub fn load(&mut self, number: u64, seats: &[SeatId], is_standby: bool) {
+        self.version += 1;
+        if is_standby {
+            self.standby.insert(number);
+        } else {
+            self.waiting.insert(number);
+            self.want(number, seats);
+        }
+    }
+
+    /// Forgets who waits, before the lane is loaded anew; outcomes and pace stay.
+    pub fn forget_waiting(&mut self) {
+        self.waiting = Ranks::default();
+        self.active_upto = 0;
+        self.standby.clear();
+        self.named.clear();
+        self.wanted.clear();
+        self.version += 1;
+    }
+
+    /// Notes an outcome that was read from PostgreSQL.
+    pub fn note_outcome(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
+        if second > self.half_since_s + HALF_S || self.outcomes[0].len() >= OUTCOMES_PER_HALF {
+            let [newer, older] = &mut self.outcomes;
+            std::mem::swap(newer, older);
+            newer.clear();
+            self.half_since_s = second;
+        }
+        self.outcomes[0].insert(number, (owner, outcome));
+    }
+
+    fn end(&mut self, done: &Done, second: u64) {
+        let mut decided = 0;
+        for number in &done.standby {
+            self.drop_waiting(*number);
+            self.standby.insert(*number);
+        }
+        for (number, owner, outcome) in done.clone().outcomes() {
+            self.drop_waiting(number);
+            self.standby.remove(&number);
+            self.note_outcome(number, owner, outcome, second);
+            decided += 1;
+        }
+        if self.active_upto > 0 && self.waiting.below(self.active_upto + 1) == 0 {
+            self.active_upto = 0;
+        }
+        self.rate.note(second, decided);
+    }
+
+    fn active(&self) -> u64 {
+        if self.active_upto == 0 { 0 } else { self.waiting.below(self.active_upto + 1) }
+    }
+
+    fn want(&mut self, number: u64, seats: &[SeatId]) {
+        if seats.is_empty() || self.named.contains_key(&number) {
+            return;
+        }
+        for seat in seats {
+            *self.wanted.entry(*seat).or_default() += 1;
+        }
+        self.named.insert(number, seats.to_vec());
+    }
+
+    fn drop_waiting(&mut self, number: u64) {
+        self.waiting.remove(number);
+        for seat in self.named.remove(&number).unwrap_or_default() {
+            if let Some(count) = self.wanted.get_mut(&seat) {
+                *count -= 1;
+                if *count == 0 {
+                    self.wanted.remove(&seat);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Refusal;
+
+    fn added(first: u64, count: u64) -> Change {
+        Change::Added { first, count, named: vec![(first, vec![SeatId(5)])] }
+    }
+
+    fn done(numbers: &[u64]) -> Change {
+        let mut done = Done::default();
+        for number in numbers {
+            done.push(*number, UserId(1), &Outcome::Failed(Refusal::SoldOut));
+        }
+        Change::Done(done)
+    }
+
+    fn place(board: &LaneBoard, number: u64) -> Option<u64> {
+        match board.state(number) {
+            JobState::Waiting { place, .. } => Some(place),
+            JobState::Processing | JobState::StandsBy { .. } | JobState::Ended(..) | JobState::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn place_counts_those_ahead_who_still_wait() {
+        let mut board = LaneBoard::new(EventId(1));
+        board.apply(&added(10, 5), 0);
+        assert_eq!(place(&board, 14), Some(5));
+        board.apply(&Change::Claimed(11), 0);
+        assert_eq!(board.state(11), JobState::Processing);
+        assert_eq!((place(&board, 12), board.waiting()), (Some(1), 3));
+        board.apply(&Change::GivenBack, 0);
+        assert_eq!(place(&board, 12), Some(3));
+        board.apply(&done(&[10, 11]), 0);
+        assert_eq!(place(&board, 14), Some(3));
+        board.apply(&done(&[13]), 0);
+        assert_eq!(place(&board, 14), Some(2));
+        assert!(matches!(board.state(10), JobState::Ended(UserId(1), _)));
+    }
+
+    #[test]
+    fn leaving_during_a_batch_keeps_the_batch_active() {
+        let mut board = LaneBoard::new(EventId(1));
+        board.apply(&added(10, 5), 0);
+        board.apply(&Change::Claimed(11), 0);
+        board.apply(&done(&[13]), 0);
+        assert_eq!(board.state(11), JobState::Processing);
+        assert_eq!(place(&board, 14), Some(2));
+    }
+
+    #[test]
+    fn named_seats_are_wanted_while_somebody_waits_for_them() {
+        let mut board = LaneBoard::new(EventId(1));
+        board.apply(&added(10, 1), 0);
+        board.apply(&added(11, 1), 0);
+        board.apply(&done(&[10]), 0);
+        assert!(board.is_wanted(SeatId(5)));
+        board.apply(&done(&[11]), 0);
+        assert!(!board.is_wanted(SeatId(5)));
+    }
+
+    #[test]
+    fn entries_told_twice_change_nothing() {
+        let mut board = LaneBoard::new(EventId(1));
+        for _ in 0..2 {
+            board.apply(&added(10, 3), 0);
+        }
+        assert_eq!(board.waiting(), 3);
+        assert_eq!(board.wanted().count(), 1);
+        board.apply(&done(&[10]), 0);
+        board.apply(&done(&[10]), 0);
+        assert_eq!((board.waiting(), board.wanted().count()), (2, 0));
+    }
+}

@@ -1,0 +1,118 @@
+//! Handing the head of a lane to a worker.
+
+use super::script::{arg, script};
+use super::{Partition, Queue, QueueError};
+use crate::domain::{Envelope, EventId};
+
+/// A lease on a lane: who has it, under which fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The lane.
+    pub event: EventId,
+    /// The worker; unique per process start.
+    pub worker: String,
+    /// Rises with every claim of the lane and never falls.
+    pub fence: u64,
+}
+
+/// A job in a batch.
+#[derive(Debug, Clone)]
+pub struct ClaimedJob {
+    /// Its number in the lane.
+    pub number: u64,
+    /// The job, or `None` when its bytes make no sense (it then fails).
+    pub envelope: Option<Envelope>,
+    /// How often it has failed by itself so far.
+    pub attempts: u32,
+}
+
+/// The head of a lane, in order.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The right to decide these jobs.
+    pub lease: Lease,
+    /// At least one, ascending by number.
+    pub jobs: Vec<ClaimedJob>,
+    /// A lease before this one had run out: its worker stalled or died.
+    pub was_stalled: bool,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// Jobs to decide.
+    Batch(Batch),
+    /// Nobody waits.
+    Empty,
+    /// The queue or this lane is paused.
+    Paused,
+    /// Somebody has it, or it rests, until then (ms since 1970 on Redis' clock).
+    NotBefore(u64),
+    /// Redis may have lost something, and jobs are being re-entered until then.
+    Recovering(u64),
+    /// The pauses have not been copied from PostgreSQL in this epoch.
+    NoControls(String),
+    /// The partition has no epoch yet.
+    NoEpoch,
+}
+
+impl Queue {
+    /// Claims up to `max_jobs` from the head of a lane.
+    ///
+    /// # Errors
+    /// Redis is away. The lane may have been leased all the same; the lease then runs out.
+    pub async fn claim(&self, event: EventId, worker: &str, max_jobs: usize) -> Result<Claim, QueueError> {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        let names = [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.attempts(event),
+        ];
+        let args = [arg(event), arg(worker), arg(max_jobs), arg(self.config().queue_lease_ms)];
+        let mut reply = self.call(script!("claim"), &names, &args).await?;
+        Ok(match reply.word.as_str() {
+            "claimed" => {
+                let lease = Lease { event, worker: worker.to_owned(), fence: reply.next()? };
+                let was_stalled = reply.next::<String>()? == "1";
+                let mut jobs = Vec::with_capacity(reply.left() / 3);
+                while reply.left() > 0 {
+                    let number = reply.next()?;
+                    let payload: Vec<u8> = reply.next()?;
+                    let attempts = reply.next()?;
+                    jobs.push(ClaimedJob { number, envelope: Envelope::decode(&payload).ok(), attempts });
+                }
+                Claim::Batch(Batch { lease, jobs, was_stalled })
+            }
+            "empty" => Claim::Empty,
+            "paused" => Claim::Paused,
+            "leased" | "later" => Claim::NotBefore(reply.next()?),
+            "recovering" => Claim::Recovering(reply.next()?),
+            "no_controls" => Claim::NoControls(reply.next()?),
+            "no_epoch" => Claim::NoEpoch,
+            _ => return Err(reply.unknown()),
+        })
+    }
+
+    /// Lanes of a partition that are due for a look, longest due first.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn due_lanes(&self, partition: Partition, at_most: usize) -> Result<Vec<EventId>, QueueError> {
+        let mut connection = self.connection();
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut connection).await?;
+        let lanes: Vec<i64> = redis::cmd("ZRANGEBYSCORE")
+            .arg(self.keys().ready(partition))
+            .arg("-inf")
+            .arg(seconds * 1_000 + micros / 1_000)
+            .arg("LIMIT")
+            .arg(0)
+            .arg(at_most)
+            .query_async(&mut connection)
+            .await?;
+        Ok(lanes.into_iter().map(EventId).collect())
+    }
+}

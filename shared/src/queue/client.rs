@@ -1,0 +1,225 @@
+//! The connection to Redis, single or Cluster, and what can go wrong with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{Cmd, Pipeline, RedisFuture, Value};
+use secrecy::ExposeSecret as _;
+
+use super::Keys;
+use super::script::Reply;
+use crate::config::{ConfigError, QueueConfig};
+
+/// How long an ordinary call may take; Redis answers within a millisecond or is in trouble.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A call that met a cut connection is made this many times more: every script is safe to run twice.
+const RETRIES: u32 = 2;
+
+/// What the queue could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Redis is away, or refused.
+    #[error("Redis did not answer")]
+    Redis(#[from] redis::RedisError),
+    /// A script answered with a word that its caller does not know.
+    #[error("a script answered {0:?}, which nobody here understands")]
+    Word(String),
+    /// A reply has another shape than its script promises.
+    #[error("a script's reply is malformed: {0}")]
+    Reply(&'static str),
+    /// Redis has no memory left for new jobs.
+    #[error("Redis is full")]
+    Full,
+    /// The address of Redis.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The process is shutting down.
+    #[error("this process is shutting down")]
+    Closed,
+}
+
+/// A handle on the booking queue; clones share the connection.
+#[derive(Clone)]
+pub struct Queue {
+    connection: Connection,
+    client: Arc<Client>,
+    keys: Keys,
+    config: Arc<QueueConfig>,
+}
+
+enum Client {
+    Single(redis::Client),
+    Cluster(Vec<String>),
+}
+
+/// One connection that many tasks share.
+#[derive(Clone)]
+pub enum Connection {
+    /// To one server; it reconnects by itself.
+    Single(ConnectionManager),
+    /// To a Cluster.
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+impl Client {
+    async fn connect(&self, response_timeout: Option<Duration>) -> Result<Connection, QueueError> {
+        Ok(match self {
+            Self::Single(client) => {
+                let config = ConnectionManagerConfig::new()
+                    .set_number_of_retries(3)
+                    .set_min_delay(Duration::from_millis(20))
+                    .set_max_delay(Duration::from_millis(500))
+                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                    .set_response_timeout(response_timeout);
+                Connection::Single(ConnectionManager::new_with_config(client.clone(), config).await?)
+            }
+            Self::Cluster(nodes) => {
+                let mut builder = ClusterClientBuilder::new(nodes.clone()).connection_timeout(CONNECT_TIMEOUT);
+                if let Some(timeout) = response_timeout {
+                    builder = builder.response_timeout(timeout);
+                }
+                Connection::Cluster(builder.build()?.get_async_connection().await?)
+            }
+        })
+    }
+}
+
+impl Queue {
+    /// Connects.
+    ///
+    /// # Errors
+    /// The address is missing or wrong, or nobody answers there.
+    pub async fn connect(config: &QueueConfig) -> Result<Self, QueueError> {
+        let url = config.url()?;
+        let nodes: Vec<String> = url.expose_secret().split(',').map(|node| node.trim().to_owned()).collect();
+        let client = match nodes.as_slice() {
+            [one] => Client::Single(redis::Client::open(one.as_str())?),
+            _ => Client::Cluster(nodes),
+        };
+        Ok(Self {
+            connection: client.connect(Some(RESPONSE_TIMEOUT)).await?,
+            client: Arc::new(client),
+            keys: Keys::new(config.redis_key_prefix.clone()),
+            config: Arc::new(config.clone()),
+        })
+    }
+
+    /// The shared connection.
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
+    /// A connection of one's own for reads that block for at most this long.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn blocking_connection(&self, longest: Duration) -> Result<Connection, QueueError> {
+        self.client.connect(Some(longest + RESPONSE_TIMEOUT)).await
+    }
+
+    /// A subscription of one's own; on a Cluster to any node, as messages reach all of them.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn subscribe(&self, channel: &str) -> Result<redis::aio::PubSub, QueueError> {
+        let client = match self.client.as_ref() {
+            Client::Single(client) => client.clone(),
+            Client::Cluster(nodes) => {
+                redis::Client::open(nodes.first().map(String::as_str).unwrap_or_default())?
+            }
+        };
+        let mut subscription = tokio::time::timeout(CONNECT_TIMEOUT, client.get_async_pubsub())
+            .await
+            .map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
+        subscription.subscribe(channel).await?;
+        Ok(subscription)
+    }
+
+    /// The keys of this queue.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The settings of this queue.
+    pub fn config(&self) -> &QueueConfig {
+        &self.config
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        let _: String = redis::cmd("PING").query_async(&mut self.connection()).await?;
+        Ok(())
+    }
+
+    /// How full Redis is, from 0 to 1; 0 where it has no limit.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn fullness(&self) -> Result<f64, QueueError> {
+        let command = redis::cmd("INFO").arg("memory").to_owned();
+        let info: redis::InfoDict = match self.connection() {
+            Connection::Single(mut connection) => command.query_async(&mut connection).await?,
+            Connection::Cluster(_) => return Ok(0.0),
+        };
+        let read = |name: &str| info.get::<f64>(name).unwrap_or(0.0);
+        let limit = read("maxmemory");
+        Ok(if limit > 0.0 { read("used_memory") / limit } else { 0.0 })
+    }
+
+    /// Calls a script, once more when the connection was cut.
+    pub(super) async fn call(
+        &self,
+        script: &redis::Script,
+        keys: &[String],
+        args: &[Vec<u8>],
+    ) -> Result<Reply, QueueError> {
+        let mut tries = 0;
+        loop {
+            match super::script::call(self, script, keys, args).await {
+                Err(QueueError::Redis(error)) if error.code() == Some("OOM") => return Err(QueueError::Full),
+                Err(QueueError::Redis(error))
+                    if tries < RETRIES && (error.is_connection_dropped() || error.is_connection_refusal()) =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(20) * tries).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}

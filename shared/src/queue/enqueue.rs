@@ -1,0 +1,124 @@
+//! Adding jobs to a lane.
+
+use super::script::{arg, script};
+use super::{Partition, Queue, QueueError};
+use crate::domain::{Envelope, EventId, hex16};
+
+/// A job to add.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// What is asked for, by whom.
+    pub envelope: Envelope,
+    /// The shopper's idempotency key, hashed together with who they are; `None` without one.
+    pub idempotency: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It has this number; `is_new` is false when it had it already.
+    Queued {
+        /// Its number.
+        number: u64,
+        /// The nonce of the job that is in the lane.
+        nonce: u64,
+        /// How many are ahead + 1; 0 when it no longer waits.
+        place: u64,
+        /// It was added by this call.
+        is_new: bool,
+    },
+    /// The idempotency key belongs to another request.
+    Mismatch,
+    /// The shopper has too many live jobs here.
+    TooMany,
+    /// The lane is full.
+    Full,
+}
+
+/// The answer to one call: what became of each job, and how far the feed had come.
+#[derive(Debug)]
+pub struct AddedBatch {
+    /// In the order of the jobs.
+    pub jobs: Vec<Added>,
+    /// The epoch of the partition.
+    pub epoch: String,
+    /// The feed's sequence after this call; 0 when nothing was added.
+    pub seq: u64,
+}
+
+impl NewJob {
+    /// A key for an `Idempotency-Key` header: nobody can collide with somebody else's.
+    pub fn idempotency_of(envelope: &Envelope, key: &str) -> String {
+        hex16(format!("{}:{key}", envelope.owner).as_bytes())
+    }
+}
+
+impl Queue {
+    /// Adds jobs to one lane, in this order; each gets the lane's next number.
+    ///
+    /// # Errors
+    /// Redis is away or full. The jobs may have been added all the same; adding them again gives the same ones
+    /// as long as they live.
+    pub async fn enqueue(&self, event: EventId, jobs: &[NewJob]) -> Result<Option<AddedBatch>, QueueError> {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        let names = [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.lanes(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.live(event),
+            keys.owners(event),
+            keys.idem(event),
+            keys.idem_old(event),
+        ];
+        let config = self.config();
+        let mut args = vec![
+            arg(event),
+            arg(keys.wake()),
+            arg(config.queue_max_waiting),
+            arg(config.queue_max_jobs_per_shopper),
+        ];
+        for job in jobs {
+            let envelope = &job.envelope;
+            let seats: Vec<String> = envelope.request.named_seats().iter().map(ToString::to_string).collect();
+            args.extend([
+                arg(envelope.owner),
+                arg(envelope.live_key()),
+                arg(job.idempotency.as_deref().unwrap_or_default()),
+                arg(envelope.request.fingerprint(envelope.owner)),
+                arg(envelope.nonce),
+                envelope.encode(),
+                arg(seats.join(",")),
+            ]);
+        }
+        let mut reply = self.call(script!("enqueue"), &names, &args).await?;
+        match reply.word.as_str() {
+            "no_epoch" => Ok(None),
+            "ok" => {
+                let (epoch, seq) = (reply.next()?, reply.next()?);
+                let mut added = Vec::with_capacity(jobs.len());
+                while reply.left() > 0 {
+                    let word: String = reply.next()?;
+                    let (number, nonce, place) = (reply.next()?, reply.next()?, reply.next()?);
+                    added.push(match word.as_str() {
+                        "queued" | "same" => {
+                            Added::Queued { number, nonce, place, is_new: word == "queued" }
+                        }
+                        "mismatch" => Added::Mismatch,
+                        "too_many" => Added::TooMany,
+                        "full" => Added::Full,
+                        _ => return Err(QueueError::Word(word)),
+                    });
+                }
+                if added.len() != jobs.len() {
+                    return Err(QueueError::Reply("not one answer a job"));
+                }
+                Ok(Some(AddedBatch { jobs: added, epoch, seq }))
+            }
+            _ => Err(reply.unknown()),
+        }
+    }
+}

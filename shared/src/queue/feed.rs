@@ -1,0 +1,215 @@
+//! What a partition's feed says, and reading it.
+
+use std::time::Duration;
+
+use redis::FromRedisValue as _;
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use serde::{Deserialize, Serialize};
+
+use super::client::Connection;
+use super::{Partition, Queue, QueueError};
+use crate::domain::{AreaId, BookingId, EventId, Outcome, Refusal, Reservation, SeatId, UserId};
+
+/// Entries read at once.
+const PAGE: usize = 512;
+
+/// One entry of a feed.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its id in the stream, to go on from.
+    pub id: String,
+    /// The epoch in which it was written.
+    pub epoch: String,
+    /// Rises by one with every entry of the partition.
+    pub seq: u64,
+    /// Which lane; event 0 for all of the partition.
+    pub event: EventId,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened in a lane.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// `count` jobs were added, numbered from `first` on; some name seats.
+    Added {
+        /// The first new number.
+        first: u64,
+        /// How many.
+        count: u64,
+        /// Seats that jobs want by name.
+        named: Vec<(u64, Vec<SeatId>)>,
+    },
+    /// Everybody who waits up to this number is being decided.
+    Claimed(u64),
+    /// The claimed ones wait again.
+    GivenBack,
+    /// Jobs ended, or stand by.
+    Done(Done),
+    /// Jobs that stood by wait again.
+    Recalled(Vec<u64>),
+    /// Jobs are back that Redis had forgotten.
+    Reentered(Vec<u64>),
+    /// Places changed hands outside of a batch.
+    Seats(SeatsChanged),
+    /// Paused or not, and why.
+    Control {
+        /// Whether.
+        paused: bool,
+        /// Why; may be empty.
+        message: String,
+    },
+}
+
+/// What a settled batch says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Done {
+    /// Won: number, owner, what.
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    pub won: Vec<(u64, UserId, Reservation)>,
+    /// Refused: number, owner, code.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<(u64, UserId, String)>,
+    /// Stand by now.
+    #[serde(rename = "y", default, skip_serializing_if = "Vec::is_empty")]
+    pub standby: Vec<u64>,
+    /// Places that the batch took over from reservations which had run out count as won already; these are the
+    /// people to tell.
+    #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+impl Done {
+    /// Adds how a job ended.
+    pub fn push(&mut self, number: u64, owner: UserId, outcome: &Outcome) {
+        match outcome {
+            Outcome::Completed(reservation) => self.won.push((number, owner, reservation.clone())),
+            Outcome::Failed(refusal) => self.failed.push((number, owner, refusal.code().to_owned())),
+        }
+    }
+
+    /// How each job ended.
+    pub fn outcomes(self) -> impl Iterator<Item = (u64, UserId, Outcome)> {
+        let won = self.won.into_iter().map(|(number, owner, won)| (number, owner, Outcome::Completed(won)));
+        let failed = self.failed.into_iter().map(|(number, owner, code)| {
+            (number, owner, Outcome::Failed(Refusal::from_code(&code).unwrap_or(Refusal::Internal)))
+        });
+        won.chain(failed)
+    }
+}
+
+/// Places that changed hands outside of a batch, and who is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SeatsChanged {
+    /// Free again.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<SeatId>,
+    /// Slots that are free again.
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<(AreaId, u32)>,
+    /// Whose they were.
+    #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+/// Somebody to tell that a booking lost places.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Told {
+    /// Who.
+    #[serde(rename = "u")]
+    pub user: UserId,
+    /// Which booking.
+    #[serde(rename = "b")]
+    pub booking: BookingId,
+    /// Its time ran out; else it was given up.
+    #[serde(rename = "x")]
+    pub is_expiry: bool,
+    /// Which seats.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<SeatId>,
+}
+
+impl Queue {
+    /// Where a feed stands: the id of its last entry ("0-0" for none).
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn feed_end(&self, partition: Partition) -> Result<String, QueueError> {
+        let last: StreamRangeReply = redis::cmd("XREVRANGE")
+            .arg(self.keys().feed(partition))
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(1)
+            .query_async(&mut self.connection())
+            .await?;
+        Ok(last.ids.into_iter().next().map_or_else(|| "0-0".to_owned(), |entry| entry.id))
+    }
+
+    /// Waits for what comes after an entry; nothing within `longest` gives an empty list.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn read_feed(
+        &self,
+        connection: &mut Connection,
+        partition: Partition,
+        after: &str,
+        longest: Duration,
+    ) -> Result<Vec<Entry>, QueueError> {
+        let reply: Option<StreamReadReply> = redis::cmd("XREAD")
+            .arg("COUNT")
+            .arg(PAGE)
+            .arg("BLOCK")
+            .arg(u64::try_from(longest.as_millis()).unwrap_or(1_000))
+            .arg("STREAMS")
+            .arg(self.keys().feed(partition))
+            .arg(after)
+            .query_async(connection)
+            .await?;
+        let ids = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+        ids.map(|entry| read(entry).ok_or(QueueError::Reply("a feed entry is malformed"))).collect()
+    }
+}
+
+fn read(entry: StreamId) -> Option<Entry> {
+    let field = |name: &str| String::from_redis_value(entry.map.get(name)?.clone()).ok();
+    let data = field("d")?;
+    let change = match field("k")?.as_str() {
+        "add" => read_added(&data)?,
+        "claim" => Change::Claimed(data.parse().ok()?),
+        "back" => Change::GivenBack,
+        "done" => Change::Done(serde_json::from_str(&data).ok()?),
+        "recall" => Change::Recalled(read_numbers(&data)?),
+        "reenter" => Change::Reentered(read_numbers(&data)?),
+        "seats" => Change::Seats(serde_json::from_str(&data).ok()?),
+        "control" => {
+            let message = data.get(1..)?.to_owned();
+            Change::Control { paused: data.starts_with('1'), message }
+        }
+        _ => return None,
+    };
+    Some(Entry {
+        epoch: field("e")?,
+        seq: field("s")?.parse().ok()?,
+        event: EventId(field("l")?.parse().ok()?),
+        change,
+        id: entry.id,
+    })
+}
+
+fn read_numbers(data: &str) -> Option<Vec<u64>> {
+    data.split(',').map(|number| number.parse().ok()).collect()
+}
+
+fn read_added(data: &str) -> Option<Change> {
+    let mut parts = data.splitn(3, ':');
+    let first = parts.next()?.parse().ok()?;
+    let count = parts.next()?.parse().ok()?;
+    let named = parts.next()?.split(';').filter(|part| !part.is_empty()).map(|part| {
+        let (number, seats) = part.split_once('=')?;
+        let seats: Option<Vec<SeatId>> = seats.split(',').map(|seat| seat.parse().ok().map(SeatId)).collect();
+        Some((number.parse().ok()?, seats?))
+    });
+    Some(Change::Added { first, count, named: named.collect::<Option<_>>()? })
+}

@@ -1,0 +1,201 @@
+//! Looking into lanes, for operators, and paging them, for gateways that start.
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Pause;
+use super::{Partition, Queue, QueueError};
+use crate::domain::{Envelope, EventId, UserId};
+
+/// A finished job, as kept for inspection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FinishedJob {
+    /// Its number.
+    pub number: u64,
+    /// Whose it was.
+    pub user: UserId,
+    /// `completed` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// How often it had failed by itself.
+    pub attempts: u32,
+    /// When, in ms since 1970.
+    pub at_ms: i64,
+}
+
+/// The state of a lane.
+#[derive(Debug, Clone, Default)]
+pub struct LaneState {
+    /// Jobs that wait, active ones not counted.
+    pub waiting: u64,
+    /// Jobs under a lease.
+    pub active: u64,
+    /// Jobs that wait for a seat to come back.
+    pub standby: u64,
+    /// The lane rests after a fault; its jobs are delayed.
+    pub is_delayed: bool,
+    /// Paused, and why.
+    pub pause: Pause,
+    /// Jobs completed since the lane began.
+    pub completed: u64,
+    /// Jobs failed since then.
+    pub failed: u64,
+    /// Leases that ran out since then.
+    pub stalled: u64,
+    /// The age of the oldest waiting job.
+    pub oldest_waiting_s: Option<u64>,
+    /// Who works on it.
+    pub lease: Option<LeaseState>,
+}
+
+/// A lease as operators see it.
+#[derive(Debug, Clone)]
+pub struct LeaseState {
+    /// The worker.
+    pub worker: String,
+    /// Its fence.
+    pub fence: u64,
+    /// When it runs out, in ms since 1970.
+    pub until_ms: u64,
+    /// Since when it runs, in ms since 1970.
+    pub since_ms: u64,
+    /// Active for more than 30 s, or run out.
+    pub is_stalled: bool,
+}
+
+/// A batch that is active for longer than this is flagged.
+const STALLED_MS: u64 = 30_000;
+
+/// Which finished jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Those that won.
+    Completed,
+    /// Those that were refused.
+    Failed,
+}
+
+impl Queue {
+    /// The state of a lane.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn lane_state(&self, event: EventId) -> Result<LaneState, QueueError> {
+        let keys = self.keys();
+        let fields = [
+            "fence", "lease_worker", "lease_until", "lease_count", "lease_since", "paused", "message",
+            "completed", "failed", "stalled", "not_before",
+        ];
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(keys.meta(event)).arg(&fields);
+        pipe.cmd("ZCARD").arg(keys.wait(event));
+        pipe.cmd("ZCARD").arg(keys.standby(event));
+        pipe.cmd("ZRANGE").arg(keys.wait(event)).arg(0).arg(0);
+        pipe.cmd("HMGET").arg(keys.partition(Partition::of(event))).arg(&["paused", "message"]);
+        let (meta, present, standby, first, whole): (
+            Vec<Option<String>>,
+            u64,
+            u64,
+            Vec<u64>,
+            Vec<Option<String>>,
+        ) = pipe.query_async(&mut self.connection()).await?;
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        let now_ms = seconds * 1_000 + micros / 1_000;
+        let text = |at: usize| meta.get(at).cloned().flatten();
+        let number = |at: usize| text(at).and_then(|text| text.parse().ok()).unwrap_or(0u64);
+        let lease = text(1).map(|worker| LeaseState {
+            worker,
+            fence: number(0),
+            until_ms: number(2),
+            since_ms: number(4),
+            is_stalled: now_ms > number(2) || now_ms.saturating_sub(number(4)) > STALLED_MS,
+        });
+        let active = lease.as_ref().filter(|lease| lease.until_ms > now_ms).map_or(0, |_| number(3));
+        let is_one = |value: Option<&Option<String>>| value.and_then(Option::as_deref) == Some("1");
+        let of_queue = whole.get(1).cloned().flatten().unwrap_or_default();
+        let own = text(6).unwrap_or_default();
+        Ok(LaneState {
+            waiting: present.saturating_sub(active),
+            active,
+            standby,
+            is_delayed: number(10) > now_ms,
+            pause: Pause {
+                paused: is_one(meta.get(5)) || is_one(whole.first()),
+                message: if own.is_empty() { of_queue } else { own },
+            },
+            completed: number(7),
+            failed: number(8),
+            stalled: number(9),
+            oldest_waiting_s: first.first().map(|first| now_ms.saturating_sub(first / 1_000) / 1_000),
+            lease,
+        })
+    }
+
+    /// The latest finished jobs of a lane.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn finished_jobs(&self, event: EventId, which: Finished) -> Result<Vec<FinishedJob>, QueueError> {
+        let (key, kept) = self.finished(event, which);
+        let records: Vec<String> = redis::cmd("LRANGE")
+            .arg(key)
+            .arg(0)
+            .arg(i64::from(kept) - 1)
+            .query_async(&mut self.connection())
+            .await?;
+        Ok(records.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
+    }
+
+    /// Forgets finished jobs of a lane, oldest first; their outcomes stay in PostgreSQL. Returns how many.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn clean(&self, event: EventId, which: Finished, limit: usize) -> Result<u64, QueueError> {
+        let (key, _) = self.finished(event, which);
+        let removed: Option<Vec<String>> =
+            redis::cmd("RPOP").arg(key).arg(limit.max(1)).query_async(&mut self.connection()).await?;
+        Ok(removed.map_or(0, |removed| removed.len() as u64))
+    }
+
+    fn finished(&self, event: EventId, which: Finished) -> (String, u32) {
+        match which {
+            Finished::Completed => (self.keys().completed(event), self.config().queue_keep_completed),
+            Finished::Failed => (self.keys().failed(event), self.config().queue_keep_failed),
+        }
+    }
+
+    /// A page of a lane, ascending, after a number: numbers and what they ask for.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn waiting_after(
+        &self,
+        event: EventId,
+        after: u64,
+        at_most: usize,
+        is_standby: bool,
+    ) -> Result<Vec<(u64, Option<Envelope>)>, QueueError> {
+        let keys = self.keys();
+        let set = if is_standby { keys.standby(event) } else { keys.wait(event) };
+        let numbers: Vec<u64> = redis::cmd("ZRANGEBYSCORE")
+            .arg(set)
+            .arg(format!("({after}"))
+            .arg("+inf")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(at_most)
+            .query_async(&mut self.connection())
+            .await?;
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let payloads: Vec<Option<Vec<u8>>> = redis::cmd("HMGET")
+            .arg(keys.jobs(event))
+            .arg(&numbers)
+            .query_async(&mut self.connection())
+            .await?;
+        let envelopes = payloads.into_iter().map(|bytes| Envelope::decode(&bytes?).ok());
+        Ok(numbers.into_iter().zip(envelopes).collect())
+    }
+}

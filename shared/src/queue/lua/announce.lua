@@ -1,0 +1,49 @@
+#!lua flags=allow-oom
+--[[
+  announce - tell the feed what changed outside of a batch, and bring those who stand by back to the head.
+
+  KEYS[1]  partition  HASH    epoch, seq
+  KEYS[2]  ready      ZSET    lane -> due at (ms)
+  KEYS[3]  feed       STREAM
+  KEYS[4]  standby    ZSET
+  KEYS[5]  wait       ZSET
+  KEYS[6…] reserved keys to remove
+  ARGV[1]  lane
+  ARGV[2]  wake       channel
+  ARGV[3]  kind       seats | control
+  ARGV[4]  entry      (JSON)
+  ARGV[5]  freed      how many places came free: as many who stand by are recalled
+
+  Returns  { 'announced', how many were recalled }
+  Twice    tells the same again, and may recall further ones: they find nothing and stand by again
+  Cost     O(freed · log n)
+  Caller   queue::announce
+]]
+local partition, ready, feed, standby, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local lane, wake, kind, entry, freed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local feed_keep_ms = 60000
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local epoch = redis.call('HGET', partition, 'epoch') or ''
+local function tell(k, d)
+  local seq = redis.call('HINCRBY', partition, 'seq', 1)
+  redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch, 's', seq,
+    'l', lane, 'k', k, 'd', d)
+end
+
+for i = 6, #KEYS do redis.call('DEL', KEYS[i]) end
+tell(kind, entry)
+local recalled = {}
+if freed > 0 then
+  local popped = redis.call('ZPOPMIN', standby, freed)
+  for i = 1, #popped, 2 do
+    redis.call('ZADD', wait, popped[i], popped[i])
+    recalled[#recalled + 1] = popped[i]
+  end
+  if #recalled > 0 then
+    redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
+    tell('recall', table.concat(recalled, ','))
+    redis.call('PUBLISH', wake, lane)
+  end
+end
+return { 'announced', #recalled }

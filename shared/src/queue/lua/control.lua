@@ -1,0 +1,59 @@
+#!lua flags=allow-oom
+--[[
+  control - copy pauses from PostgreSQL to a partition, as a whole.
+
+  KEYS[1]  partition  HASH    epoch, seq, paused, message, controls
+  KEYS[2]  ready      ZSET    lane -> due at (ms)
+  KEYS[3]  feed       STREAM
+  KEYS[4…] by 2: meta and wait of each lane named in ARGV
+  ARGV[1]  wake       channel
+  ARGV[2]  epoch      the one these were read for
+  ARGV[3]  paused     '1' when the whole queue is
+  ARGV[4]  message    of that pause
+  ARGV[5…] by 3: lane, paused, message
+
+  Returns  { 'copied', how many changed } | { 'epoch', the one that is there }
+  Twice    changes nothing
+  Cost     O(lanes)
+  Caller   queue::control
+]]
+local partition, ready, feed = KEYS[1], KEYS[2], KEYS[3]
+local wake, epoch, paused, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local feed_keep_ms = 60000
+local p = redis.call('HMGET', partition, 'epoch', 'paused', 'message', 'controls')
+if p[1] ~= epoch then return { 'epoch', p[1] or '' } end
+local time = redis.call('TIME')
+local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local changed = 0
+local function tell(lane, is_paused, text)
+  changed = changed + 1
+  local seq = redis.call('HINCRBY', partition, 'seq', 1)
+  redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', tonumber(now) - feed_keep_ms), '*', 'e', epoch,
+    's', seq, 'l', lane, 'k', 'control', 'd', is_paused .. text)
+end
+
+local was_paused = p[2] == '1'
+if (p[2] or '0') ~= paused or (p[3] or '') ~= message then
+  redis.call('HSET', partition, 'paused', paused, 'message', message)
+  tell('0', paused, message)
+end
+for i = 5, #ARGV, 3 do
+  local lane, lane_paused, lane_message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local key = 4 + (i - 5) / 3 * 2
+  local meta, wait = KEYS[key], KEYS[key + 1]
+  local m = redis.call('HMGET', meta, 'paused', 'message')
+  local resumed = m[1] == '1' and lane_paused == '0'
+  if (m[1] or '0') ~= lane_paused or (m[2] or '') ~= lane_message then
+    redis.call('HSET', meta, 'paused', lane_paused, 'message', lane_message)
+    tell(lane, lane_paused, lane_message)
+  end
+  -- A paused lane is taken out of `ready`; whoever ends the pause puts it back, and so does this, for a
+  -- lane that has somebody waiting and was lost from it.
+  if paused == '0' and lane_paused == '0' and redis.call('ZCARD', wait) > 0 then
+    if redis.call('ZADD', ready, 'NX', now, lane) == 1 or resumed or was_paused then
+      redis.call('PUBLISH', wake, lane)
+    end
+  end
+end
+redis.call('HSET', partition, 'controls', epoch)
+return { 'copied', changed }

@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+--[[
+  lock - take the locks of all the places that a batch proposes to reserve, all or nothing per job.
+
+  KEYS[…]  lock keys, job by job
+  ARGV[1]  lane
+  ARGV[2]  fence
+  ARGV[3]  ttl_ms
+  ARGV[4…] how many of the keys belong to each job
+
+  Returns  { 'locked', index of each job (from 0) that a foreign lock kept out } | { 'stale' }
+  Twice    meets its own locks and renews them
+  Cost     O(keys)
+  Caller   queue::lock
+]]
+local lane, fence, ttl_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local mine = lane .. ':' .. ARGV[2]
+local reply, at = { 'locked' }, 1
+for job = 4, #ARGV do
+  local last, free = at + tonumber(ARGV[job]) - 1, true
+  for i = at, last do
+    local held = redis.call('GET', KEYS[i])
+    if held and held ~= mine then
+      local other_lane, other_fence = string.match(held, '^(%d+):(%d+)$')
+      if other_lane ~= lane then
+        free = false
+      elseif tonumber(other_fence) > fence then
+        return { 'stale' }
+      end
+    end
+  end
+  if free then
+    for i = at, last do redis.call('SET', KEYS[i], mine, 'PX', ttl_ms) end
+  else
+    reply[#reply + 1] = tostring(job - 4)
+  end
+  at = last + 1
+end
+return reply

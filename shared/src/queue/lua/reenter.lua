@@ -1,0 +1,50 @@
+#!lua flags=allow-oom
+--[[
+  reenter - put jobs back that Redis forgot, each at its own number. The caller has asked PostgreSQL first and
+  found no outcome.
+
+  KEYS[1]  partition  HASH    epoch, seq
+  KEYS[2]  ready      ZSET    lane -> due at (ms)
+  KEYS[3]  lanes      SET
+  KEYS[4]  feed       STREAM
+  KEYS[5]  meta       HASH    last
+  KEYS[6]  wait       ZSET
+  KEYS[7]  standby    ZSET
+  KEYS[8]  jobs       HASH
+  KEYS[9]  live       HASH
+  KEYS[10] owners     HASH
+  ARGV[1]  lane
+  ARGV[2]  wake       channel
+  ARGV[3…] by 5: number, owner, live_key or '', nonce, payload
+
+  Returns  { 'ok', how many were put back }
+  Twice    who is there already is left alone
+  Cost     O(jobs · log n)
+  Caller   queue::reenter
+]]
+local partition, ready, lanes, feed, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local wait, standby, jobs, live, owners = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local lane, wake, feed_keep_ms = ARGV[1], ARGV[2], 60000
+local back, last = {}, tonumber(redis.call('HGET', meta, 'last') or 0)
+for i = 3, #ARGV, 5 do
+  local number, owner, live_key, nonce, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  if not redis.call('ZSCORE', standby, number) and redis.call('ZADD', wait, 'NX', number, number) == 1 then
+    back[#back + 1] = number
+    last = math.max(last, tonumber(number))
+    redis.call('HSET', jobs, number, payload)
+    redis.call('HINCRBY', owners, owner, 1)
+    if live_key ~= '' then redis.call('HSETNX', live, live_key, number .. ':' .. nonce) end
+  end
+end
+if #back > 0 then
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  redis.call('HSET', meta, 'last', string.format('%.0f', last))
+  redis.call('SADD', lanes, lane)
+  redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
+  local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
+  redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
+    'l', lane, 'k', 'reenter', 'd', table.concat(back, ','))
+  redis.call('PUBLISH', wake, lane)
+end
+return { 'ok', #back }

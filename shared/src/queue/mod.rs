@@ -1,0 +1,40 @@
+//! The booking queue: strict-FIFO lanes in Redis, one per event.
+//!
+//! Keys of a partition, where `{pNNN}` is the hash tag that all keys of its events share:
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `…{p}:partition` | hash | epoch, seq of the feed, recovering_until, paused, message, controls |
+//! | `…{p}:ready` | zset | lanes with waiting jobs, by the time (ms) at which a worker should look |
+//! | `…{p}:lanes` | set | all lanes |
+//! | `…{p}:feed` | stream | what happened, for gateways |
+//! | `…{p}:lane:E:meta` | hash | last number, fence, lease_*, paused, message, totals |
+//! | `…{p}:lane:E:wait` | zset | numbers that wait or are active, score = number |
+//! | `…{p}:lane:E:standby` | zset | numbers that wait for a returned seat |
+//! | `…{p}:lane:E:jobs` | hash | number → [`Envelope`](crate::domain::Envelope) |
+//! | `…{p}:lane:E:live`, `owners`, `attempts`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
+//! | `…{p}:seat:S:lock`, `…:reserved` | string | lane and fence of a lock; who reserved, for display |
+//!
+//! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
+//! [`announce`], [`epoch`], [`control`]. In memory: [`board`] (places), [`feed`] (what is followed),
+//! [`enqueuer`] (one call for all who come in the same moment).
+
+pub mod announce;
+pub mod board;
+pub mod claim;
+pub mod client;
+pub mod control;
+pub mod enqueue;
+pub mod enqueuer;
+pub mod epoch;
+pub mod feed;
+pub mod inspect;
+pub mod keys;
+pub mod lease;
+pub mod leave;
+pub mod lock;
+pub mod settle;
+mod script;
+
+pub use client::{Queue, QueueError};
+pub use keys::{Keys, PARTITIONS, Partition};

@@ -1,0 +1,149 @@
+//! Ending the jobs of a batch.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::claim::{Batch, ClaimedJob, Lease};
+use super::feed::{Done, Told};
+use super::lease::LeaseLost;
+use super::script::{arg, script};
+use super::{Partition, Queue, QueueError};
+use crate::domain::{Envelope, Outcome, UserId};
+
+/// How one job of a batch ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// With an outcome, which stands in PostgreSQL.
+    Decided(Outcome),
+    /// It waits for a seat to come back.
+    StandsBy,
+}
+
+/// A batch that was decided.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// How each job ends, by its number; a job that is missing here waits on.
+    pub endings: HashMap<u64, Ending>,
+    /// Who lost a reservation that had run out.
+    pub told: Vec<Told>,
+    /// Locks to release.
+    pub locks: Vec<String>,
+    /// PostgreSQL's clock at the decision, in ms since 1970.
+    pub now_ms: i64,
+    /// A job that failed by itself: it waits on in its place, and its attempts rise by one.
+    pub stuck: Option<u64>,
+    /// The lane rests this long.
+    pub delay: Duration,
+}
+
+impl Queue {
+    /// Ends jobs, shows their reservations, releases locks and the lease; returns how many wait on.
+    ///
+    /// # Errors
+    /// Redis is away: the outcomes stand, and the next delivery reads them back.
+    pub async fn settle(&self, batch: &Batch, decided: &Decided) -> Result<Result<u64, LeaseLost>, QueueError> {
+        let lease = &batch.lease;
+        let mut keys = self.settle_keys(lease);
+        let mut done = Done { told: decided.told.clone(), ..Done::default() };
+        let (mut jobs, mut shown) = (Vec::new(), Vec::new());
+        for job in &batch.jobs {
+            let Some(ending) = decided.endings.get(&job.number) else { continue };
+            let owner = job.envelope.as_ref().map_or(UserId(0), |envelope| envelope.owner);
+            let word = match ending {
+                Ending::Decided(outcome) => {
+                    done.push(job.number, owner, outcome);
+                    outcome.word()
+                }
+                Ending::StandsBy => {
+                    done.standby.push(job.number);
+                    "standby"
+                }
+            };
+            let live_key = job.envelope.as_ref().map(Envelope::live_key).unwrap_or_default();
+            jobs.push([arg(job.number), arg(word), arg(owner), arg(live_key), record(job, owner, ending, decided)]);
+            self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
+        }
+        keys.extend(decided.locks.iter().cloned());
+        let config = self.config();
+        let mut args = vec![
+            arg(lease.event),
+            arg(&lease.worker),
+            arg(lease.fence),
+            arg(self.keys().wake()),
+            arg(serde_json::to_string(&done).unwrap_or_default()),
+            arg(config.queue_keep_completed),
+            arg(config.queue_keep_failed),
+            arg(jobs.len()),
+            arg(shown.len()),
+            arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default()),
+            arg(decided.delay.as_millis()),
+        ];
+        args.extend(jobs.into_iter().flatten());
+        args.extend(shown.into_iter().flatten());
+        let mut reply = self.call(script!("settle"), &keys, &args).await?;
+        match reply.word.as_str() {
+            "settled" => Ok(Ok(reply.next()?)),
+            "lost" => Ok(Err(LeaseLost)),
+            _ => Err(reply.unknown()),
+        }
+    }
+
+    fn settle_keys(&self, lease: &Lease) -> Vec<String> {
+        let (keys, event, partition) = (self.keys(), lease.event, Partition::of(lease.event));
+        vec![
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.live(event),
+            keys.owners(event),
+            keys.attempts(event),
+            keys.standby(event),
+            keys.completed(event),
+            keys.failed(event),
+        ]
+    }
+
+    /// The reservation keys of what was won, for display, with the hold as their TTL.
+    fn show(
+        &self,
+        lease: &Lease,
+        owner: UserId,
+        ending: &Ending,
+        now_ms: i64,
+        keys: &mut Vec<String>,
+        shown: &mut Vec<[Vec<u8>; 2]>,
+    ) {
+        let Ending::Decided(Outcome::Completed(won)) = ending else { return };
+        let ttl_ms = won.expires_at_ms - now_ms;
+        if ttl_ms <= 0 {
+            return;
+        }
+        let seats = won.seats.iter().map(|seat| self.keys().seat_reserved(lease.event, *seat));
+        let slots = won.slots.iter().map(|(area, slot)| self.keys().slot_reserved(lease.event, *area, *slot));
+        for key in seats.chain(slots) {
+            keys.push(key);
+            shown.push([arg(owner), arg(ttl_ms)]);
+        }
+    }
+}
+
+/// A line for inspection: who, how, when.
+fn record(job: &ClaimedJob, owner: UserId, ending: &Ending, decided: &Decided) -> Vec<u8> {
+    let Ending::Decided(outcome) = ending else { return Vec::new() };
+    let code = match outcome {
+        Outcome::Completed(_) => None,
+        Outcome::Failed(refusal) => Some(refusal.code()),
+    };
+    let record = super::inspect::FinishedJob {
+        number: job.number,
+        user: owner,
+        status: outcome.word().to_owned(),
+        code: code.map(str::to_owned),
+        attempts: job.attempts,
+        at_ms: decided.now_ms,
+    };
+    serde_json::to_vec(&record).unwrap_or_default()
+}

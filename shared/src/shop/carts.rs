@@ -1,0 +1,186 @@
+//! Carts: made, looked at, emptied. None of this queues; it only makes more free.
+
+use chrono::Utc;
+
+use super::{BookingView, CartView, Catalogue, Fault};
+use crate::domain::{BookingId, EventId, Reservation, UserId};
+use crate::queue::Queue;
+use crate::queue::feed::{SeatsChanged, Told};
+use crate::store::{BookingRecord, ClaimedPlace, Closed, Freed, Store, StoreError};
+
+/// Why a cart was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CartError {
+    /// No such event, booking or place of this shopper.
+    #[error("there is no such event, booking or place in your cart")]
+    NotFound,
+    /// The booking is no longer open.
+    #[error("this booking is {0} and cannot be changed")]
+    Closed(String),
+    /// A store is away.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<StoreError> for CartError {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// The carts; clones share them.
+#[derive(Clone)]
+pub struct Carts {
+    store: Store,
+    queue: Queue,
+    catalogue: Catalogue,
+}
+
+impl Carts {
+    /// Carts over these.
+    pub fn new(store: Store, queue: Queue, catalogue: Catalogue) -> Self {
+        Self { store, queue, catalogue }
+    }
+
+    /// Opens a booking, or finds the open one; true when it is new.
+    ///
+    /// # Errors
+    /// No such event, or a store is away.
+    pub async fn open(&self, event: EventId, user: UserId) -> Result<(BookingView, bool), CartError> {
+        if self.catalogue.event(event).await?.is_none() {
+            return Err(CartError::NotFound);
+        }
+        let (booking, is_new) = self.store.open_booking(event, user).await?;
+        Ok((self.view(booking).await?, is_new))
+    }
+
+    /// The latest bookings of somebody.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn bookings(&self, user: UserId) -> Result<Vec<BookingView>, CartError> {
+        let mut views = Vec::new();
+        for booking in self.store.bookings(user, None, None).await? {
+            views.push(self.view(booking).await?);
+        }
+        Ok(views)
+    }
+
+    /// One booking of somebody.
+    ///
+    /// # Errors
+    /// It is not theirs, or a store is away.
+    pub async fn booking(&self, user: UserId, id: BookingId) -> Result<BookingView, CartError> {
+        let mut bookings = self.store.bookings(user, None, Some(id)).await?;
+        self.view(bookings.pop().ok_or(CartError::NotFound)?).await
+    }
+
+    /// What somebody has in their cart.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn cart(&self, user: UserId) -> Result<CartView, CartError> {
+        let mut items = Vec::new();
+        for booking in self.store.cart(user).await? {
+            items.push(self.view(booking).await?);
+        }
+        Ok(CartView::new(items, self.store.now().await?))
+    }
+
+    /// Takes a place out of somebody's cart; with a booking's id, out of that one only.
+    ///
+    /// # Errors
+    /// It is not in their cart, or a store is away.
+    pub async fn release(
+        &self,
+        user: UserId,
+        place: ClaimedPlace,
+        only: Option<BookingId>,
+    ) -> Result<BookingView, CartError> {
+        if let Some(id) = only {
+            let booking = self.store.bookings(user, None, Some(id)).await?.pop().ok_or(CartError::NotFound)?;
+            if !booking.claims.iter().any(|claim| claim.place == place) {
+                return Err(CartError::NotFound);
+            }
+        }
+        let closed = self.store.release_place(user, place).await?.ok_or(CartError::NotFound)?;
+        self.told(closed).await
+    }
+
+    /// Cancels an open booking; one that is cancelled already stays so.
+    ///
+    /// # Errors
+    /// It is not theirs, it is paid or expired, or a store is away.
+    pub async fn cancel(&self, user: UserId, id: BookingId) -> Result<BookingView, CartError> {
+        let closed = self.store.cancel_booking(user, id).await?.ok_or(CartError::NotFound)?;
+        if closed.booking.status != "cancelled" {
+            return Err(CartError::Closed(closed.booking.status));
+        }
+        self.told(closed).await
+    }
+
+    /// Gives back what a job won whose owner has left.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn give_back(&self, event: EventId, user: UserId, won: &Reservation) -> Result<(), Fault> {
+        let seats = won.seats.iter().map(|seat| ClaimedPlace::Seat(*seat));
+        let slots = won.slots.iter().map(|(area, slot)| ClaimedPlace::Slot(*area, *slot));
+        let mut freed = Vec::new();
+        for place in seats.chain(slots) {
+            if let Some(closed) = self.store.release_place(user, place).await? {
+                freed.extend(closed.freed);
+            }
+        }
+        announce(&self.queue, &freed, false).await;
+        tracing::info!(event.id = event.0, user.id = user.0, "shopper left while winning; places given back");
+        Ok(())
+    }
+
+    async fn told(&self, closed: Closed) -> Result<BookingView, CartError> {
+        announce(&self.queue, &closed.freed, false).await;
+        self.view(closed.booking).await
+    }
+
+    async fn view(&self, booking: BookingRecord) -> Result<BookingView, CartError> {
+        let event = self.catalogue.event(booking.event).await?;
+        let name = event.as_ref().map(|event| event.record.name.clone()).unwrap_or_default();
+        let now = event.as_ref().map_or_else(Utc::now, super::Event::now);
+        Ok(BookingView::new(booking, name, event.as_ref().map(|event| &*event.layout), now))
+    }
+}
+
+/// Tells everybody of places that came free. It is only a hint: when Redis is away, what shoppers see lags until
+/// gateways read the seats anew.
+pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
+    let mut events: std::collections::BTreeMap<EventId, SeatsChanged> = std::collections::BTreeMap::new();
+    for one in freed {
+        let changed = events.entry(one.event).or_default();
+        let told = told(&mut changed.told, one, is_expiry);
+        match one.place {
+            ClaimedPlace::Seat(seat) => {
+                told.seats.push(seat);
+                changed.seats.push(seat);
+            }
+            ClaimedPlace::Slot(area, slot) => changed.slots.push((area, slot)),
+        }
+    }
+    for (event, changed) in events {
+        if let Err(error) = queue.announce_seats(event, &changed).await {
+            tracing::warn!(
+                event.id = event.0,
+                error = crate::telemetry::chain(&error),
+                "freed places could not be announced; gateways find them within half a minute"
+            );
+        }
+    }
+}
+
+/// The entry of a booking among those to tell. Places of one booking come one after another.
+pub(super) fn told<'a>(all: &'a mut Vec<Told>, freed: &Freed, is_expiry: bool) -> &'a mut Told {
+    if all.last().is_none_or(|last| last.booking != freed.booking) {
+        all.push(Told { user: freed.user, booking: freed.booking, is_expiry, seats: Vec::new() });
+    }
+    let last = all.len() - 1;
+    &mut all[last]
+}

@@ -1,0 +1,142 @@
+//! Events and layouts, cached: every booking looks at them, and they hardly change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use parking_lot::RwLock;
+
+use crate::domain::{EventId, Layout, SeatId};
+use crate::store::{EventRecord, Store, StoreError};
+
+/// How old an event may be.
+const FRESH: Duration = Duration::from_secs(5);
+/// Unknown ids remembered at most, so that asking for made-up ones does not fill the memory.
+const UNKNOWN: usize = 10_000;
+
+/// An event with its places.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The event.
+    pub record: Arc<EventRecord>,
+    /// Its places.
+    pub layout: Arc<Layout>,
+    read: Instant,
+}
+
+impl Event {
+    /// PostgreSQL's clock, carried on from when the event was read.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.record.read_at + self.read.elapsed()
+    }
+
+    /// Whether it is being sold.
+    pub fn is_on_sale(&self) -> bool {
+        (self.record.sales_open_at..=self.record.sales_close_at).contains(&self.now())
+    }
+}
+
+/// Reads events through a cache; clones share it.
+#[derive(Clone)]
+pub struct Catalogue {
+    store: Store,
+    events: Arc<RwLock<HashMap<EventId, Known>>>,
+    seats: Arc<RwLock<HashMap<SeatId, Option<EventId>>>>,
+    loading: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    event: Option<Event>,
+    since: Instant,
+}
+
+impl Catalogue {
+    /// An empty cache.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            events: Arc::default(),
+            seats: Arc::default(),
+            loading: Arc::default(),
+        }
+    }
+
+    /// An event, at most some seconds old; `None` when there is none.
+    ///
+    /// # Errors
+    /// PostgreSQL is away and nothing is known from before.
+    pub async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        if let Some(event) = self.fresh(id) {
+            return Ok(event);
+        }
+        // One loads, the others wait for it: a rush must not ask for one layout a thousand times.
+        let _loading = self.loading.lock().await;
+        if let Some(event) = self.fresh(id) {
+            return Ok(event);
+        }
+        let before = self.events.read().get(&id).and_then(|known| known.event.clone());
+        let event = match self.load(id, before.as_ref()).await {
+            Ok(event) => event,
+            Err(error) if before.is_some() => {
+                tracing::warn!(
+                    event.id = id.0,
+                    error = crate::telemetry::chain(&error),
+                    "event could not be read anew; going on with the known one"
+                );
+                before
+            }
+            Err(error) => return Err(error),
+        };
+        let mut events = self.events.write();
+        if event.is_none() && events.len() > UNKNOWN {
+            events.retain(|_, known| known.event.is_some());
+        }
+        events.insert(id, Known { event: event.clone(), since: Instant::now() });
+        Ok(event)
+    }
+
+    /// The event that a seat belongs to.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn event_of_seat(&self, seat: SeatId) -> Result<Option<EventId>, StoreError> {
+        let cached = self.events.read().values().find_map(|known| {
+            let layout = &known.event.as_ref()?.layout;
+            layout.index_of(seat).map(|_| layout.event)
+        });
+        if cached.is_some() {
+            return Ok(cached);
+        }
+        if let Some(known) = self.seats.read().get(&seat) {
+            return Ok(*known);
+        }
+        let event = self.store.event_of_seat(seat).await?;
+        let mut seats = self.seats.write();
+        if seats.len() > UNKNOWN {
+            seats.clear();
+        }
+        seats.insert(seat, event);
+        Ok(event)
+    }
+
+    fn fresh(&self, id: EventId) -> Option<Option<Event>> {
+        let events = self.events.read();
+        let known = events.get(&id)?;
+        (known.since.elapsed() < FRESH).then(|| known.event.clone())
+    }
+
+    async fn load(&self, id: EventId, before: Option<&Event>) -> Result<Option<Event>, StoreError> {
+        let Some(record) = self.store.event(id).await? else { return Ok(None) };
+        let unchanged = before.filter(|before| before.layout.version == record.layout_version);
+        let layout = match unchanged {
+            Some(before) => before.layout.clone(),
+            None => match self.store.layout(id).await? {
+                Some(layout) => Arc::new(layout),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Event { record: Arc::new(record), layout, read: Instant::now() }))
+    }
+}

@@ -1,0 +1,389 @@
+//! What a gateway knows of the lanes and the seats: it follows every partition's feed and answers from memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, RwLock};
+use tokio_util::sync::CancellationToken;
+
+use super::{Fault, LiveSeats};
+use crate::domain::{Envelope, EventId, Layout};
+use crate::queue::board::LaneBoard;
+use crate::queue::client::Connection;
+use crate::queue::enqueuer::Enqueuer;
+use crate::queue::feed::{Change, Entry};
+use crate::queue::{PARTITIONS, Partition, Queue, QueueError};
+use crate::store::Store;
+
+/// How long one read of a feed waits.
+const READ: Duration = Duration::from_millis(1_000);
+/// Jobs read at once when a lane is loaded.
+const PAGE: usize = 1_000;
+/// After a fault, before the next try.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How old the seats of an event may be before they are read anew from PostgreSQL, which mends whatever a lost
+/// announcement left wrong.
+const SEATS_FRESH: Duration = Duration::from_secs(30);
+
+/// Somebody who wants to hear what happens in the lanes.
+pub trait Listener: Send + Sync + 'static {
+    /// Called for each change, after it was put in.
+    fn heard(&self, lane: &Lane, change: &Change);
+}
+
+/// One lane in memory.
+pub struct Lane {
+    /// Whose it is.
+    pub event: EventId,
+    /// Places.
+    pub board: RwLock<LaneBoard>,
+    /// Seats, once somebody asked for them.
+    pub seats: RwLock<Option<LiveSeats>>,
+    /// Jobs this gateway added that have not ended: what it re-enters if Redis forgets them.
+    issued: Mutex<BTreeMap<u64, Envelope>>,
+    loading: tokio::sync::Mutex<Loading>,
+    /// What the feed said while seats were being read; put in on top of what was read.
+    missed: Mutex<Option<Vec<Change>>>,
+}
+
+#[derive(Default)]
+struct Loading {
+    since: Option<std::time::Instant>,
+}
+
+/// All lanes of this process; clones share them.
+#[derive(Clone)]
+pub struct Lanes {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    queue: Queue,
+    enqueuer: Enqueuer,
+    listener: Box<dyn Listener>,
+    lanes: RwLock<HashMap<EventId, Arc<Lane>>>,
+    following: Vec<AtomicBool>,
+    next_version: AtomicU64,
+}
+
+impl Lane {
+    fn new(event: EventId) -> Self {
+        Self {
+            event,
+            board: RwLock::new(LaneBoard::new(event)),
+            seats: RwLock::new(None),
+            issued: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+            missed: Mutex::default(),
+        }
+    }
+
+    /// Remembers a job that this gateway added.
+    pub fn note_issued(&self, number: u64, envelope: Envelope) {
+        self.issued.lock().insert(number, envelope);
+    }
+
+    /// Whether this gateway added the job and has not heard of its end.
+    pub fn is_issued(&self, number: u64) -> bool {
+        self.issued.lock().contains_key(&number)
+    }
+
+    /// The jobs that this gateway added and has not heard the end of, a page after a number.
+    pub(super) fn issued_after(&self, after: u64, at_most: usize) -> Vec<(u64, Envelope)> {
+        let issued = self.issued.lock();
+        issued.range(after + 1..).take(at_most).map(|(number, job)| (*number, job.clone())).collect()
+    }
+
+    pub(super) fn forget_issued(&self, number: u64) {
+        self.issued.lock().remove(&number);
+    }
+
+    fn apply(&self, change: &Change) {
+        self.board.write().apply(change, now_s());
+        if let Change::Done(done) = change {
+            let mut issued = self.issued.lock();
+            for (number, ..) in &done.won {
+                issued.remove(number);
+            }
+            for (number, ..) in &done.failed {
+                issued.remove(number);
+            }
+        }
+        if let Some(missed) = self.missed.lock().as_mut() {
+            missed.push(change.clone());
+        }
+        if let Some(seats) = self.seats.write().as_mut() {
+            seats.apply(change);
+        }
+    }
+}
+
+/// Seconds since 1970, for paces and for how long outcomes are remembered; decides nothing.
+pub(super) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Lanes {
+    /// Starts to follow every partition, until `shutdown`.
+    pub fn start(
+        store: Store,
+        queue: Queue,
+        enqueuer: Enqueuer,
+        listener: Box<dyn Listener>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        // Versions of different processes must differ; the high half tells them apart.
+        let first_version = u64::from(rand::random::<u32>() >> 12) << 32;
+        let lanes = Self {
+            inner: Arc::new(Inner {
+                store,
+                queue,
+                enqueuer,
+                listener,
+                lanes: RwLock::default(),
+                following: (0..PARTITIONS).map(|_| AtomicBool::new(false)).collect(),
+                next_version: AtomicU64::new(first_version),
+            }),
+        };
+        for partition in Partition::all() {
+            let (lanes, shutdown) = (lanes.clone(), shutdown.clone());
+            tokio::spawn(async move {
+                shutdown.run_until_cancelled(lanes.follow(partition)).await;
+            });
+        }
+        lanes
+    }
+
+    /// Whether every feed is being followed.
+    pub fn is_following(&self) -> bool {
+        self.inner.following.iter().all(|following| following.load(Ordering::Relaxed))
+    }
+
+    /// Whether the feed of an event's partition is being followed.
+    pub fn is_following_lane(&self, event: EventId) -> bool {
+        self.inner
+            .following
+            .get(Partition::of(event).index())
+            .is_some_and(|following| following.load(Ordering::Relaxed))
+    }
+
+    /// A lane; one that nobody has used yet is empty.
+    pub fn lane(&self, event: EventId) -> Arc<Lane> {
+        if let Some(lane) = self.inner.lanes.read().get(&event) {
+            return lane.clone();
+        }
+        self.inner.lanes.write().entry(event).or_insert_with(|| Arc::new(Lane::new(event))).clone()
+    }
+
+    /// Every lane of this process.
+    pub fn all(&self) -> Vec<Arc<Lane>> {
+        self.inner.lanes.read().values().cloned().collect()
+    }
+
+    pub(super) fn of_partition(&self, partition: Partition) -> Vec<Arc<Lane>> {
+        let lanes = self.inner.lanes.read();
+        lanes.values().filter(|lane| Partition::of(lane.event) == partition).cloned().collect()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.inner.queue
+    }
+
+    /// Makes sure that the seats of an event are in memory and not stale.
+    ///
+    /// # Errors
+    /// PostgreSQL is away and nothing is in memory.
+    pub async fn load_seats(&self, lane: &Lane, layout: &Arc<Layout>) -> Result<(), Fault> {
+        let is_current = || {
+            lane.seats.read().as_ref().map(|seats| seats.layout.version == layout.version)
+        };
+        let mut loading = match is_current() {
+            // Somebody else reads them anew; what is there is good enough meanwhile.
+            Some(true) => match lane.loading.try_lock() {
+                Ok(loading) => loading,
+                Err(_) => return Ok(()),
+            },
+            Some(false) | None => lane.loading.lock().await,
+        };
+        let is_fresh = loading.since.is_some_and(|since| since.elapsed() < SEATS_FRESH);
+        if is_current() == Some(true) && is_fresh {
+            return Ok(());
+        }
+        *lane.missed.lock() = Some(Vec::new());
+        let read = self.inner.store.live_claims(lane.event).await;
+        let mut seats = lane.seats.write();
+        let missed = lane.missed.lock().take().unwrap_or_default();
+        match read {
+            Ok((claims, _)) => {
+                let before = seats.as_ref().map_or(0, LiveSeats::version);
+                let version = self.inner.next_version.fetch_add(1 << 12, Ordering::Relaxed).max(before + 1);
+                let mut fresh = LiveSeats::new(layout.clone(), &claims, version);
+                for change in &missed {
+                    fresh.apply(change);
+                }
+                *seats = Some(fresh);
+                loading.since = Some(std::time::Instant::now());
+                Ok(())
+            }
+            Err(error) if seats.is_some() => {
+                tracing::warn!(
+                    event.id = lane.event.0,
+                    error = crate::telemetry::chain(&error),
+                    "seats could not be read anew; going on with the known ones"
+                );
+                loading.since = Some(std::time::Instant::now());
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn follow(&self, partition: Partition) {
+        let mut known = Known::default();
+        loop {
+            let followed = self.follow_connected(partition, &mut known).await;
+            self.set_following(partition, false);
+            if let Err(error) = followed {
+                tracing::warn!(
+                    partition = partition.index(),
+                    error = crate::telemetry::chain(&error),
+                    "feed is not being followed; trying again"
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn set_following(&self, partition: Partition, is_following: bool) {
+        if let Some(following) = self.inner.following.get(partition.index()) {
+            following.store(is_following, Ordering::Relaxed);
+        }
+    }
+
+    async fn follow_connected(&self, partition: Partition, known: &mut Known) -> Result<(), Fault> {
+        let mut connection = self.inner.queue.blocking_connection(READ).await?;
+        loop {
+            self.catch_up(partition, known).await?;
+            let mut after = self.inner.queue.feed_end(partition).await?;
+            self.load_lanes(partition).await?;
+            known.seq = 0;
+            self.set_following(partition, true);
+            while let Some(last) = self.read_on(&mut connection, partition, known, &after).await? {
+                after = last;
+            }
+            self.set_following(partition, false);
+        }
+    }
+
+    /// Reads what comes after an entry and puts it in; `None` when the lanes must be loaded anew.
+    async fn read_on(
+        &self,
+        connection: &mut Connection,
+        partition: Partition,
+        known: &mut Known,
+        after: &str,
+    ) -> Result<Option<String>, QueueError> {
+        let entries = self.inner.queue.read_feed(connection, partition, after, READ).await?;
+        if entries.is_empty() {
+            let state = self.inner.queue.partition_state(partition).await?;
+            let least = known.highest.max(self.inner.enqueuer.seen_seq(partition));
+            let is_whole = state.epoch == known.epoch && state.seq >= least;
+            return Ok(is_whole.then(|| after.to_owned()));
+        }
+        let mut last = after.to_owned();
+        for entry in entries {
+            if entry.epoch != known.epoch || (known.seq > 0 && entry.seq != known.seq + 1) {
+                return Ok(None);
+            }
+            known.seq = entry.seq;
+            known.highest = known.highest.max(entry.seq);
+            self.put_in(&entry, partition);
+            last = entry.id;
+        }
+        Ok(Some(last))
+    }
+
+    fn put_in(&self, entry: &Entry, partition: Partition) {
+        if entry.event == EventId(0) {
+            for lane in self.of_partition(partition) {
+                lane.apply(&entry.change);
+                self.inner.listener.heard(&lane, &entry.change);
+            }
+            return;
+        }
+        let lane = self.lane(entry.event);
+        lane.apply(&entry.change);
+        self.inner.listener.heard(&lane, &entry.change);
+    }
+
+    /// Finds out whether Redis has lost something since this process last saw it, and puts back what it knows.
+    async fn catch_up(&self, partition: Partition, known: &mut Known) -> Result<(), Fault> {
+        let queue = &self.inner.queue;
+        let mut state = queue.partition_state(partition).await?;
+        let least = known.highest.max(self.inner.enqueuer.seen_seq(partition));
+        if state.epoch.is_empty() || (state.epoch == known.epoch && state.seq < least) {
+            let seen = state.epoch.clone();
+            state.epoch = queue.begin_epoch(partition, &seen, least).await?;
+        }
+        if !known.epoch.is_empty() && state.epoch != known.epoch {
+            tracing::warn!(
+                partition = partition.index(),
+                "Redis may have lost jobs; putting back those that this gateway added"
+            );
+            let back = super::recover::reenter_issued(self, partition).await?;
+            tracing::info!(partition = partition.index(), jobs = back, "{back} lost jobs are back in their places");
+            self.inner.enqueuer.forget_seq(partition, 0);
+            known.highest = 0;
+        }
+        known.epoch = state.epoch;
+        Ok(())
+    }
+
+    async fn load_lanes(&self, partition: Partition) -> Result<(), Fault> {
+        let queue = &self.inner.queue;
+        let mut events = queue.lanes(partition).await?;
+        events.extend(self.of_partition(partition).iter().map(|lane| lane.event));
+        events.sort_unstable();
+        events.dedup();
+        for event in events {
+            let lane = self.lane(event);
+            let mut fresh = lane.board.read().clone();
+            fresh.forget_waiting();
+            for is_standby in [false, true] {
+                let mut after = 0;
+                loop {
+                    let page = queue.waiting_after(event, after, PAGE, is_standby).await?;
+                    let Some((last, _)) = page.last() else { break };
+                    after = *last;
+                    for (number, job) in page {
+                        let seats = job.as_ref().map(|job| job.request.named_seats()).unwrap_or_default();
+                        fresh.load(number, seats, is_standby);
+                    }
+                }
+            }
+            let pause = queue.lane_state(event).await?.pause;
+            let change = Change::Control { paused: pause.paused, message: pause.message };
+            fresh.apply(&change, now_s());
+            *lane.board.write() = fresh;
+            self.inner.listener.heard(&lane, &change);
+        }
+        Ok(())
+    }
+}
+
+/// What a follower has seen of its partition.
+#[derive(Default)]
+struct Known {
+    epoch: String,
+    /// Of the last entry that was put in; 0 right after loading.
+    seq: u64,
+    /// The highest ever seen in this epoch.
+    highest: u64,
+}

@@ -1,0 +1,44 @@
+//! The use cases. Handlers, jobs and sweeps call one of these each.
+//!
+//! - What gateways know: [`Catalogue`] (events and layouts, cached), [`Lanes`] (places and seats in memory,
+//!   following the feeds), [`recover`] (what they put back when Redis has lost something).
+//! - What shoppers do: [`Desk`] (take a place in a line, ask, leave), [`Carts`] (what was won).
+//! - What workers do: [`Reserver`] decides a batch.
+//! - What sweepers do: [`Sweeps`].
+//! - What operators do: [`Operations`].
+
+mod carts;
+mod catalogue;
+mod desk;
+mod lanes;
+mod live_seats;
+mod operations;
+mod plan;
+pub mod recover;
+mod reserve;
+mod sweeps;
+mod views;
+
+pub use carts::{CartError, Carts};
+pub use catalogue::{Catalogue, Event};
+pub use desk::{BookError, Booked, Desk, StatusError};
+pub use lanes::{Lane, Lanes, Listener};
+pub use live_seats::{LiveSeats, SeatStatus};
+pub use operations::{LaneReport, Operations, OperationsError};
+pub use reserve::{ReserveError, Reserved, Reserver};
+pub use sweeps::Sweeps;
+pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};
+
+use crate::queue::QueueError;
+use crate::store::StoreError;
+
+/// A store was away or refused; the boundary logs it and answers 503 or 500.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// PostgreSQL.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Redis.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

@@ -1,0 +1,118 @@
+//! What the sweeper does. Each of these takes no input, is bounded, and is safe to run twice or by two at once.
+
+use super::carts::announce;
+use super::Fault;
+use crate::domain::{EventId, SeatId};
+use crate::queue::{Partition, Queue};
+use crate::store::{Lead, Store};
+
+/// Bookings in one transaction: 500 take some 10 ms.
+const BOOKINGS: i64 = 500;
+/// Passes in one run at most.
+const PASSES: usize = 1_000;
+/// Rows in one statement of the retention.
+const ROWS: i64 = 5_000;
+/// Reservation keys in one call.
+const KEYS: i64 = 1_000;
+
+/// The sweeps; clones share the connections.
+#[derive(Clone)]
+pub struct Sweeps {
+    store: Store,
+    queue: Queue,
+}
+
+impl Sweeps {
+    /// Sweeps over these.
+    pub fn new(store: Store, queue: Queue) -> Self {
+        Self { store, queue }
+    }
+
+    /// Takes the lead, if nobody has it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn try_lead(&self) -> Result<Option<Lead>, Fault> {
+        Ok(self.store.try_lead().await?)
+    }
+
+    /// Releases what has run out, and tells; returns how many places came free.
+    ///
+    /// # Errors
+    /// PostgreSQL is away. Without Redis places are released all the same.
+    pub async fn release_expired(&self) -> Result<usize, Fault> {
+        let mut released = 0;
+        for _ in 0..PASSES {
+            let swept = self.store.sweep_expired(BOOKINGS).await?;
+            released += swept.freed.len();
+            announce(&self.queue, &swept.freed, true).await;
+            if swept.bookings < usize::try_from(BOOKINGS).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        if released > 0 {
+            metrics::counter!("usher_expired_places_total").increment(released as u64);
+            tracing::info!(places = released, "{released} places came free because their time ran out");
+        }
+        Ok(released)
+    }
+
+    /// Copies pauses to Redis, and puts lanes back that somebody waits in and no worker would look at; returns
+    /// how many pauses changed.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn copy_controls(&self) -> Result<u64, Fault> {
+        let controls = self.store.controls().await?;
+        let mut changed = 0;
+        for partition in Partition::all() {
+            changed += self.queue.copy_controls(partition, &controls).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Writes the reservation keys of a partition anew, after Redis may have lost them; returns how many.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn rebuild_reservations(&self, partition: Partition) -> Result<usize, Fault> {
+        let mut written = 0;
+        for event in self.store.events(None, 0, 10_000).await?.into_iter().map(|event| event.id) {
+            if Partition::of(event) == partition {
+                written += self.rebuild_event(event).await?;
+            }
+        }
+        Ok(written)
+    }
+
+    async fn rebuild_event(&self, event: EventId) -> Result<usize, Fault> {
+        let (mut after, mut written) = (SeatId(0), 0);
+        loop {
+            let page = self.store.reservations_after(event, after, KEYS).await?;
+            let Some((last, ..)) = page.last() else { return Ok(written) };
+            after = *last;
+            written += page.len();
+            self.queue.show_reservations(event, &page).await?;
+        }
+    }
+
+    /// The epochs of all partitions, to notice a new one by.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn epochs(&self) -> Result<Vec<(Partition, String)>, Fault> {
+        let mut epochs = Vec::new();
+        for partition in Partition::all() {
+            epochs.push((partition, self.queue.partition_state(partition).await?.epoch));
+        }
+        Ok(epochs)
+    }
+
+    /// Forgets what is no longer of use; returns how many rows went.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn forget_old(&self) -> Result<u64, Fault> {
+        Ok(self.store.sweep_retention(ROWS).await?)
+    }
+}

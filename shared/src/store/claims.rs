@@ -1,0 +1,275 @@
+//! Who has what: reading it for a map, and giving it back.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::{Store, StoreError};
+use crate::domain::{AreaId, BookingId, EventId, Hold, SeatId, UserId};
+
+/// A place by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClaimedPlace {
+    /// A numbered seat.
+    Seat(SeatId),
+    /// A slot of an area, from 1.
+    Slot(AreaId, u32),
+}
+
+/// A place that came free.
+#[derive(Debug, Clone)]
+pub struct Freed {
+    /// Of which event.
+    pub event: EventId,
+    /// Which booking had it.
+    pub booking: BookingId,
+    /// Whose booking that is.
+    pub user: UserId,
+    /// Which place.
+    pub place: ClaimedPlace,
+}
+
+/// Places that came free since one looked, and how to look on from there.
+#[derive(Debug, Clone, Default)]
+pub struct FreedPlaces {
+    /// They may have been claimed again.
+    pub places: Vec<ClaimedPlace>,
+    /// Ids of the rows that said so.
+    pub rows: HashSet<i64>,
+    /// The oldest transaction that was still running: look from here on the next time.
+    pub xmin: String,
+}
+
+/// Why places come free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The time ran out.
+    Expired,
+    /// The shopper gave them up, and may go on with the booking.
+    Released,
+}
+
+pub(super) fn slot(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+pub(super) fn slot_column(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn hold(status: &str) -> Hold {
+    if status == "sold" { Hold::Sold } else { Hold::Reserved }
+}
+
+impl Store {
+    /// Every claim of an event that is alive, and from where to look for what comes free afterwards.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn live_claims(&self, event: EventId) -> Result<(Vec<(ClaimedPlace, Hold)>, String), StoreError> {
+        let xmin = sqlx::query_scalar!(
+            r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let seats = sqlx::query!(
+            "select seat_id, status from seat_claims
+             where event_id = $1 and (status = 'sold' or expires_at > clock_timestamp())",
+            event.0
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let slots = sqlx::query!(
+            "select area_id, slot, status from area_claims
+             where event_id = $1 and (status = 'sold' or expires_at > clock_timestamp())",
+            event.0
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let seats = seats.into_iter().map(|row| (ClaimedPlace::Seat(SeatId(row.seat_id)), hold(&row.status)));
+        let slots = slots
+            .into_iter()
+            .map(|row| (ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), hold(&row.status)));
+        Ok((seats.chain(slots).collect(), xmin))
+    }
+}
+
+/// What came free in an event since `xmin`, but for rows that were seen.
+pub(super) async fn freed_since(
+    connection: &mut PgConnection,
+    event: EventId,
+    xmin: &str,
+    seen: &HashSet<i64>,
+) -> Result<FreedPlaces, StoreError> {
+    let rows = sqlx::query!(
+        r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!",
+               f.id as "id?", f.seat_ids as "seat_ids?", f.area_ids as "area_ids?", f.slots as "slots?"
+           from (select 1) as one
+           left join claim_frees f on f.event_id = $1 and f.xid >= ($2::text)::xid8"#,
+        event.0,
+        xmin
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut freed = FreedPlaces::default();
+    for row in rows {
+        freed.xmin = row.xmin;
+        let Some(id) = row.id else { continue };
+        freed.rows.insert(id);
+        if seen.contains(&id) {
+            continue;
+        }
+        freed.places.extend(row.seat_ids.into_iter().flatten().map(|seat| ClaimedPlace::Seat(SeatId(seat))));
+        let slots = row.area_ids.into_iter().flatten().zip(row.slots.into_iter().flatten());
+        freed.places.extend(slots.map(|(area, at)| ClaimedPlace::Slot(AreaId(area), slot(at))));
+    }
+    Ok(freed)
+}
+
+/// Deletes the reservations of these bookings that have run out. The bookings' rows are locked by the caller.
+pub(super) async fn delete_expired(
+    connection: &mut PgConnection,
+    bookings: &[uuid::Uuid],
+) -> Result<Vec<Freed>, StoreError> {
+    let seats = sqlx::query!(
+        "delete from seat_claims
+         where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
+         returning seat_id, event_id, booking_id, user_id",
+        bookings
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let slots = sqlx::query!(
+        "delete from area_claims
+         where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
+         returning area_id, slot, event_id, booking_id, user_id",
+        bookings
+    )
+    .fetch_all(connection)
+    .await?;
+    let seats = seats.into_iter().map(|row| Freed {
+        event: EventId(row.event_id),
+        booking: BookingId(row.booking_id),
+        user: UserId(row.user_id),
+        place: ClaimedPlace::Seat(SeatId(row.seat_id)),
+    });
+    let slots = slots.into_iter().map(|row| Freed {
+        event: EventId(row.event_id),
+        booking: BookingId(row.booking_id),
+        user: UserId(row.user_id),
+        place: ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)),
+    });
+    Ok(seats.chain(slots).collect())
+}
+
+/// Writes down what follows from deleted claims: the hint for workers, the state of the bookings, the outbox.
+pub(super) async fn record_freed(
+    connection: &mut PgConnection,
+    freed: &[Freed],
+    why: Why,
+) -> Result<(), StoreError> {
+    let mut events: BTreeMap<EventId, Vec<&Freed>> = BTreeMap::new();
+    for one in freed {
+        events.entry(one.event).or_default().push(one);
+    }
+    for (event, freed) in events {
+        let (mut seats, mut areas, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bookings: BTreeMap<BookingId, (UserId, Vec<SeatId>)> = BTreeMap::new();
+        for one in freed {
+            let booking = bookings.entry(one.booking).or_insert_with(|| (one.user, Vec::new()));
+            match one.place {
+                ClaimedPlace::Seat(seat) => {
+                    seats.push(seat.0);
+                    booking.1.push(seat);
+                }
+                ClaimedPlace::Slot(area, slot) => {
+                    areas.push(area.0);
+                    slots.push(slot_column(slot));
+                }
+            }
+        }
+        sqlx::query!(
+            "insert into claim_frees (event_id, seat_ids, area_ids, slots) values ($1, $2, $3, $4)",
+            event.0,
+            &seats,
+            &areas,
+            &slots
+        )
+        .execute(&mut *connection)
+        .await?;
+        let ids: Vec<uuid::Uuid> = bookings.keys().map(|booking| booking.0).collect();
+        close_emptied(connection, &ids, why).await?;
+        let topic = match why {
+            Why::Expired => "reservation.expired",
+            Why::Released => "seat.released",
+        };
+        let facts = bookings.into_iter().map(|(booking, (user, seats))| {
+            (topic, json!({"bookingId": booking, "userId": user, "seatIds": seats}))
+        });
+        append_outbox(connection, event, facts.collect()).await?;
+    }
+    Ok(())
+}
+
+/// A booking that lost its last place by expiry is expired; one that was emptied by hand lapses later.
+async fn close_emptied(connection: &mut PgConnection, ids: &[uuid::Uuid], why: Why) -> Result<(), StoreError> {
+    match why {
+        Why::Expired => {
+            sqlx::query!(
+                "update bookings b set status = 'expired', closed_at = clock_timestamp()
+                 where b.id = any($1) and b.status = 'created'
+                     and not exists (select 1 from seat_claims c where c.booking_id = b.id)
+                     and not exists (select 1 from area_claims c where c.booking_id = b.id)",
+                ids
+            )
+            .execute(connection)
+            .await?;
+        }
+        Why::Released => {
+            sqlx::query!(
+                "update bookings b
+                 set expires_at = clock_timestamp() + make_interval(secs => e.hold_seconds)
+                 from events e
+                 where e.id = b.event_id and b.id = any($1) and b.status = 'created'
+                     and not exists (select 1 from seat_claims c where c.booking_id = b.id)
+                     and not exists (select 1 from area_claims c where c.booking_id = b.id)",
+                ids
+            )
+            .execute(connection)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds facts to the outbox, in order: the counter's row is held until the transaction ends.
+pub(super) async fn append_outbox(
+    connection: &mut PgConnection,
+    event: EventId,
+    facts: Vec<(&'static str, serde_json::Value)>,
+) -> Result<(), StoreError> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let (topics, payloads): (Vec<String>, Vec<serde_json::Value>) =
+        facts.into_iter().map(|(topic, payload)| (topic.to_owned(), payload)).unzip();
+    let count = i64::try_from(topics.len()).unwrap_or(0);
+    sqlx::query!(
+        "with counter as (
+             insert into outbox_counters (event_id, last) values ($1, $2)
+             on conflict (event_id) do update set last = outbox_counters.last + $2
+             returning last
+         )
+         insert into outbox (event_id, seq, topic, payload)
+         select $1, counter.last - $2 + fact.n, fact.topic, fact.payload
+         from counter, unnest($3::text[], $4::jsonb[]) with ordinality as fact (topic, payload, n)",
+        event.0,
+        count,
+        &topics,
+        &payloads
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! PostgreSQL: all SQL is here. What a statement locks is locked in one order everywhere: lane row, bookings,
+//! claims by id.
+
+mod batch;
+mod bookings;
+mod catalogue;
+mod claims;
+mod controls;
+mod demo;
+mod outcomes;
+mod people;
+mod sweep;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use sqlx::{ConnectOptions as _, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
+pub use bookings::{BookingRecord, ClaimRecord, Closed};
+pub use catalogue::{ArtistRecord, EventRecord};
+pub use claims::{ClaimedPlace, Freed, FreedPlaces};
+pub use people::{NewUser, UserRecord};
+pub use sweep::{Lead, Swept};
+
+use crate::config::{ConfigError, StoreConfig};
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// What the store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL is away, or refused.
+    #[error("PostgreSQL did not carry out a statement")]
+    Sql(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the migrations did not run")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A row holds what this code never writes.
+    #[error("a row holds what was never written: {0}")]
+    Row(&'static str),
+}
+
+impl StoreError {
+    /// The name of the constraint that refused, if one did.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Sql(sqlx::Error::Database(error)) => error.constraint(),
+            Self::Sql(_) | Self::Migrate(_) | Self::Config(_) | Self::Row(_) => None,
+        }
+    }
+
+    /// Trying again may help, and nothing is wrong with what was asked: the store is away, slow, or met a
+    /// deadlock. Such a failure is nobody's attempt.
+    pub fn is_passing(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        match error {
+            sqlx::Error::Database(error) => {
+                // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections (08), rollbacks
+                // such as deadlocks (40), resources (53), intervention and time-outs (57), locks (55P03),
+                // system (58), and a standby that refuses to write (25006).
+                let code = error.code().unwrap_or_default();
+                ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                    || code == "55P03"
+                    || code == "25006"
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        }
+    }
+}
+
+/// A handle on the store; clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects; connections are opened as they are needed.
+    ///
+    /// # Errors
+    /// The address is missing or wrong, or nobody answers there.
+    pub async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        let timeouts = [
+            ("statement_timeout", config.database_statement_timeout_ms),
+            ("lock_timeout", config.database_lock_timeout_ms),
+            ("idle_in_transaction_session_timeout", config.database_statement_timeout_ms * 2),
+        ];
+        let options = PgConnectOptions::from_str(config.url()?.expose_secret())?
+            .application_name("usher")
+            .disable_statement_logging()
+            .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))));
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database_max_connections)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date; safe when several processes do it at once.
+    ///
+    /// # Errors
+    /// A migration failed, or the schema is newer than this program.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        // A migration may take longer than a statement of the running system.
+        sqlx::raw_sql("set statement_timeout = 0; set lock_timeout = 0").execute(&mut *connection).await?;
+        MIGRATOR.run_direct(None, &mut *connection, false).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Whether PostgreSQL answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!(r#"select 1 as "one!""#).fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The connections, for the invariants that tests read.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// Milliseconds since 1970 as a time.
+pub(crate) fn time_of(ms: i64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}

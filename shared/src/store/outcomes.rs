@@ -1,0 +1,76 @@
+//! How jobs ended.
+
+use std::collections::HashMap;
+
+use super::{Store, StoreError};
+use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
+
+/// An outcome as it is stored.
+pub(super) fn read_outcome(
+    status: &str,
+    code: Option<&str>,
+    result: Option<serde_json::Value>,
+) -> Result<Outcome, StoreError> {
+    match (status, code, result) {
+        ("completed", _, Some(result)) => serde_json::from_value(result)
+            .map(Outcome::Completed)
+            .map_err(|_| StoreError::Row("the result of a job")),
+        ("failed", Some(code), _) => Ok(Outcome::Failed(Refusal::from_code(code).unwrap_or(Refusal::Internal))),
+        _ => Err(StoreError::Row("the status of a job")),
+    }
+}
+
+impl Store {
+    /// The outcomes that exist of these jobs, with whose they were.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn outcomes(
+        &self,
+        event: EventId,
+        numbers: &[u64],
+    ) -> Result<HashMap<u64, (UserId, Outcome)>, StoreError> {
+        let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
+        let rows = sqlx::query!(
+            "select number, user_id, status, code, result from job_outcomes
+             where event_id = $1 and number = any($2)",
+            event.0,
+            &numbers
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let outcome = read_outcome(&row.status, row.code.as_deref(), row.result)?;
+                Ok((u64::try_from(row.number).unwrap_or(0), (UserId(row.user_id), outcome)))
+            })
+            .collect()
+    }
+
+    /// Ends a job that nobody has decided yet; answers with the outcome that stands.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn end_job(
+        &self,
+        event: EventId,
+        number: u64,
+        envelope: &Envelope,
+        refusal: Refusal,
+    ) -> Result<Outcome, StoreError> {
+        let row = i64::try_from(number).map_err(|_| StoreError::Row("a job's number"))?;
+        sqlx::query!(
+            "insert into job_outcomes (event_id, number, nonce, user_id, status, code)
+             values ($1, $2, $3, $4, 'failed', $5) on conflict (event_id, number) do nothing",
+            event.0,
+            row,
+            envelope.nonce.cast_signed(),
+            envelope.owner.0,
+            refusal.code()
+        )
+        .execute(&self.pool)
+        .await?;
+        let mut standing = self.outcomes(event, &[number]).await?;
+        standing.remove(&number).map(|(_, outcome)| outcome).ok_or(StoreError::Row("an outcome just written"))
+    }
+}

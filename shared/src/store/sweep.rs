@@ -1,0 +1,137 @@
+//! What the sweeper does in PostgreSQL. Every pass is bounded and safe to run twice or by two at once.
+
+use super::claims::{Why, delete_expired, record_freed};
+use super::{Freed, Store, StoreError};
+
+/// What one pass did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Places that came free.
+    pub freed: Vec<Freed>,
+    /// Bookings that were looked at.
+    pub bookings: usize,
+}
+
+impl Store {
+    /// Releases reservations that have run out, of at most so many bookings, and expires bookings that are
+    /// empty. Locked rows are left for the next pass.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn sweep_expired(&self, at_most: i64) -> Result<Swept, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let bookings = sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most)
+            .fetch_all(&mut *tx)
+            .await?;
+        if bookings.is_empty() {
+            return Ok(Swept::default());
+        }
+        let freed = delete_expired(&mut tx, &bookings).await?;
+        record_freed(&mut tx, &freed, Why::Expired).await?;
+        sqlx::query!(
+            "update bookings b set status = 'expired', closed_at = clock_timestamp()
+             where b.id = any($1) and b.status = 'created' and b.expires_at <= clock_timestamp()",
+            &bookings
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Swept { freed, bookings: bookings.len() })
+    }
+
+    /// Forgets what is of use only for a while: hints of freed places after an hour, refresh tokens that have
+    /// run out, outcomes a day and more after their event. Returns how many rows went.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn sweep_retention(&self, at_most: i64) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        gone += sqlx::query!(
+            "delete from claim_frees where id in (
+                 select id from claim_frees where freed_at < clock_timestamp() - interval '1 hour' limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        gone += sqlx::query!(
+            "delete from refresh_tokens where token_hash in (
+                 select token_hash from refresh_tokens where expires_at < clock_timestamp() limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        gone += sqlx::query!(
+            "delete from job_outcomes o using (
+                 select o.event_id, o.number from job_outcomes o join events e on e.id = o.event_id
+                 where e.starts_at < clock_timestamp() - interval '2 days' limit $1) as old
+             where o.event_id = old.event_id and o.number = old.number",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(gone)
+    }
+
+    /// Reservations of an event that are alive, a page after a seat: for the keys in Redis that show them.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn reservations_after(
+        &self,
+        event: crate::domain::EventId,
+        after: crate::domain::SeatId,
+        at_most: i64,
+    ) -> Result<Vec<(crate::domain::SeatId, crate::domain::UserId, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select seat_id, user_id,
+                   (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as "ttl_ms!"
+               from seat_claims
+               where event_id = $1 and seat_id > $2 and status = 'reserved' and expires_at > clock_timestamp()
+               order by seat_id limit $3"#,
+            event.0,
+            after.0,
+            at_most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (crate::domain::SeatId(row.seat_id), crate::domain::UserId(row.user_id), row.ttl_ms))
+            .collect())
+    }
+
+    /// Takes the sweeper's lead for as long as the connection lives; `None` when somebody else has it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn try_lead(&self) -> Result<Option<Lead>, StoreError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        let is_leader = sqlx::query_scalar!(
+            r#"select pg_try_advisory_lock(hashtext('usher sweeper')::bigint) as "is_leader!""#
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        Ok(is_leader.then_some(Lead { connection }))
+    }
+}
+
+/// The sweeper's lead: it ends with this connection, however it ends.
+#[derive(Debug)]
+pub struct Lead {
+    connection: sqlx::PgConnection,
+}
+
+impl Lead {
+    /// Whether the connection, and so the lead, is still there.
+    pub async fn is_held(&mut self) -> bool {
+        sqlx::query!(r#"select 1 as "one!""#).fetch_one(&mut self.connection).await.is_ok()
+    }
+
+    /// Gives the lead to whoever asks next.
+    pub async fn resign(self) {
+        let _ = sqlx::Connection::close(self.connection).await;
+    }
+}

@@ -1,0 +1,43 @@
+//! Keys that are made once and kept beside the data.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A secret cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep a secret in {path}")]
+pub struct SecretsError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// The file of the secret that signs tokens, made at the first call; only its owner may read it.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn jwt_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
+    let folder = data_dir.join("secrets");
+    let file = folder.join("jwt");
+    let failed = |source| SecretsError { path: file.clone(), source };
+    if file.is_file() {
+        return Ok(file);
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    let bytes: [u8; 32] = rand::random();
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Written aside and moved, so that a half-written secret is never read.
+    let aside = folder.join("jwt.new");
+    let _ = fs::remove_file(&aside);
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)
+        .and_then(|mut new| new.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&aside, &file))
+        .map_err(failed)?;
+    Ok(file)
+}

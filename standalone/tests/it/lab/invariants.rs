@@ -1,0 +1,71 @@
+//! What holds at the end of everything (the invariants of `docs/ARCHITECTURE.md`), read from PostgreSQL.
+
+use shared::domain::EventId;
+use shared::store::Store;
+
+use super::TestResult;
+
+/// Checks all of them for an event.
+pub(crate) async fn assert_invariants(store: &Store, event: EventId) -> TestResult {
+    for (what, sql) in INVARIANTS {
+        let violations: i64 = sqlx::query_scalar(*sql).bind(event.0).fetch_one(store.pool()).await?;
+        assert_eq!(violations, 0, "{what}: {violations} violations");
+    }
+    Ok(())
+}
+
+const INVARIANTS: &[(&str, &str)] = &[
+    (
+        "1: a place was told to two who hold it, or to somebody who does not",
+        // What winners were told, less what was freed since, is exactly what is claimed.
+        "select count(*) from (
+             select (seat.value)::bigint as seat_id, (o.result ->> 'b')::uuid as booking_id
+             from job_outcomes o, jsonb_array_elements_text(o.result -> 's') as seat (value)
+             where o.event_id = $1 and o.status = 'completed'
+         ) told
+         full join (select seat_id, booking_id from seat_claims where event_id = $1) held
+             using (seat_id, booking_id)
+         where told.seat_id is null
+             or (held.seat_id is null and not exists (
+                 select 1 from claim_frees f where f.event_id = $1 and told.seat_id = any(f.seat_ids)))",
+    ),
+    (
+        "1: an area has more claims than capacity",
+        "select count(*) from (
+             select a.id from areas a join area_claims c on c.area_id = a.id
+             where a.event_id = $1 group by a.id, a.capacity having count(*) > a.capacity) x",
+    ),
+    (
+        "2: sold + held + free is not the capacity",
+        "select count(*) from (
+             select count(*) as capacity,
+                 count(*) filter (where status = 'available') + count(*) filter (where status = 'reserved')
+                     + count(*) filter (where status = 'sold') as counted
+             from seat_status where event_id = $1) x where capacity <> counted",
+    ),
+    (
+        "3: a later number was decided before an earlier one",
+        "select count(*) from (
+             select decided_at, lag(decided_at) over (order by number) as before
+             from job_outcomes where event_id = $1 and coalesce(code, '') not in ('left', 'removed')) x
+         where before > decided_at",
+    ),
+    (
+        "4: a job has more than one outcome",
+        "select count(*) from (
+             select number from job_outcomes where event_id = $1 group by number having count(*) > 1) x",
+    ),
+    (
+        "5: a claim belongs to a booking that is closed, or of somebody else",
+        "select count(*) from seat_claims c join bookings b on b.id = c.booking_id
+         where c.event_id = $1 and (b.user_id <> c.user_id or b.event_id <> c.event_id
+             or (b.status in ('cancelled', 'expired')))",
+    ),
+    (
+        "a shopper has more places than one person may",
+        "select count(*) from (
+             select b.user_id from bookings b join seat_claims c on c.booking_id = b.id
+             join events e on e.id = b.event_id
+             where b.event_id = $1 group by b.user_id, e.seat_limit having count(*) > e.seat_limit) x",
+    ),
+];

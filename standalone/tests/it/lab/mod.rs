@@ -1,0 +1,170 @@
+//! What tests share: a whole system on servers of its own, events and people made to measure, and the
+//! invariants that hold at the end of everything.
+
+mod event;
+mod invariants;
+mod process;
+mod shopper;
+
+pub(crate) use event::{EventPlan, make_event};
+pub(crate) use invariants::assert_invariants;
+pub(crate) use process::UsherProcess;
+pub(crate) use shopper::Shopper;
+
+use std::time::{Duration, Instant};
+
+use shared::auth::{AccessTokens, Role};
+use shared::domain::{EventId, UserId};
+use shared::store::Store;
+use standalone::servers::{ScratchServers, scratch};
+use standalone::settings::{Part, Settings};
+use standalone::system::System;
+
+pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+/// Signs tokens in every test.
+pub(crate) const SECRET: &str = "a secret that is only good for tests";
+
+/// How long a test waits for what should be there soon.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A system with its servers.
+pub(crate) struct Lab {
+    pub(crate) system: System,
+    pub(crate) servers: ScratchServers,
+    pub(crate) http: reqwest::Client,
+    words: Vec<String>,
+    tokens: AccessTokens,
+}
+
+impl Lab {
+    /// All parts, on empty servers.
+    pub(crate) async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        Self::start_with(&[], &[]).await
+    }
+
+    /// These parts, with further settings.
+    pub(crate) async fn start_with(parts: &[Part], words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
+        let servers = scratch().await?;
+        let words = words_of(&servers, words);
+        let settings = Settings::from_words(words.iter().map(String::as_str))?;
+        Store::connect(&settings.store).await?.migrate().await?;
+        let system = System::start(&settings, parts).await?;
+        let secrets = settings.gateway.auth.secrets()?;
+        let lab = Self {
+            http: reqwest::Client::new(),
+            tokens: AccessTokens::new(&secrets, 3_600),
+            system,
+            servers,
+            words,
+        };
+        if !lab.system.url.is_empty() {
+            lab.until_ready(&lab.system.url).await;
+        }
+        Ok(lab)
+    }
+
+    /// One more part on the same servers, in this process.
+    pub(crate) async fn add(&self, parts: &[Part]) -> Result<System, Box<dyn std::error::Error>> {
+        let settings = Settings::from_words(self.words.iter().map(String::as_str))?;
+        let system = System::start(&settings, parts).await?;
+        if !system.url.is_empty() {
+            self.until_ready(&system.url).await;
+        }
+        Ok(system)
+    }
+
+    /// One more part as a process of its own, which can be killed.
+    pub(crate) fn spawn(&self, part: &str) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        UsherProcess::spawn(&self.words, part)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.system.store
+    }
+
+    /// New people, with their tokens.
+    pub(crate) async fn shoppers(&self, count: usize) -> Result<Vec<Shopper>, Box<dyn std::error::Error>> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "insert into users (email, first_name, last_name)
+             select format('%s@usher.test', gen_random_uuid()), 'Test', 'Shopper' from generate_series(1, $1)
+             returning id",
+        )
+        .bind(i32::try_from(count)?)
+        .fetch_all(self.store().pool())
+        .await?;
+        ids.into_iter().map(|id| self.as_role(UserId(id), Role::Shopper)).collect()
+    }
+
+    pub(crate) async fn shopper(&self) -> Result<Shopper, Box<dyn std::error::Error>> {
+        self.shoppers(1).await?.pop().ok_or_else(|| "no shopper".into())
+    }
+
+    /// Somebody new with this role.
+    pub(crate) async fn with_role(&self, role: Role) -> Result<Shopper, Box<dyn std::error::Error>> {
+        let shopper = self.shopper().await?;
+        self.as_role(shopper.id, role)
+    }
+
+    fn as_role(&self, id: UserId, role: Role) -> Result<Shopper, Box<dyn std::error::Error>> {
+        Ok(Shopper {
+            id,
+            token: self.tokens.sign(id, role)?,
+            url: self.system.url.clone(),
+            http: self.http.clone(),
+        })
+    }
+
+    /// Every job of an event that is in the lane has an outcome.
+    pub(crate) async fn until_decided(&self, event: EventId, jobs: usize) -> TestResult {
+        let wanted = i64::try_from(jobs)?;
+        let deadline = Instant::now() + PATIENCE * 2;
+        loop {
+            let decided: i64 = sqlx::query_scalar("select count(*) from job_outcomes where event_id = $1")
+                .bind(event.0)
+                .fetch_one(self.store().pool())
+                .await?;
+            if decided >= wanted {
+                return Ok(());
+            }
+            assert!(Instant::now() < deadline, "{decided} of {wanted} jobs are decided");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn until_ready(&self, url: &str) {
+        eventually("the gateway is ready", async || {
+            let answer = self.http.get(format!("{url}/ready")).send().await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+}
+
+fn words_of(servers: &ScratchServers, more: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = [
+        "--listen=127.0.0.1:0",
+        "--queue-recover-ms=300",
+        "--queue-lease-ms=5500",
+        "--rate-limit-max=1000000",
+        "--rate-limit-reads-per-second=1000000",
+        "--max-sockets-per-ip=20000",
+        "--web-dir=../web/dist",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    words.push(format!("--database-url={}", servers.postgres.url()));
+    words.push(format!("--redis-url={}", servers.redis.url()));
+    words.push(format!("--jwt-secret={SECRET}"));
+    words.extend(more.iter().map(|word| (*word).to_owned()));
+    words
+}
+
+/// Waits for a condition, and fails when it does not come true.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,39 @@
+//! A part of Usher as a process of its own, to be killed.
+
+use std::process::{Child, Command, Stdio};
+
+/// Killed when dropped.
+pub(crate) struct UsherProcess {
+    child: Child,
+}
+
+impl UsherProcess {
+    /// Starts a part with these settings.
+    pub(crate) fn spawn(words: &[String], part: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let child = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .args(words)
+            .args(["run", "--only", part])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .env("RUST_LOG", "error")
+            .spawn()?;
+        Ok(Self { child })
+    }
+
+    /// SIGKILL: nothing is finished, nothing is given back.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+    }
+}
+
+impl Drop for UsherProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the whole system, on real PostgreSQL and Redis that each test starts itself.
+
+mod faults;
+mod journeys;
+mod lab;
+mod queue;
+mod servers;
+mod web;

@@ -1,0 +1,39 @@
+//! The sweeper as a process of its own.
+
+use anyhow::Context as _;
+use clap::Parser;
+use shared::config::{QueueConfig, StoreConfig};
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::telemetry::{self, LogConfig};
+use sweeper::config::SweeperConfig;
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Releases what expired and mends what stalled
+#[derive(Parser)]
+#[command(version)]
+struct Settings {
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(flatten)]
+    queue: QueueConfig,
+    #[command(flatten)]
+    sweeper: SweeperConfig,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    telemetry::start(&settings.log);
+    settings.queue.check(&settings.store)?;
+    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
+    Ok(sweeper::run(settings.sweeper, store, queue, shutdown).await?)
+}

@@ -1,0 +1,130 @@
+//! One tick: the leader releases what has run out, mends what stalled, and tidies now and then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apalis::prelude::{BoxDynError, Data};
+use apalis_cron::Tick;
+use shared::queue::Partition;
+use shared::shop::{Fault, Sweeps};
+use shared::store::Lead;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// Within a tick expired reservations are looked for this often, so that none is a second late.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks in one tick; the last one ends before the next tick begins.
+const LOOKS: u32 = 4;
+/// How often old rows are forgotten.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// What ticks share.
+#[derive(Clone)]
+pub struct Ticker {
+    sweeps: Sweeps,
+    state: Arc<Mutex<State>>,
+    shutdown: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    lead: Option<Lead>,
+    epochs: HashMap<Partition, String>,
+    forgot: Option<Instant>,
+}
+
+impl Ticker {
+    /// Ticks with these sweeps.
+    pub fn new(sweeps: Sweeps, shutdown: CancellationToken) -> Self {
+        Self { sweeps, state: Arc::default(), shutdown }
+    }
+
+    /// Gives the lead to whoever asks next.
+    pub async fn resign(&self) {
+        if let Some(lead) = self.state.lock().await.lead.take() {
+            lead.resign().await;
+        }
+    }
+
+    async fn run(&self, state: &mut State) -> Result<(), Fault> {
+        let is_leading = match &mut state.lead {
+            Some(lead) => lead.is_held().await,
+            None => false,
+        };
+        if !is_leading {
+            state.lead = self.sweeps.try_lead().await?;
+            if state.lead.is_none() {
+                return Ok(());
+            }
+            tracing::info!("this sweeper leads now");
+        }
+        // PostgreSQL's side first: it must go on while Redis is away.
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            self.sweeps.release_expired().await?;
+            if look == 0 {
+                self.mend(state).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Redis' side, and what has time.
+    async fn mend(&self, state: &mut State) {
+        if let Err(error) = self.sweeps.copy_controls().await {
+            warn("pauses could not be copied", &error);
+        }
+        if let Err(error) = self.rebuild(state).await {
+            warn("reservation keys could not be rebuilt", &error);
+        }
+        if state.forgot.is_none_or(|last| last.elapsed() > FORGET) {
+            match self.sweeps.forget_old().await {
+                Ok(rows) if rows > 0 => tracing::info!(rows, "{rows} old rows forgotten"),
+                Ok(_) => {}
+                Err(error) => warn("old rows could not be forgotten", &error),
+            }
+            state.forgot = Some(Instant::now());
+        }
+    }
+
+    /// Redis may have lost reservation keys where an epoch is new.
+    async fn rebuild(&self, state: &mut State) -> Result<(), Fault> {
+        for (partition, epoch) in self.sweeps.epochs().await? {
+            if state.epochs.get(&partition) == Some(&epoch) {
+                continue;
+            }
+            let written = self.sweeps.rebuild_reservations(partition).await?;
+            state.epochs.insert(partition, epoch);
+            if written > 0 {
+                tracing::info!(
+                    partition = partition.index(),
+                    keys = written,
+                    "{written} reservations are shown in Redis again"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One tick. A tick that comes while another one works does nothing.
+///
+/// # Errors
+/// Never: faults are logged, and the next tick tries again.
+pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
+    let Ok(mut state) = ticker.state.try_lock() else { return Ok(()) };
+    if let Err(error) = ticker.run(&mut state).await {
+        warn("sweep was cut short; the next tick goes on", &error);
+    }
+    Ok(())
+}
+
+fn warn(what: &str, error: &Fault) {
+    tracing::warn!(error = shared::telemetry::chain(error), "{what}");
+}

@@ -1,0 +1,96 @@
+/** One `fetch` for all calls: credentials, JSON, problems, and a single renewal of an expired token. */
+import { parseProblem, Problem } from './problem';
+
+export interface Tokens {
+  accessToken: string;
+  refreshToken: string;
+}
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+export interface Call {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  cache?: RequestCache;
+}
+
+let tokens: Tokens | null = null;
+let renewing: Promise<boolean> | null = null;
+let onSignedOut: () => void = () => undefined;
+
+/** Tokens live in this module's memory only; after a reload the HttpOnly cookie speaks for the person. */
+export function setTokens(next: Tokens | null): void {
+  tokens = next;
+}
+
+export function accessToken(): string | null {
+  return tokens?.accessToken ?? null;
+}
+
+export function whenSignedOut(handler: () => void): void {
+  onSignedOut = handler;
+}
+
+export async function request<T>(method: Method, path: string, call: Call = {}): Promise<T> {
+  const response = await send(method, path, call);
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+/** Sends, renews the token once where it has run out, and throws a `Problem` for every refusal. */
+export async function send(method: Method, path: string, call: Call = {}): Promise<Response> {
+  const sentWith = tokens;
+  let response = await once(method, path, call);
+  if (response.status === 401 && sentWith !== null && (await renew(sentWith))) {
+    response = await once(method, path, call);
+  }
+  if (response.ok || response.status === 304) return response;
+  const body: unknown = await response.json().catch(() => null);
+  const problem = parseProblem(response.status, body, response.headers.get('Retry-After'));
+  if (problem.code === 'unauthenticated' || problem.code === 'token_expired') {
+    tokens = null;
+    onSignedOut();
+  }
+  throw problem;
+}
+
+async function once(method: Method, path: string, call: Call): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json', ...call.headers };
+  if (tokens !== null) headers.Authorization = `Bearer ${tokens.accessToken}`;
+  const init: RequestInit = { method, headers, credentials: 'same-origin' };
+  if (call.body !== undefined) {
+    headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(call.body);
+  }
+  if (call.cache) init.cache = call.cache;
+  if (call.signal) init.signal = call.signal;
+  try {
+    return await fetch(path, init);
+  } catch (cause) {
+    if (call.signal?.aborted) throw cause;
+    throw new Problem(0, 'offline', 'No connection to the server');
+  }
+}
+
+/** A refresh token works once, so calls that fail together share one renewal. */
+function renew(stale: Tokens): Promise<boolean> {
+  if (tokens !== null && tokens !== stale) return Promise.resolve(true);
+  renewing ??= exchange(stale).finally(() => {
+    renewing = null;
+  });
+  return renewing;
+}
+
+async function exchange(stale: Tokens): Promise<boolean> {
+  const response = await fetch('/api/auth/refresh', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ refreshToken: stale.refreshToken }),
+    credentials: 'same-origin',
+  }).catch(() => null);
+  if (response === null || !response.ok) return false;
+  const fresh = (await response.json()) as Tokens;
+  tokens = { accessToken: fresh.accessToken, refreshToken: fresh.refreshToken };
+  return true;
+}

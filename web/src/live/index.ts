@@ -1,0 +1,12 @@
+/** The page's socket, and the browser's hints about when to come back. */
+import { accessToken } from '../api/http';
+import { LiveSocket } from './socket';
+
+const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+
+export const live = new LiveSocket(`${scheme}://${location.host}/ws`, accessToken);
+
+window.addEventListener('online', () => live.hurry());
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') live.hurry();
+});

@@ -1,0 +1,241 @@
+//! Lanes that may have work, in turn, so that a giant event does not starve a small one.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt as _;
+use parking_lot::Mutex;
+use shared::domain::EventId;
+use shared::queue::claim::{Batch, Claim};
+use shared::queue::lease::GiveBack;
+use shared::queue::{Partition, Queue, QueueError};
+use shared::store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::WorkerConfig;
+
+/// How often all partitions are looked at; wake-ups are hints only.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a fault, before the next try.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Lanes of one partition taken in with one look.
+const LANES: usize = 100;
+/// Jobs in the first batch of a lane.
+const FIRST_BATCH: usize = 256;
+/// A full batch that took less than this is followed by a larger one,
+const QUICK: Duration = Duration::from_millis(40);
+/// and one that took longer than this by a smaller one.
+const SLOW: Duration = Duration::from_millis(150);
+/// No smaller than this by itself.
+const SMALL_BATCH: usize = 32;
+
+/// Finds lanes and claims their heads; clones share the state.
+#[derive(Clone)]
+pub struct Scheduler {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    queue: Queue,
+    worker: String,
+    config: WorkerConfig,
+    lanes: Mutex<Lanes>,
+    has_lanes: Notify,
+    shutdown: CancellationToken,
+}
+
+#[derive(Default)]
+struct Lanes {
+    turn: VecDeque<EventId>,
+    waiting: HashSet<EventId>,
+    batch: HashMap<EventId, usize>,
+}
+
+impl Scheduler {
+    /// Starts to listen for lanes with work, until `shutdown`.
+    pub fn start(
+        store: Store,
+        queue: Queue,
+        worker: String,
+        config: WorkerConfig,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let scheduler = Self {
+            inner: Arc::new(Inner {
+                store,
+                queue,
+                worker,
+                config,
+                lanes: Mutex::default(),
+                has_lanes: Notify::new(),
+                shutdown: shutdown.clone(),
+            }),
+        };
+        let (listening, looking) = (scheduler.clone(), scheduler.clone());
+        tokio::spawn(async move { listening.inner.shutdown.run_until_cancelled(listening.listen()).await });
+        tokio::spawn(async move { looking.inner.shutdown.run_until_cancelled(looking.look()).await });
+        scheduler
+    }
+
+    /// The next batch; `None` after the shutdown.
+    pub(super) async fn next(&self) -> Option<Batch> {
+        loop {
+            let event = self.inner.shutdown.run_until_cancelled(self.next_lane()).await?;
+            match self.claim(event).await {
+                Ok(Some(batch)) if self.inner.shutdown.is_cancelled() => {
+                    self.give_back(&batch).await;
+                    return None;
+                }
+                Ok(Some(batch)) => return Some(batch),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        event.id = event.0,
+                        error = shared::telemetry::chain(&error),
+                        "lane could not be claimed; trying again"
+                    );
+                    self.push_in(event, PAUSE);
+                }
+            }
+        }
+    }
+
+    /// This lane may have work.
+    pub fn push(&self, event: EventId) {
+        let mut lanes = self.inner.lanes.lock();
+        if lanes.waiting.insert(event) {
+            lanes.turn.push_back(event);
+            self.inner.has_lanes.notify_one();
+        }
+    }
+
+    /// Fits the size of a lane's next batch to how long this one took.
+    pub fn note_batch(&self, event: EventId, jobs: usize, took: Duration) {
+        let most = self.inner.config.worker_max_batch;
+        let mut lanes = self.inner.lanes.lock();
+        let size = lanes.batch.entry(event).or_insert(FIRST_BATCH.min(most));
+        if took > SLOW {
+            *size = (*size / 2).max(SMALL_BATCH).min(most);
+        } else if jobs >= *size && took < QUICK {
+            *size = (*size * 2).min(most);
+        }
+    }
+
+    async fn next_lane(&self) -> EventId {
+        loop {
+            // Registered before the look, so that no lane pushed in between is missed.
+            let pushed = self.inner.has_lanes.notified();
+            {
+                let mut lanes = self.inner.lanes.lock();
+                if let Some(event) = lanes.turn.pop_front() {
+                    lanes.waiting.remove(&event);
+                    return event;
+                }
+            }
+            pushed.await;
+        }
+    }
+
+    async fn claim(&self, event: EventId) -> Result<Option<Batch>, QueueError> {
+        let inner = &self.inner;
+        let size = inner.lanes.lock().batch.get(&event).copied();
+        let size = size.unwrap_or(FIRST_BATCH).min(inner.config.worker_max_batch);
+        match inner.queue.claim(event, &inner.worker, size).await? {
+            Claim::Batch(batch) => return Ok(Some(batch)),
+            Claim::Empty | Claim::Paused => {}
+            Claim::NotBefore(until_ms) | Claim::Recovering(until_ms) => self.push_soon(event, until_ms),
+            Claim::NoControls(_) | Claim::NoEpoch => {
+                self.copy_controls(event).await;
+                self.push_in(event, PAUSE);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Pauses must be known before anything is claimed in a new epoch; whoever comes first copies them.
+    async fn copy_controls(&self, event: EventId) {
+        let copied = match self.inner.store.controls().await {
+            Ok(controls) => {
+                let partition = Partition::of(event);
+                self.inner.queue.copy_controls(partition, &controls).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(shared::telemetry::chain(&error)),
+        };
+        if let Err(error) = copied {
+            tracing::warn!(event.id = event.0, error, "pauses could not be copied; the lane waits");
+        }
+    }
+
+    async fn give_back(&self, batch: &Batch) {
+        if let Err(error) = self.inner.queue.give_back(&batch.lease, &GiveBack::default()).await {
+            tracing::warn!(
+                event.id = batch.lease.event.0,
+                error = shared::telemetry::chain(&error),
+                "batch could not be given back at shutdown; its lease will run out"
+            );
+        }
+    }
+
+    /// A lane that rests for a moment is looked at right after it; for longer rests the regular look is enough.
+    fn push_soon(&self, event: EventId, until_ms: u64) {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let rest = u128::from(until_ms).saturating_sub(now_ms);
+        if let Ok(rest) = u64::try_from(rest) {
+            let rest = Duration::from_millis(rest + 1);
+            if rest < LOOK {
+                self.push_in(event, rest);
+            }
+        }
+    }
+
+    fn push_in(&self, event: EventId, rest: Duration) {
+        let scheduler = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(rest).await;
+            scheduler.push(event);
+        });
+    }
+
+    async fn look(&self) {
+        loop {
+            for partition in Partition::all() {
+                match self.inner.queue.due_lanes(partition, LANES).await {
+                    Ok(due) => due.into_iter().for_each(|event| self.push(event)),
+                    Err(error) => {
+                        tracing::warn!(
+                            partition = partition.index(),
+                            error = shared::telemetry::chain(&error),
+                            "lanes could not be looked at"
+                        );
+                        break;
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn listen(&self) {
+        let channel = self.inner.queue.keys().wake();
+        loop {
+            match self.inner.queue.subscribe(&channel).await {
+                Ok(mut subscription) => {
+                    let mut messages = subscription.on_message();
+                    while let Some(message) = messages.next().await {
+                        if let Ok(event) = message.get_payload::<i64>() {
+                            self.push(EventId(event));
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(
+                    error = shared::telemetry::chain(&error),
+                    "wake-ups cannot be heard; looking every second"
+                ),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The booking worker as a process of its own.
+
+use anyhow::Context as _;
+use clap::Parser;
+use shared::config::{QueueConfig, StoreConfig};
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::telemetry::{self, LogConfig};
+use tokio_util::sync::CancellationToken;
+use worker::config::WorkerConfig;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Decides booking jobs in the order of the queue
+#[derive(Parser)]
+#[command(version)]
+struct Settings {
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(flatten)]
+    queue: QueueConfig,
+    #[command(flatten)]
+    worker: WorkerConfig,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    telemetry::start(&settings.log);
+    settings.queue.check(&settings.store)?;
+    settings.worker.check()?;
+    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
+    Ok(worker::run(settings.worker, store, queue, shutdown).await?)
+}

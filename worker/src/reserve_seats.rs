@@ -1,0 +1,90 @@
+//! The job that decides a batch under its lease.
+
+use std::time::{Duration, Instant};
+
+use apalis::prelude::{BoxDynError, Data};
+use shared::queue::Queue;
+use shared::queue::claim::{Batch, Lease};
+use shared::shop::{ReserveError, Reserver};
+
+use crate::lane_source::Scheduler;
+
+/// What the job needs.
+#[derive(Clone)]
+pub struct ReserveSeats {
+    /// Decides.
+    pub reserver: Reserver,
+    /// Keeps the lease.
+    pub queue: Queue,
+    /// Is told that the lane may have more.
+    pub scheduler: Scheduler,
+    /// After how long a batch is given up.
+    pub limit: Duration,
+}
+
+/// Decides a batch. Whatever goes wrong, the jobs wait in their places; so there is nothing to try again here.
+///
+/// # Errors
+/// Never: faults are logged, and the lane goes on by itself.
+pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), BoxDynError> {
+    let (event, jobs) = (batch.lease.event, batch.jobs.len());
+    if batch.was_stalled {
+        metrics::counter!("usher_leases_run_out_total").increment(1);
+        tracing::warn!(event.id = event.0, jobs, "worker before this one lost its lease; going on with its jobs");
+    }
+    let started = Instant::now();
+    let renewing = tokio::spawn(renew(job.queue.clone(), batch.lease.clone(), job.limit));
+    let result = tokio::time::timeout(job.limit, job.reserver.reserve(&batch)).await;
+    renewing.abort();
+    let took = started.elapsed();
+    match result {
+        Ok(Ok(reserved)) => {
+            tracing::debug!(
+                event.id = event.0,
+                jobs,
+                ended = reserved.ended,
+                waiting = reserved.waiting,
+                duration_ms = took.as_secs_f64() * 1_000.0,
+                "batch decided"
+            );
+            job.scheduler.note_batch(event, jobs, took);
+            if reserved.waiting > 0 {
+                job.scheduler.push(event);
+            }
+        }
+        Ok(Err(ReserveError::Stale(fence))) => {
+            tracing::info!(event.id = event.0, fence, "lease was behind PostgreSQL's fence; claiming anew");
+        }
+        Ok(Err(error)) => tracing::warn!(
+            event.id = event.0,
+            jobs,
+            error = shared::telemetry::chain(&error),
+            "batch was not decided; its jobs wait in their places"
+        ),
+        Err(_) => tracing::error!(
+            event.id = event.0,
+            jobs,
+            duration_ms = took.as_secs_f64() * 1_000.0,
+            "batch took too long and was given up; its lease will run out"
+        ),
+    }
+    Ok(())
+}
+
+/// Keeps a lease for as long as the batch may take.
+async fn renew(queue: Queue, lease: Lease, limit: Duration) {
+    let started = Instant::now();
+    let every = queue.config().lease() / 3;
+    while started.elapsed() < limit {
+        tokio::time::sleep(every).await;
+        match queue.renew(&lease).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(error) => tracing::warn!(
+                event.id = lease.event.0,
+                error = shared::telemetry::chain(&error),
+                "lease could not be renewed"
+            ),
+        }
+    }
+}
