@@ -88,8 +88,7 @@ impl App {
         let lanes =
             Lanes::start(store.clone(), queue.clone(), enqueuer.clone(), Box::new(hub.clone()), shutdown);
         let carts = Carts::new(store.clone(), queue.clone(), catalogue.clone());
-        let desk =
-            Desk::new(catalogue.clone(), lanes, enqueuer, carts.clone(), JobRefKeys::new(&signing));
+        let desk = Desk::new(catalogue.clone(), lanes, enqueuer, carts.clone(), JobRefKeys::new(&signing));
         hub.start(desk.clone(), shutdown);
         let app = Self {
             inner: Arc::new(Inner {
@@ -122,7 +121,7 @@ impl App {
     async fn watch_memory(&self) {
         loop {
             if let Ok(fullness) = self.queue.fullness().await {
-                let is_full = fullness >= self.config.queue_watermark;
+                let is_full = fullness > self.config.queue_watermark;
                 if is_full != self.is_full.swap(is_full, Ordering::Relaxed) {
                     tracing::warn!(fullness, is_full, "Redis has passed the watermark of its memory");
                 }

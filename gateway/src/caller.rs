@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::Json;
 use serde::de::DeserializeOwned;
 use shared::auth::Role;
 use shared::domain::UserId;
@@ -150,7 +150,8 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
 fn token(headers: &HeaderMap) -> Result<Option<(&str, bool)>, Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let bearer = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-        let refused = || Problem::new(Code::Unauthenticated, "Authorization must be `Bearer` and an access token");
+        let refused =
+            || Problem::new(Code::Unauthenticated, "Authorization must be `Bearer` and an access token");
         return bearer.map(|token| Some((token.trim(), false))).ok_or_else(refused);
     }
     Ok(cookie(headers, COOKIE).map(|token| (token, true)))
@@ -158,9 +159,11 @@ fn token(headers: &HeaderMap) -> Result<Option<(&str, bool)>, Problem> {
 
 /// The value of a cookie.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|line| {
-        line.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-    })
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')))
 }
 
 /// Whether a browser says that its own page made the request. Browsers send `Sec-Fetch-Site` or at least
@@ -192,7 +195,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| ((*name).parse().expect("name"), value.parse().expect("value"))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).parse().expect("name"), value.parse().expect("value")))
+            .collect()
     }
 
     #[test]
@@ -208,7 +214,11 @@ mod tests {
     #[test]
     fn only_the_own_page_is_the_same_origin() {
         assert!(is_same_origin(&headers(&[("sec-fetch-site", "same-origin")])));
-        assert!(!is_same_origin(&headers(&[("sec-fetch-site", "cross-site"), ("origin", "http://a"), ("host", "a")])));
+        assert!(!is_same_origin(&headers(&[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "http://a"),
+            ("host", "a")
+        ])));
         assert!(is_same_origin(&headers(&[("origin", "http://a:8000"), ("host", "a:8000")])));
         assert!(!is_same_origin(&headers(&[("origin", "http://b"), ("host", "a")])));
         assert!(!is_same_origin(&headers(&[("host", "a")])));

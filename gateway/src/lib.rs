@@ -113,7 +113,6 @@ pub async fn run(
     let mut server = axum_server::from_tcp(listener)
         .map_err(GatewayError::Serve)?
         .acceptor(axum_server::accept::NoDelayAcceptor::new())
-        .http1_only()
         .handle(handle);
     server
         .http_builder()

@@ -167,7 +167,10 @@ impl From<QueueError> for Problem {
             QueueError::Full => Self::plain(Code::QueueFull),
             QueueError::Redis(_) | QueueError::Closed => {
                 tracing::warn!(error = chain(&error), "Redis is away");
-                Self::new(Code::QueueUnavailable, "The queue does not answer; your place is kept if you had one")
+                Self::new(
+                    Code::QueueUnavailable,
+                    "The queue does not answer; your place is kept if you had one",
+                )
             }
             QueueError::Word(_) | QueueError::Reply(_) | QueueError::Config(_) => {
                 tracing::error!(error = chain(&error), "Redis answered strangely");

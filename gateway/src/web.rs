@@ -22,7 +22,8 @@ pub fn router(app: &App) -> Router<App> {
     for path in ["/", "/concerts", "/concerts/{id}", "/cart", "/login", "/operator"] {
         router = router.route_service(path, page.clone());
     }
-    let header = |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    let header =
+        |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     router
         .nest_service("/assets", ServeDir::new(folder.join("assets")).precompressed_gzip())
         .route_service("/favicon.svg", ServeFile::new(folder.join("favicon.svg")))

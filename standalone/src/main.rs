@@ -35,7 +35,11 @@ async fn main() -> anyhow::Result<()> {
             let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
             store.migrate().await.context("the schema was not brought up to date")?;
             let is_loaded = load_demo(&store).await?;
-            say(if is_loaded { "demo data is loaded" } else { "there are events already; nothing was loaded" });
+            say(if is_loaded {
+                "demo data is loaded"
+            } else {
+                "there are events already; nothing was loaded"
+            });
             Ok(())
         }
     }

@@ -11,7 +11,7 @@ use worker::config::WorkerConfig;
 
 /// Usher in one process: gateway, worker and sweeper
 #[derive(Debug, Clone, Parser)]
-#[command(name = "usher", version)]
+#[command(name = "usher", version, args_override_self = true)]
 pub struct Settings {
     /// What to do; without a word: run
     #[command(subcommand)]

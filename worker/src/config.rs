@@ -40,7 +40,9 @@ impl WorkerConfig {
     /// One is out of its range.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.worker_lanes == 0 || self.worker_max_attempts == 0 {
-            return Err(ConfigError::Invalid("WORKER_LANES and WORKER_MAX_ATTEMPTS must be at least 1".to_owned()));
+            return Err(ConfigError::Invalid(
+                "WORKER_LANES and WORKER_MAX_ATTEMPTS must be at least 1".to_owned(),
+            ));
         }
         if !(1..=4_000).contains(&self.worker_max_batch) {
             return Err(ConfigError::Invalid("WORKER_MAX_BATCH must be between 1 and 4,000".to_owned()));

@@ -44,7 +44,12 @@ pub async fn run(
     let reserver = Reserver::new(store.clone(), queue.clone(), config.worker_max_attempts, backoff);
     let scheduler = Scheduler::start(store, queue.clone(), name.clone(), config.clone(), &shutdown);
     let job = ReserveSeats { reserver, queue, scheduler: scheduler.clone(), limit: config.batch_limit() };
-    tracing::info!(worker = name, lanes = config.worker_lanes, "worker {name} takes up to {} lanes at once", config.worker_lanes);
+    tracing::info!(
+        worker = name,
+        lanes = config.worker_lanes,
+        "worker {name} takes up to {} lanes at once",
+        config.worker_lanes
+    );
     let ended = shutdown.clone();
     Monitor::new()
         .register(move |restarts| {

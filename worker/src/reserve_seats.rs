@@ -30,7 +30,11 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     let (event, jobs) = (batch.lease.event, batch.jobs.len());
     if batch.was_stalled {
         metrics::counter!("usher_leases_run_out_total").increment(1);
-        tracing::warn!(event.id = event.0, jobs, "worker before this one lost its lease; going on with its jobs");
+        tracing::warn!(
+            event.id = event.0,
+            jobs,
+            "worker before this one lost its lease; going on with its jobs"
+        );
     }
     let started = Instant::now();
     let renewing = tokio::spawn(renew(job.queue.clone(), batch.lease.clone(), job.limit));

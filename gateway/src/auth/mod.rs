@@ -6,9 +6,9 @@ mod me;
 mod refresh;
 mod register;
 
+use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use chrono::Utc;
 use serde::Serialize;
 use shared::auth::{Role, new_refresh_token};

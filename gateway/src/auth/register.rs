@@ -76,7 +76,11 @@ fn parse(body: Registration) -> Result<(NewUser, SecretString), Problem> {
     let text = |value: &str, name: &str| {
         let value = value.trim().to_owned();
         let is_good = TEXT.contains(&value.chars().count()) && !value.chars().any(char::is_control);
-        if is_good { Ok(value) } else { Err(Problem::new(Code::Validation, format!("{name} must be 1 to 100 characters"))) }
+        if is_good {
+            Ok(value)
+        } else {
+            Err(Problem::new(Code::Validation, format!("{name} must be 1 to 100 characters")))
+        }
     };
     if !body.consent {
         return refuse("consent to the processing of personal data is needed");
@@ -86,7 +90,11 @@ fn parse(body: Registration) -> Result<(NewUser, SecretString), Problem> {
     }
     let email = text(&body.email, "email")?.to_lowercase();
     let is_email = email.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@')
+        !name.is_empty()
+            && host.contains('.')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+            && !host.contains('@')
     });
     if !is_email || email.contains(char::is_whitespace) {
         return refuse("email is not an e-mail address");

@@ -14,10 +14,7 @@ use crate::problem::{Problem, ProblemBody};
 
 /// The paths of this folder.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(show_cart))
-        .routes(routes!(remove_seat))
-        .routes(routes!(remove_slot))
+    OpenApiRouter::new().routes(routes!(show_cart)).routes(routes!(remove_seat)).routes(routes!(remove_slot))
 }
 
 /// The caller's cart, with what is left of every hold.

@@ -60,7 +60,10 @@ pub async fn show_seatmap(
     let answer = || {
         [
             (header::ETAG, HeaderValue::try_from(etag.as_str()).unwrap_or(HeaderValue::from_static(""))),
-            (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60, stale-while-revalidate=600")),
+            (
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("public, max-age=60, stale-while-revalidate=600"),
+            ),
         ]
     };
     if is_known(&headers, &etag) {
@@ -83,11 +86,7 @@ fn view(layout: &Layout) -> SeatmapView {
             .rows
             .iter()
             .filter(|row| row.section as usize == index)
-            .map(|row| SeatmapRow {
-                label: row.label.clone(),
-                tier_id: row.tier,
-                seats: seats(layout, row),
-            })
+            .map(|row| SeatmapRow { label: row.label.clone(), tier_id: row.tier, seats: seats(layout, row) })
             .collect(),
     });
     SeatmapView {

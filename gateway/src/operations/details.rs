@@ -107,6 +107,7 @@ async fn view(app: &App, report: LaneReport) -> Result<LaneView, Problem> {
     };
     let (completed, failed) = (latest(Finished::Completed).await?, latest(Finished::Failed).await?);
     let state = report.state;
+    let pause = state.pause().clone();
     Ok(LaneView {
         event_id: report.event,
         event_name: report.name,
@@ -114,8 +115,8 @@ async fn view(app: &App, report: LaneReport) -> Result<LaneView, Problem> {
         active: state.active,
         standby: state.standby,
         delayed: state.is_delayed,
-        paused: state.pause.paused,
-        message: Some(state.pause.message).filter(|message| !message.is_empty()),
+        paused: pause.paused,
+        message: Some(pause.message).filter(|message| !message.is_empty()),
         oldest_waiting_seconds: state.oldest_waiting_s,
         lease: state.lease.map(|lease| LeaseView {
             worker: lease.worker,

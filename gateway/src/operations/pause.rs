@@ -53,7 +53,10 @@ pub async fn pause_queue(
     Body(body): Body<PauseBody>,
 ) -> Result<Json<Paused>, Problem> {
     if body.message.chars().count() > MAX_MESSAGE {
-        return Err(Problem::new(Code::Validation, format!("message must be at most {MAX_MESSAGE} characters")));
+        return Err(Problem::new(
+            Code::Validation,
+            format!("message must be at most {MAX_MESSAGE} characters"),
+        ));
     }
     let pause = Pause { paused: true, message: body.message };
     app.operations.set_pause(body.event_id, &pause, caller.user, Some(ip)).await?;

@@ -46,7 +46,7 @@ pub struct Processing {
 pub async fn show_stats(State(app): State<App>, _: Operator) -> Result<Json<QueueStats>, Problem> {
     let lanes = app.operations.lanes(None).await?;
     let mut stats = QueueStats { lanes: lanes.len(), ..QueueStats::default() };
-    stats.paused = !lanes.is_empty() && lanes.iter().all(|lane| lane.state.pause.paused);
+    stats.paused = !lanes.is_empty() && lanes.iter().all(|lane| lane.state.pause().paused);
     for lane in &lanes {
         let state = &lane.state;
         if state.is_delayed {

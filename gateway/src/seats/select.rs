@@ -71,7 +71,10 @@ async fn check_booking(app: &App, caller: &Caller, id: BookingId, seat: SeatId) 
         return Err(Problem::new(Code::BookingClosed, format!("This booking is {}", booking.status)));
     }
     if app.catalogue.event_of_seat(seat).await?.is_some_and(|event| event != booking.event_id) {
-        return Err(Problem::new(Code::SeatOfOtherEvent, "The seat belongs to another event than the booking"));
+        return Err(Problem::new(
+            Code::SeatOfOtherEvent,
+            "The seat belongs to another event than the booking",
+        ));
     }
     Ok(())
 }

@@ -262,7 +262,11 @@ impl Hub {
     fn tell_watchers(&self, desk: &Desk) {
         let watched: Vec<EventId> = {
             let lanes = self.inner.lanes.lock();
-            lanes.iter().filter(|(_, audience)| !audience.watchers.is_empty()).map(|(event, _)| *event).collect()
+            lanes
+                .iter()
+                .filter(|(_, audience)| !audience.watchers.is_empty())
+                .map(|(event, _)| *event)
+                .collect()
         };
         for event in watched {
             let Some(text) = changed_seats(&desk.lanes().lane(event)) else { continue };
@@ -292,13 +296,8 @@ fn changed_seats(lane: &Lane) -> Option<Utf8Bytes> {
         changed.into_iter().map(|index| (index, live.status(index, &board).bits())).collect()
     };
     let areas = (0u32..).zip(&live.layout.areas).map(|(index, area)| (area.id, live.area_free(index)));
-    let message = Message::Availability {
-        event_id: lane.event,
-        version,
-        changes,
-        areas: areas.collect(),
-        reload,
-    };
+    let message =
+        Message::Availability { event_id: lane.event, version, changes, areas: areas.collect(), reload };
     Some(message.text())
 }
 

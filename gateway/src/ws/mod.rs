@@ -32,9 +32,10 @@ pub async fn open_socket(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     check_origin(&app, &headers)?;
-    let seat = app.hub.admit(ip, app.config.max_sockets_per_ip).ok_or_else(|| {
-        Problem::new(Code::TooManyRequests, "Too many sockets are open from your address")
-    })?;
+    let seat = app
+        .hub
+        .admit(ip, app.config.max_sockets_per_ip)
+        .ok_or_else(|| Problem::new(Code::TooManyRequests, "Too many sockets are open from your address"))?;
     let viewer = caller.map(|caller| caller.user);
     Ok(upgrade
         .read_buffer_size(BUFFER)

@@ -41,7 +41,12 @@ pub fn choose(layout: &Layout, map: &mut SeatMap, wanted: &Wanted) -> Result<Cho
     Ok(Choice { places })
 }
 
-fn area_slots(layout: &Layout, map: &mut SeatMap, area: AreaId, quantity: u32) -> Result<Vec<Place>, Refusal> {
+fn area_slots(
+    layout: &Layout,
+    map: &mut SeatMap,
+    area: AreaId,
+    quantity: u32,
+) -> Result<Vec<Place>, Refusal> {
     let index = layout.area_index(area).ok_or(Refusal::SoldOut)?;
     let slots = map.lowest_slots(index, quantity as usize);
     if slots.len() < quantity as usize {

@@ -159,10 +159,8 @@ impl JobRefKeys {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| JobRefError::Forged)?;
         let body = bytes.len().checked_sub(MAC_BYTES).ok_or(JobRefError::Forged)?;
         let (body, mac) = bytes.split_at(body);
-        let is_ours = self
-            .0
-            .iter()
-            .any(|key| key.clone().chain_update(body).verify_truncated_left(mac).is_ok());
+        let is_ours =
+            self.0.iter().any(|key| key.clone().chain_update(body).verify_truncated_left(mac).is_ok());
         if !is_ours {
             return Err(JobRefError::Forged);
         }
@@ -180,11 +178,7 @@ fn read(body: &[u8]) -> Result<JobRef, DecodeError> {
     let number = reader.number()?;
     let expires_s = reader.number()?;
     let envelope = Envelope::read(&mut reader)?;
-    if reader.0.is_empty() {
-        Ok(JobRef { event, number, expires_s, envelope })
-    } else {
-        Err(DecodeError)
-    }
+    if reader.0.is_empty() { Ok(JobRef { event, number, expires_s, envelope }) } else { Err(DecodeError) }
 }
 
 fn derive(secret: &[u8]) -> Hmac<Sha256> {

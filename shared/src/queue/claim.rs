@@ -54,6 +54,8 @@ pub enum Claim {
     NoControls(String),
     /// The partition has no epoch yet.
     NoEpoch,
+    /// Redis was started anew since this epoch began: another one must begin.
+    Restarted(String),
 }
 
 impl Queue {
@@ -93,6 +95,7 @@ impl Queue {
             "recovering" => Claim::Recovering(reply.next()?),
             "no_controls" => Claim::NoControls(reply.next()?),
             "no_epoch" => Claim::NoEpoch,
+            "restarted" => Claim::Restarted(reply.next()?),
             _ => return Err(reply.unknown()),
         })
     }

@@ -106,7 +106,8 @@ impl Client {
                 Connection::Single(ConnectionManager::new_with_config(client.clone(), config).await?)
             }
             Self::Cluster(nodes) => {
-                let mut builder = ClusterClientBuilder::new(nodes.clone()).connection_timeout(CONNECT_TIMEOUT);
+                let mut builder =
+                    ClusterClientBuilder::new(nodes.clone()).connection_timeout(CONNECT_TIMEOUT);
                 if let Some(timeout) = response_timeout {
                     builder = builder.response_timeout(timeout);
                 }
@@ -213,7 +214,8 @@ impl Queue {
             match super::script::call(self, script, keys, args).await {
                 Err(QueueError::Redis(error)) if error.code() == Some("OOM") => return Err(QueueError::Full),
                 Err(QueueError::Redis(error))
-                    if tries < RETRIES && (error.is_connection_dropped() || error.is_connection_refusal()) =>
+                    if tries < RETRIES
+                        && (error.is_connection_dropped() || error.is_connection_refusal()) =>
                 {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(20) * tries).await;

@@ -55,15 +55,20 @@ impl Queue {
     /// Redis is away.
     pub async fn copy_controls(&self, partition: Partition, controls: &Controls) -> Result<u64, QueueError> {
         let state = self.partition_state(partition).await?;
-        let epoch = if state.epoch.is_empty() { self.begin_epoch(partition, "", 0).await? } else { state.epoch };
+        let epoch =
+            if state.epoch.is_empty() { self.begin_epoch(partition, "", 0).await? } else { state.epoch };
         let mut lanes = self.lanes(partition).await?;
         lanes.extend(controls.lanes.keys().filter(|event| Partition::of(**event) == partition));
         lanes.sort_unstable();
         lanes.dedup();
         let keys = self.keys();
         let mut names = vec![keys.partition(partition), keys.ready(partition), keys.feed(partition)];
-        let mut args =
-            vec![arg(keys.wake()), arg(epoch), arg(u8::from(controls.queue.paused)), arg(&controls.queue.message)];
+        let mut args = vec![
+            arg(keys.wake()),
+            arg(epoch),
+            arg(u8::from(controls.queue.paused)),
+            arg(&controls.queue.message),
+        ];
         let not_paused = Pause::default();
         for event in lanes {
             let pause = controls.lanes.get(&event).unwrap_or(&not_paused);

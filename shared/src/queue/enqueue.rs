@@ -104,9 +104,7 @@ impl Queue {
                     let word: String = reply.next()?;
                     let (number, nonce, place) = (reply.next()?, reply.next()?, reply.next()?);
                     added.push(match word.as_str() {
-                        "queued" | "same" => {
-                            Added::Queued { number, nonce, place, is_new: word == "queued" }
-                        }
+                        "queued" | "same" => Added::Queued { number, nonce, place, is_new: word == "queued" },
                         "mismatch" => Added::Mismatch,
                         "too_many" => Added::TooMany,
                         "full" => Added::Full,

@@ -46,8 +46,7 @@ impl Queue {
     ) -> Result<String, QueueError> {
         let epoch = format!("{:016x}", rand::random::<u64>());
         let args = [arg(seen), arg(epoch), arg(self.config().queue_recover_ms), arg(least_seq)];
-        let mut reply =
-            self.call(script!("begin_epoch"), &[self.keys().partition(partition)], &args).await?;
+        let mut reply = self.call(script!("begin_epoch"), &[self.keys().partition(partition)], &args).await?;
         match reply.word.as_str() {
             "begun" | "epoch" => reply.next(),
             _ => Err(reply.unknown()),

@@ -7,6 +7,7 @@ use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use serde::{Deserialize, Serialize};
 
 use super::client::Connection;
+use super::control::Pause;
 use super::{Partition, Queue, QueueError};
 use crate::domain::{AreaId, BookingId, EventId, Outcome, Refusal, Reservation, SeatId, UserId};
 
@@ -52,12 +53,12 @@ pub enum Change {
     Reentered(Vec<u64>),
     /// Places changed hands outside of a batch.
     Seats(SeatsChanged),
-    /// Paused or not, and why.
+    /// The lane, or the whole queue, is paused or not.
     Control {
-        /// Whether.
-        paused: bool,
-        /// Why; may be empty.
-        message: String,
+        /// Whether, and why.
+        pause: Pause,
+        /// It is the whole queue.
+        is_whole: bool,
     },
 }
 
@@ -184,8 +185,8 @@ fn read(entry: StreamId) -> Option<Entry> {
         "reenter" => Change::Reentered(read_numbers(&data)?),
         "seats" => Change::Seats(serde_json::from_str(&data).ok()?),
         "control" => {
-            let message = data.get(1..)?.to_owned();
-            Change::Control { paused: data.starts_with('1'), message }
+            let pause = Pause { paused: data.starts_with('1'), message: data.get(1..)?.to_owned() };
+            Change::Control { pause, is_whole: field("l")? == "0" }
         }
         _ => return None,
     };

@@ -35,8 +35,10 @@ pub struct LaneState {
     pub standby: u64,
     /// The lane rests after a fault; its jobs are delayed.
     pub is_delayed: bool,
-    /// Paused, and why.
-    pub pause: Pause,
+    /// Paused by itself, and why.
+    pub own_pause: Pause,
+    /// Paused with the whole queue, and why.
+    pub whole_pause: Pause,
     /// Jobs completed since the lane began.
     pub completed: u64,
     /// Jobs failed since then.
@@ -47,6 +49,13 @@ pub struct LaneState {
     pub oldest_waiting_s: Option<u64>,
     /// Who works on it.
     pub lease: Option<LeaseState>,
+}
+
+impl LaneState {
+    /// The pause that holds: the lane's own, else the whole queue's.
+    pub fn pause(&self) -> &Pause {
+        if self.own_pause.paused { &self.own_pause } else { &self.whole_pause }
+    }
 }
 
 /// A lease as operators see it.
@@ -77,6 +86,19 @@ pub enum Finished {
 }
 
 impl Queue {
+    /// The pause of the whole queue, as a partition has it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn whole_pause(&self, partition: Partition) -> Result<Pause, QueueError> {
+        let (paused, message): (Option<String>, Option<String>) = redis::cmd("HMGET")
+            .arg(self.keys().partition(partition))
+            .arg(&["paused", "message"])
+            .query_async(&mut self.connection())
+            .await?;
+        Ok(Pause { paused: paused.as_deref() == Some("1"), message: message.unwrap_or_default() })
+    }
+
     /// The state of a lane.
     ///
     /// # Errors
@@ -84,8 +106,17 @@ impl Queue {
     pub async fn lane_state(&self, event: EventId) -> Result<LaneState, QueueError> {
         let keys = self.keys();
         let fields = [
-            "fence", "lease_worker", "lease_until", "lease_count", "lease_since", "paused", "message",
-            "completed", "failed", "stalled", "not_before",
+            "fence",
+            "lease_worker",
+            "lease_until",
+            "lease_count",
+            "lease_since",
+            "paused",
+            "message",
+            "completed",
+            "failed",
+            "stalled",
+            "not_before",
         ];
         let mut pipe = redis::pipe();
         pipe.cmd("HMGET").arg(keys.meta(event)).arg(&fields);
@@ -113,16 +144,15 @@ impl Queue {
         });
         let active = lease.as_ref().filter(|lease| lease.until_ms > now_ms).map_or(0, |_| number(3));
         let is_one = |value: Option<&Option<String>>| value.and_then(Option::as_deref) == Some("1");
-        let of_queue = whole.get(1).cloned().flatten().unwrap_or_default();
-        let own = text(6).unwrap_or_default();
         Ok(LaneState {
             waiting: present.saturating_sub(active),
             active,
             standby,
             is_delayed: number(10) > now_ms,
-            pause: Pause {
-                paused: is_one(meta.get(5)) || is_one(whole.first()),
-                message: if own.is_empty() { of_queue } else { own },
+            own_pause: Pause { paused: is_one(meta.get(5)), message: text(6).unwrap_or_default() },
+            whole_pause: Pause {
+                paused: is_one(whole.first()),
+                message: whole.get(1).cloned().flatten().unwrap_or_default(),
             },
             completed: number(7),
             failed: number(8),
@@ -136,7 +166,11 @@ impl Queue {
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn finished_jobs(&self, event: EventId, which: Finished) -> Result<Vec<FinishedJob>, QueueError> {
+    pub async fn finished_jobs(
+        &self,
+        event: EventId,
+        which: Finished,
+    ) -> Result<Vec<FinishedJob>, QueueError> {
         let (key, kept) = self.finished(event, which);
         let records: Vec<String> = redis::cmd("LRANGE")
             .arg(key)

@@ -46,7 +46,11 @@ impl Queue {
     ///
     /// # Errors
     /// Redis is away; the lease then runs out by itself.
-    pub async fn give_back(&self, lease: &Lease, how: &GiveBack) -> Result<Result<u32, LeaseLost>, QueueError> {
+    pub async fn give_back(
+        &self,
+        lease: &Lease,
+        how: &GiveBack,
+    ) -> Result<Result<u32, LeaseLost>, QueueError> {
         let (keys, partition) = (self.keys(), Partition::of(lease.event));
         let mut names = vec![
             keys.partition(partition),

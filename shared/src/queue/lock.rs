@@ -28,7 +28,8 @@ impl Queue {
             let is_last = to == jobs.len();
             if is_last || keys.len() + jobs[to].len() > KEYS_PER_CALL {
                 if !keys.is_empty() {
-                    let mut args = vec![arg(lease.event), arg(lease.fence), arg(self.config().queue_lease_ms)];
+                    let mut args =
+                        vec![arg(lease.event), arg(lease.fence), arg(self.config().queue_lease_ms)];
                     args.extend(jobs[from..to].iter().map(|keys| arg(keys.len())));
                     let reply = self.call(script!("lock"), &keys, &args).await?;
                     match reply.word.as_str() {

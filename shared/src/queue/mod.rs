@@ -33,8 +33,8 @@ pub mod keys;
 pub mod lease;
 pub mod leave;
 pub mod lock;
-pub mod settle;
 mod script;
+pub mod settle;
 
 pub use client::{Queue, QueueError};
 pub use keys::{Keys, PARTITIONS, Partition};

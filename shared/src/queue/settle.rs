@@ -41,7 +41,11 @@ impl Queue {
     ///
     /// # Errors
     /// Redis is away: the outcomes stand, and the next delivery reads them back.
-    pub async fn settle(&self, batch: &Batch, decided: &Decided) -> Result<Result<u64, LeaseLost>, QueueError> {
+    pub async fn settle(
+        &self,
+        batch: &Batch,
+        decided: &Decided,
+    ) -> Result<Result<u64, LeaseLost>, QueueError> {
         let lease = &batch.lease;
         let mut keys = self.settle_keys(lease);
         let mut done = Done { told: decided.told.clone(), ..Done::default() };
@@ -60,7 +64,13 @@ impl Queue {
                 }
             };
             let live_key = job.envelope.as_ref().map(Envelope::live_key).unwrap_or_default();
-            jobs.push([arg(job.number), arg(word), arg(owner), arg(live_key), record(job, owner, ending, decided)]);
+            jobs.push([
+                arg(job.number),
+                arg(word),
+                arg(owner),
+                arg(live_key),
+                record(job, owner, ending, decided),
+            ]);
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
         keys.extend(decided.locks.iter().cloned());

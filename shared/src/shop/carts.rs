@@ -98,7 +98,8 @@ impl Carts {
         only: Option<BookingId>,
     ) -> Result<BookingView, CartError> {
         if let Some(id) = only {
-            let booking = self.store.bookings(user, None, Some(id)).await?.pop().ok_or(CartError::NotFound)?;
+            let booking =
+                self.store.bookings(user, None, Some(id)).await?.pop().ok_or(CartError::NotFound)?;
             if !booking.claims.iter().any(|claim| claim.place == place) {
                 return Err(CartError::NotFound);
             }

@@ -55,12 +55,7 @@ struct Known {
 impl Catalogue {
     /// An empty cache.
     pub fn new(store: Store) -> Self {
-        Self {
-            store,
-            events: Arc::default(),
-            seats: Arc::default(),
-            loading: Arc::default(),
-        }
+        Self { store, events: Arc::default(), seats: Arc::default(), loading: Arc::default() }
     }
 
     /// An event, at most some seconds old; `None` when there is none.

@@ -9,8 +9,8 @@ use super::lanes::now_s;
 use super::recover::reenter;
 use super::{Carts, Catalogue, Event, Fault, Lane, Lanes, SeatStatus, Status, WaitRange, wait_text};
 use crate::domain::{
-    BookingRequest, Envelope, EventId, JobRef, JobRefError, JobRefKeys, Outcome, Refusal, RequestError, SeatId,
-    UserId, Wanted,
+    BookingRequest, Envelope, EventId, JobRef, JobRefError, JobRefKeys, Outcome, Refusal, RequestError,
+    SeatId, UserId, Wanted,
 };
 use crate::queue::QueueError;
 use crate::queue::board::{JobState, Wait};
@@ -21,6 +21,8 @@ use crate::store::StoreError;
 /// Seconds that a reference is good for. Outcomes are kept for longer, so a reference never re-enters a job that
 /// was decided and forgotten.
 const REFERENCE_S: u64 = 86_400;
+/// Seconds after which the feed has told of a new job, or never will.
+const FEED_DELAY_S: u64 = 2;
 /// Unknown jobs looked up in the stores at once; the others are told to wait.
 const LOOKUPS: usize = 32;
 
@@ -176,8 +178,7 @@ impl Desk {
         let envelope = Envelope { nonce, ..job.envelope };
         note_issued(&lane, number, &envelope);
         let expires_s = number / 1_000_000 + REFERENCE_S;
-        let reference =
-            self.references.sign(&JobRef { event: lane.event, number, expires_s, envelope });
+        let reference = self.references.sign(&JobRef { event: lane.event, number, expires_s, envelope });
         let wait = lane.board.read().wait(place);
         Ok(Booked { reference, event: lane.event, number, place, wait, is_new })
     }
@@ -206,7 +207,7 @@ impl Desk {
     pub async fn status_of(&self, job: &JobRef, viewer: Option<UserId>) -> Result<Status, StatusError> {
         let lane = self.lanes.lane(job.event);
         let mut state = lane.board.read().state(job.number);
-        if state == JobState::Unknown && !lane.is_issued(job.number) {
+        if state == JobState::Unknown && (!lane.is_issued(job.number) || is_overdue(job)) {
             state = self.look_up(&lane, job).await?;
         }
         self.view(&lane, job, state, viewer).await
@@ -229,8 +230,7 @@ impl Desk {
         if let JobState::Ended(..) = state {
             return self.view(&lane, &job, state, Some(viewer)).await;
         }
-        let outcome =
-            self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
+        let outcome = self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
         if let Outcome::Completed(won) = &outcome {
             self.carts.give_back(job.event, viewer, won).await?;
         }
@@ -337,6 +337,11 @@ impl Desk {
     }
 }
 
+/// The feed should have told of this job by now.
+fn is_overdue(job: &JobRef) -> bool {
+    job.number / 1_000_000 + FEED_DELAY_S < now_s()
+}
+
 /// Remembers a job until it ends; the end may have been told before this is called.
 fn note_issued(lane: &Lane, number: u64, envelope: &Envelope) {
     lane.note_issued(number, envelope.clone());
@@ -368,8 +373,6 @@ fn check(event: &Event, request: &BookingRequest) -> Result<(), BookError> {
             }
             Ok(())
         }
-        Wanted::Area { area, .. } => {
-            layout.area_index(*area).map(|_| ()).ok_or(BookError::NoSuch("area"))
-        }
+        Wanted::Area { area, .. } => layout.area_index(*area).map(|_| ()).ok_or(BookError::NoSuch("area")),
     }
 }

@@ -9,11 +9,12 @@ use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::{Fault, LiveSeats};
-use crate::domain::{Envelope, EventId, Layout};
+use crate::domain::{Envelope, EventId, Layout, Outcome, UserId};
 use crate::queue::board::LaneBoard;
 use crate::queue::client::Connection;
+use crate::queue::control::Pause;
 use crate::queue::enqueuer::Enqueuer;
-use crate::queue::feed::{Change, Entry};
+use crate::queue::feed::{Change, Done, Entry};
 use crate::queue::{PARTITIONS, Partition, Queue, QueueError};
 use crate::store::Store;
 
@@ -66,6 +67,8 @@ struct Inner {
     listener: Box<dyn Listener>,
     lanes: RwLock<HashMap<EventId, Arc<Lane>>>,
     following: Vec<AtomicBool>,
+    /// The pause of the whole queue, by partition, for lanes that are yet to come.
+    whole_pause: Vec<RwLock<Pause>>,
     next_version: AtomicU64,
 }
 
@@ -145,6 +148,7 @@ impl Lanes {
                 listener,
                 lanes: RwLock::default(),
                 following: (0..PARTITIONS).map(|_| AtomicBool::new(false)).collect(),
+                whole_pause: (0..PARTITIONS).map(|_| RwLock::default()).collect(),
                 next_version: AtomicU64::new(first_version),
             }),
         };
@@ -175,7 +179,22 @@ impl Lanes {
         if let Some(lane) = self.inner.lanes.read().get(&event) {
             return lane.clone();
         }
-        self.inner.lanes.write().entry(event).or_insert_with(|| Arc::new(Lane::new(event))).clone()
+        let mut lanes = self.inner.lanes.write();
+        let lane = lanes.entry(event).or_insert_with(|| {
+            let lane = Lane::new(event);
+            if let Some(pause) = self.inner.whole_pause.get(Partition::of(event).index()) {
+                let change = Change::Control { pause: pause.read().clone(), is_whole: true };
+                lane.board.write().apply(&change, now_s());
+            }
+            Arc::new(lane)
+        });
+        lane.clone()
+    }
+
+    fn note_whole_pause(&self, partition: Partition, pause: Pause) {
+        if let Some(known) = self.inner.whole_pause.get(partition.index()) {
+            *known.write() = pause;
+        }
     }
 
     /// Every lane of this process.
@@ -186,6 +205,17 @@ impl Lanes {
     pub(super) fn of_partition(&self, partition: Partition) -> Vec<Arc<Lane>> {
         let lanes = self.inner.lanes.read();
         lanes.values().filter(|lane| Partition::of(lane.event) == partition).cloned().collect()
+    }
+
+    /// Puts in what was read from PostgreSQL instead of the feed, and tells whoever listens.
+    pub(super) fn note_outcomes(&self, lane: &Lane, outcomes: HashMap<u64, (UserId, Outcome)>) {
+        let mut done = Done::default();
+        for (number, (owner, outcome)) in outcomes {
+            done.push(number, owner, &outcome);
+        }
+        let change = Change::Done(done);
+        lane.apply(&change);
+        self.inner.listener.heard(lane, &change);
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -201,9 +231,7 @@ impl Lanes {
     /// # Errors
     /// PostgreSQL is away and nothing is in memory.
     pub async fn load_seats(&self, lane: &Lane, layout: &Arc<Layout>) -> Result<(), Fault> {
-        let is_current = || {
-            lane.seats.read().as_ref().map(|seats| seats.layout.version == layout.version)
-        };
+        let is_current = || lane.seats.read().as_ref().map(|seats| seats.layout.version == layout.version);
         let mut loading = match is_current() {
             // Somebody else reads them anew; what is there is good enough meanwhile.
             Some(true) => match lane.loading.try_lock() {
@@ -273,6 +301,8 @@ impl Lanes {
             self.catch_up(partition, known).await?;
             let mut after = self.inner.queue.feed_end(partition).await?;
             self.load_lanes(partition).await?;
+            // What ended while nobody was listening is read from PostgreSQL.
+            super::recover::reenter_unknown(self, partition).await?;
             known.seq = 0;
             self.set_following(partition, true);
             while let Some(last) = self.read_on(&mut connection, partition, known, &after).await? {
@@ -311,7 +341,8 @@ impl Lanes {
     }
 
     fn put_in(&self, entry: &Entry, partition: Partition) {
-        if entry.event == EventId(0) {
+        if let Change::Control { pause, is_whole: true } = &entry.change {
+            self.note_whole_pause(partition, pause.clone());
             for lane in self.of_partition(partition) {
                 lane.apply(&entry.change);
                 self.inner.listener.heard(&lane, &entry.change);
@@ -338,7 +369,11 @@ impl Lanes {
                 "Redis may have lost jobs; putting back those that this gateway added"
             );
             let back = super::recover::reenter_issued(self, partition).await?;
-            tracing::info!(partition = partition.index(), jobs = back, "{back} lost jobs are back in their places");
+            tracing::info!(
+                partition = partition.index(),
+                jobs = back,
+                "{back} lost jobs are back in their places"
+            );
             self.inner.enqueuer.forget_seq(partition, 0);
             known.highest = 0;
         }
@@ -348,6 +383,7 @@ impl Lanes {
 
     async fn load_lanes(&self, partition: Partition) -> Result<(), Fault> {
         let queue = &self.inner.queue;
+        self.note_whole_pause(partition, queue.whole_pause(partition).await?);
         let mut events = queue.lanes(partition).await?;
         events.extend(self.of_partition(partition).iter().map(|lane| lane.event));
         events.sort_unstable();
@@ -368,8 +404,9 @@ impl Lanes {
                     }
                 }
             }
-            let pause = queue.lane_state(event).await?.pause;
-            let change = Change::Control { paused: pause.paused, message: pause.message };
+            let state = queue.lane_state(event).await?;
+            fresh.apply(&Change::Control { pause: state.whole_pause, is_whole: true }, now_s());
+            let change = Change::Control { pause: state.own_pause, is_whole: false };
             fresh.apply(&change, now_s());
             *lane.board.write() = fresh;
             self.inner.listener.heard(&lane, &change);

@@ -74,7 +74,8 @@ impl Operations {
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
         self.audit(by, ip, action, event).await?;
         let controls = self.store.controls().await?;
-        let partitions = Partition::all().filter(|partition| event.is_none_or(|id| Partition::of(id) == *partition));
+        let partitions =
+            Partition::all().filter(|partition| event.is_none_or(|id| Partition::of(id) == *partition));
         for partition in partitions {
             if let Err(error) = self.queue.copy_controls(partition, &controls).await {
                 tracing::warn!(
@@ -121,7 +122,11 @@ impl Operations {
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn finished(&self, event: EventId, which: Finished) -> Result<Vec<FinishedJob>, OperationsError> {
+    pub async fn finished(
+        &self,
+        event: EventId,
+        which: Finished,
+    ) -> Result<Vec<FinishedJob>, OperationsError> {
         Ok(self.queue.finished_jobs(event, which).await.map_err(Fault::from)?)
     }
 

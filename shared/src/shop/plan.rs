@@ -37,11 +37,7 @@ pub(super) struct Plan {
 }
 
 impl Belief {
-    pub(super) fn new(
-        layout: std::sync::Arc<Layout>,
-        claims: &[(ClaimedPlace, Hold)],
-        xmin: String,
-    ) -> Self {
+    pub(super) fn new(layout: std::sync::Arc<Layout>, claims: &[(ClaimedPlace, Hold)], xmin: String) -> Self {
         let mut map = SeatMap::new(&layout);
         for (place, hold) in claims {
             if let Some(place) = place_of(&layout, *place) {

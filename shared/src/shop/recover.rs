@@ -2,10 +2,9 @@
 //! knows of and that PostgreSQL has no outcome for.
 
 use super::{Fault, Lane, Lanes};
-use super::lanes::now_s;
 use crate::domain::Envelope;
 use crate::queue::Partition;
-
+use crate::queue::board::JobState;
 
 /// Jobs asked for and put back at once.
 const PAGE: usize = 500;
@@ -15,14 +14,33 @@ const PAGE: usize = 500;
 /// # Errors
 /// A store is away; doing it again is safe.
 pub async fn reenter_issued(lanes: &Lanes, partition: Partition) -> Result<u64, Fault> {
+    reenter_those(lanes, partition, |_, _| true).await
+}
+
+/// The same for those jobs only that neither wait nor have ended, as far as this process knows.
+///
+/// # Errors
+/// A store is away; doing it again is safe.
+pub async fn reenter_unknown(lanes: &Lanes, partition: Partition) -> Result<u64, Fault> {
+    reenter_those(lanes, partition, |lane, number| lane.board.read().state(number) == JobState::Unknown).await
+}
+
+async fn reenter_those(
+    lanes: &Lanes,
+    partition: Partition,
+    is_meant: impl Fn(&Lane, u64) -> bool,
+) -> Result<u64, Fault> {
     let mut back = 0;
     for lane in lanes.of_partition(partition) {
         let mut after = 0;
         loop {
-            let page = lane.issued_after(after, PAGE);
+            let mut page = lane.issued_after(after, PAGE);
             let Some((last, _)) = page.last() else { break };
             after = *last;
-            back += reenter(lanes, &lane, page).await?;
+            page.retain(|(number, _)| is_meant(&lane, *number));
+            if !page.is_empty() {
+                back += reenter(lanes, &lane, page).await?;
+            }
         }
     }
     Ok(back)
@@ -35,11 +53,10 @@ pub async fn reenter_issued(lanes: &Lanes, partition: Partition) -> Result<u64, 
 pub async fn reenter(lanes: &Lanes, lane: &Lane, mut jobs: Vec<(u64, Envelope)>) -> Result<u64, Fault> {
     let numbers: Vec<u64> = jobs.iter().map(|(number, _)| *number).collect();
     let outcomes = lanes.store().outcomes(lane.event, &numbers).await?;
-    for (number, (owner, outcome)) in &outcomes {
-        lane.board.write().note_outcome(*number, *owner, outcome.clone(), now_s());
-        lane.forget_issued(*number);
-    }
     jobs.retain(|(number, _)| !outcomes.contains_key(number));
+    if !outcomes.is_empty() {
+        lanes.note_outcomes(lane, outcomes);
+    }
     if jobs.is_empty() {
         return Ok(0);
     }

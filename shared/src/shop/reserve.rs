@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::Fault;
 use super::carts::told;
 use super::plan::{Belief, Plan};
-use super::Fault;
 use crate::domain::{EventId, Outcome, Refusal, UserId};
+use crate::queue::Queue;
 use crate::queue::claim::{Batch, ClaimedJob, Lease};
 use crate::queue::lease::GiveBack;
 use crate::queue::lock::Locked;
 use crate::queue::settle::{Decided, Ending};
-use crate::queue::Queue;
 use crate::store::{BatchWrite, ClaimedPlace, Commit, Prepared, Store, StoreError};
 
 /// Times that a batch is decided anew because something was not as believed. One is usual after another worker
@@ -260,7 +260,12 @@ impl Reserver {
     }
 
     /// Takes the locks of a plan; the number of the first job that a foreign lock keeps out.
-    async fn lock(&self, lease: &Lease, plan: &Plan, decided: &mut Decided) -> Result<Option<u64>, ReserveError> {
+    async fn lock(
+        &self,
+        lease: &Lease,
+        plan: &Plan,
+        decided: &mut Decided,
+    ) -> Result<Option<u64>, ReserveError> {
         let keys = self.queue.keys();
         let wanted: Vec<Vec<String>> = plan
             .places

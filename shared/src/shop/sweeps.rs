@@ -1,7 +1,7 @@
 //! What the sweeper does. Each of these takes no input, is bounded, and is safe to run twice or by two at once.
 
-use super::carts::announce;
 use super::Fault;
+use super::carts::announce;
 use crate::domain::{EventId, SeatId};
 use crate::queue::{Partition, Queue};
 use crate::store::{Lead, Store};

@@ -353,7 +353,11 @@ fn columns(places: &[ClaimedPlace]) -> (Vec<i64>, Vec<i64>, Vec<i32>) {
 }
 
 /// One row a job; false when one of them has an outcome already.
-async fn insert_outcomes(tx: &mut PgConnection, event: EventId, jobs: &[JobWrite]) -> Result<bool, StoreError> {
+async fn insert_outcomes(
+    tx: &mut PgConnection,
+    event: EventId,
+    jobs: &[JobWrite],
+) -> Result<bool, StoreError> {
     let (mut numbers, mut nonces, mut users) = (Vec::new(), Vec::new(), Vec::new());
     let (mut words, mut codes, mut results) = (Vec::new(), Vec::new(), Vec::new());
     for job in jobs {
@@ -442,7 +446,9 @@ async fn insert_claims(
     for job in batch.jobs {
         let Some(Outcome::Completed(won)) = &job.outcome else { continue };
         seats.extend(won.seats.iter().map(|seat| (seat.0, won.booking.0, job.user.0)));
-        slots.extend(won.slots.iter().map(|(area, slot)| (area.0, slot_column(*slot), won.booking.0, job.user.0)));
+        slots.extend(
+            won.slots.iter().map(|(area, slot)| (area.0, slot_column(*slot), won.booking.0, job.user.0)),
+        );
     }
     let expires_at = time_of(batch.prepared.expires_at_ms);
     let mut taken = Vec::new();

@@ -114,7 +114,11 @@ impl Store {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn release_place(&self, user: UserId, place: ClaimedPlace) -> Result<Option<Closed>, StoreError> {
+    pub async fn release_place(
+        &self,
+        user: UserId,
+        place: ClaimedPlace,
+    ) -> Result<Option<Closed>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let booking = match place {
             ClaimedPlace::Seat(seat) => {
@@ -154,7 +158,11 @@ impl Store {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn cancel_booking(&self, user: UserId, booking: BookingId) -> Result<Option<Closed>, StoreError> {
+    pub async fn cancel_booking(
+        &self,
+        user: UserId,
+        booking: BookingId,
+    ) -> Result<Option<Closed>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let Some(row) = sqlx::query!(
             "select event_id, status from bookings where id = $1 and user_id = $2 for update",
@@ -301,9 +309,9 @@ async fn read_bookings(
     let seats = seats
         .into_iter()
         .map(|row| (row.booking_id, ClaimedPlace::Seat(SeatId(row.seat_id)), row.expires_at));
-    let slots = slots.into_iter().map(|row| {
-        (row.booking_id, ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), row.expires_at)
-    });
+    let slots = slots
+        .into_iter()
+        .map(|row| (row.booking_id, ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), row.expires_at));
     for (booking, place, expires_at) in seats.chain(slots) {
         if let Some(booking) = bookings.iter_mut().find(|known| known.id.0 == booking) {
             booking.claims.push(ClaimRecord { place, expires_at });

@@ -103,7 +103,10 @@ impl Store {
             layout_version: small(row.layout_version),
             capacity: u64::try_from(row.capacity).unwrap_or(0),
             read_at: row.read_at,
-            price_from: row.price_minor.zip(row.currency).map(|(amount, currency)| Money { amount, currency }),
+            price_from: row
+                .price_minor
+                .zip(row.currency)
+                .map(|(amount, currency)| Money { amount, currency }),
         });
         Ok(events.collect())
     }

@@ -67,12 +67,13 @@ impl Store {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn live_claims(&self, event: EventId) -> Result<(Vec<(ClaimedPlace, Hold)>, String), StoreError> {
-        let xmin = sqlx::query_scalar!(
-            r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+    pub async fn live_claims(
+        &self,
+        event: EventId,
+    ) -> Result<(Vec<(ClaimedPlace, Hold)>, String), StoreError> {
+        let xmin = sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!""#)
+            .fetch_one(&self.pool)
+            .await?;
         let seats = sqlx::query!(
             "select seat_id, status from seat_claims
              where event_id = $1 and (status = 'sold' or expires_at > clock_timestamp())",
@@ -213,7 +214,11 @@ pub(super) async fn record_freed(
 }
 
 /// A booking that lost its last place by expiry is expired; one that was emptied by hand lapses later.
-async fn close_emptied(connection: &mut PgConnection, ids: &[uuid::Uuid], why: Why) -> Result<(), StoreError> {
+async fn close_emptied(
+    connection: &mut PgConnection,
+    ids: &[uuid::Uuid],
+    why: Why,
+) -> Result<(), StoreError> {
     match why {
         Why::Expired => {
             sqlx::query!(

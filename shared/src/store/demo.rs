@@ -10,11 +10,14 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn load_demo(&self, password_hash: &str) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::raw_sql("set local statement_timeout = 0; select pg_advisory_xact_lock(hashtext('usher demo'))")
-            .execute(&mut *tx)
+        sqlx::raw_sql(
+            "set local statement_timeout = 0; select pg_advisory_xact_lock(hashtext('usher demo'))",
+        )
+        .execute(&mut *tx)
+        .await?;
+        let is_there = sqlx::query_scalar!(r#"select exists (select 1 from events) as "is_there!""#)
+            .fetch_one(&mut *tx)
             .await?;
-        let is_there =
-            sqlx::query_scalar!(r#"select exists (select 1 from events) as "is_there!""#).fetch_one(&mut *tx).await?;
         if is_there {
             return Ok(false);
         }

@@ -15,8 +15,8 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use sqlx::{ConnectOptions as _, PgPool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool};
 
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use bookings::{BookingRecord, ClaimRecord, Closed};

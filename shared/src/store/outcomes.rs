@@ -15,7 +15,9 @@ pub(super) fn read_outcome(
         ("completed", _, Some(result)) => serde_json::from_value(result)
             .map(Outcome::Completed)
             .map_err(|_| StoreError::Row("the result of a job")),
-        ("failed", Some(code), _) => Ok(Outcome::Failed(Refusal::from_code(code).unwrap_or(Refusal::Internal))),
+        ("failed", Some(code), _) => {
+            Ok(Outcome::Failed(Refusal::from_code(code).unwrap_or(Refusal::Internal)))
+        }
         _ => Err(StoreError::Row("the status of a job")),
     }
 }

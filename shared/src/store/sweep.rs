@@ -20,9 +20,8 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn sweep_expired(&self, at_most: i64) -> Result<Swept, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let bookings = sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most)
-            .fetch_all(&mut *tx)
-            .await?;
+        let bookings =
+            sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most).fetch_all(&mut *tx).await?;
         if bookings.is_empty() {
             return Ok(Swept::default());
         }

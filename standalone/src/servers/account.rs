@@ -28,28 +28,16 @@ impl Account {
     /// Who may run PostgreSQL on the data in `cluster`, which need not exist yet.
     pub(super) fn for_postgres(cluster: &Path) -> Result<Self, ServerError> {
         let ourselves = geteuid();
-        let owner = fs::metadata(cluster)
-            .ok()
-            .map(|data| (data.uid(), data.gid()));
+        let owner = fs::metadata(cluster).ok().map(|data| (data.uid(), data.gid()));
         match owner {
-            Some((uid, _)) if uid == ourselves.as_raw() && !ourselves.is_root() => {
-                Ok(Self::OURSELVES)
+            Some((uid, _)) if uid == ourselves.as_raw() && !ourselves.is_root() => Ok(Self::OURSELVES),
+            Some((owner, _)) if !ourselves.is_root() => {
+                Err(ServerError::NotOurs { dir: cluster.to_owned(), owner })
             }
-            Some((owner, _)) if !ourselves.is_root() => Err(ServerError::NotOurs {
-                dir: cluster.to_owned(),
-                owner,
-            }),
-            Some((uid, gid)) if uid != 0 => Ok(Self {
-                other: Some((uid, gid)),
-            }),
+            Some((uid, gid)) if uid != 0 => Ok(Self { other: Some((uid, gid)) }),
             Some(_) | None if ourselves.is_root() => {
-                let user = User::from_name("postgres")
-                    .ok()
-                    .flatten()
-                    .ok_or(ServerError::NoAccount)?;
-                Ok(Self {
-                    other: Some((user.uid.as_raw(), user.gid.as_raw())),
-                })
+                let user = User::from_name("postgres").ok().flatten().ok_or(ServerError::NoAccount)?;
+                Ok(Self { other: Some((user.uid.as_raw(), user.gid.as_raw())) })
             }
             Some(_) | None => Ok(Self::OURSELVES),
         }
@@ -57,8 +45,7 @@ impl Account {
 
     /// The user's id.
     pub(super) fn uid(self) -> u32 {
-        self.other
-            .map_or_else(|| geteuid().as_raw(), |(uid, _)| uid)
+        self.other.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid)
     }
 
     /// Tells whether this account may go into `dir`, by trying.
@@ -70,10 +57,7 @@ impl Account {
         let status = command.arg("-x").arg(dir).stderr(Stdio::null()).status();
         status
             .map(|status| status.success())
-            .map_err(|source| ServerError::Spawn {
-                program: "test".into(),
-                source,
-            })
+            .map_err(|source| ServerError::Spawn { program: "test".into(), source })
     }
 
     /// Makes a folder that only this account (and root) may enter.
@@ -100,10 +84,7 @@ impl Account {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
                 if let Some((uid, gid)) = self.other {
-                    command
-                        .arg(format!("--reuid={uid}"))
-                        .arg(format!("--regid={gid}"))
-                        .arg("--clear-groups");
+                    command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
                 }
                 if let Some(signal) = at_owners_death {
                     command.arg("--pdeathsig").arg(signal);
@@ -113,46 +94,25 @@ impl Account {
             }
             None if self.other.is_none() => Command::new(program),
             None => {
-                return Err(ServerError::NotInstalled {
-                    program: "setpriv",
-                    package: "util-linux",
-                });
+                return Err(ServerError::NotInstalled { program: "setpriv", package: "util-linux" });
             }
         };
         // A folder that the other user may enter: ours may be closed to them.
-        command
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::null());
+        command.current_dir("/").process_group(0).stdin(Stdio::null());
         Ok(command)
     }
 
     /// Runs a program under this account to its end, with `input` on its standard input.
-    pub(super) fn run(
-        self,
-        program: &Path,
-        arguments: &[&OsStr],
-        input: &str,
-    ) -> Result<(), ServerError> {
+    pub(super) fn run(self, program: &Path, arguments: &[&OsStr], input: &str) -> Result<(), ServerError> {
         let name = || program.display().to_string();
         let mut command = self.command(program, None)?;
-        command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let spawned = command.spawn().and_then(|mut child| {
             // Dropped at the end of the statement, which closes it; a program that does not read is no error here.
-            let _ = child
-                .stdin
-                .take()
-                .map(|mut stdin| stdin.write_all(input.as_bytes()));
+            let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
             child.wait_with_output()
         });
-        let output = spawned.map_err(|source| ServerError::Spawn {
-            program: name(),
-            source,
-        })?;
+        let output = spawned.map_err(|source| ServerError::Spawn { program: name(), source })?;
         if output.status.success() {
             return Ok(());
         }
@@ -168,9 +128,6 @@ impl Account {
 /// The last lines of a text, on one line.
 pub(super) fn tail(text: &str) -> String {
     const LINES: usize = 12;
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].join(" | ")
 }

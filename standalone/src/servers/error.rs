@@ -122,15 +122,8 @@ pub enum ServerError {
 
 impl ServerError {
     /// Makes the closure that turns an [`io::Error`] about `path` into this error.
-    pub(super) fn files(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn files(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Files {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Files { doing, path, source }
     }
 }

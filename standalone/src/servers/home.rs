@@ -72,12 +72,7 @@ impl Home {
         } else {
             dir.join("run")
         };
-        let home = Self {
-            dir,
-            run,
-            account,
-            _locks: locks,
-        };
+        let home = Self { dir, run, account, _locks: locks };
         home.end_orphan();
         home.shorten_log()?;
         Ok(home)
@@ -112,14 +107,8 @@ impl Home {
     pub(super) fn make_run_dir(&self) -> Result<(), ServerError> {
         // Refuses a folder that somebody else has put in our way in a place open to all.
         match fs::symlink_metadata(&self.run) {
-            Ok(found)
-                if ![self.account.uid(), nix::unistd::geteuid().as_raw()]
-                    .contains(&found.uid()) =>
-            {
-                return Err(ServerError::NotOurs {
-                    dir: self.run.clone(),
-                    owner: found.uid(),
-                });
+            Ok(found) if ![self.account.uid(), nix::unistd::geteuid().as_raw()].contains(&found.uid()) => {
+                return Err(ServerError::NotOurs { dir: self.run.clone(), owner: found.uid() });
             }
             Ok(_) => {
                 fs::remove_dir_all(&self.run).map_err(ServerError::files("clear", &self.run))?;
@@ -146,17 +135,13 @@ impl Home {
 
     /// Ends a server of this home whose owner is gone: it may still be closing down, or nobody told it.
     fn end_orphan(&self) {
-        let noted = fs::read_to_string(self.join("server.pid"))
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let noted =
+            fs::read_to_string(self.join("server.pid")).ok().and_then(|text| text.trim().parse().ok());
         let Some(pid) = noted else { return };
         // The number may belong to somebody else by now: ours has its folder among its arguments or in its title.
         let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let title = String::from_utf8_lossy(&command_line);
-        if [&self.dir, &self.run]
-            .iter()
-            .any(|dir| title.contains(&*dir.to_string_lossy()))
-        {
+        if [&self.dir, &self.run].iter().any(|dir| title.contains(&*dir.to_string_lossy())) {
             tracing::info!(pid, dir = %self.dir.display(), "stopping a server that an earlier run has left");
             end_orphan(pid, Signal::SIGINT, ORPHAN_LIMIT);
         }
@@ -185,10 +170,7 @@ fn choose_location(asked: &Path, account: Account) -> Result<(PathBuf, Account),
         return Ok((asked.to_owned(), account));
     }
     if asked.join("data").exists() {
-        return Err(ServerError::NotEnterable {
-            dir: asked.to_owned(),
-            uid: account.uid(),
-        });
+        return Err(ServerError::NotEnterable { dir: asked.to_owned(), uid: account.uid() });
     }
     let dir = Path::new(ELSEWHERE).join(format!("{:016x}", fingerprint(asked)));
     let note = asked.join("location");
@@ -206,41 +188,26 @@ fn make_open_dir(dir: &Path) -> Result<(), ServerError> {
         make_open_dir(parent)?;
     }
     fs::create_dir_all(dir).map_err(ServerError::files("make", dir))?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
-        .map_err(ServerError::files("open", dir))
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).map_err(ServerError::files("open", dir))
 }
 
 fn lock(dir: &Path) -> Result<File, ServerError> {
     let path = dir.join("usher.lock");
-    let opened = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(ServerError::files("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid);
-            return Err(ServerError::InUse {
-                dir: dir.to_owned(),
-                pid: pid.trim().to_owned(),
-            });
+            return Err(ServerError::InUse { dir: dir.to_owned(), pid: pid.trim().to_owned() });
         }
         Err(TryLockError::Error(source)) => {
-            return Err(ServerError::Files {
-                doing: "lock",
-                path,
-                source,
-            });
+            return Err(ServerError::Files { doing: "lock", path, source });
         }
     }
-    let noted = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| write!(file, "{}", std::process::id()));
+    let noted =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
     noted.map_err(ServerError::files("write", &path))?;
     Ok(file)
 }
@@ -248,8 +215,5 @@ fn lock(dir: &Path) -> Result<File, ServerError> {
 /// FNV-1a: a path's short name, the same in every build.
 fn fingerprint(path: &Path) -> u64 {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    path.as_os_str()
-        .as_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, mix)
+    path.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }

@@ -58,12 +58,7 @@ impl Default for PostgresOptions {
 impl PostgresOptions {
     /// For tests: no `fsync`, and no farewell.
     pub fn throwaway() -> Self {
-        Self {
-            fsync: false,
-            shared_buffers_mb: 128,
-            throwaway: true,
-            ..Self::default()
-        }
+        Self { fsync: false, shared_buffers_mb: 128, throwaway: true, ..Self::default() }
     }
 }
 
@@ -87,12 +82,7 @@ impl PrivatePostgres {
         if !home.data().exists() {
             make_cluster(&home, &binaries, options.fsync)?;
         }
-        let mut server = Self {
-            process: None,
-            home,
-            binaries,
-            options,
-        };
+        let mut server = Self { process: None, home, binaries, options };
         server.launch().await?;
         Ok(server)
     }
@@ -150,9 +140,7 @@ impl PrivatePostgres {
     }
 
     fn running(&self) -> Result<&Process, ServerError> {
-        self.process.as_ref().ok_or(ServerError::NotRunning {
-            server: "PostgreSQL",
-        })
+        self.process.as_ref().ok_or(ServerError::NotRunning { server: "PostgreSQL" })
     }
 
     async fn launch(&mut self) -> Result<(), ServerError> {
@@ -179,15 +167,9 @@ impl PrivatePostgres {
     }
 
     fn command(&self) -> Result<Command, ServerError> {
-        let at_owners_death = if self.options.throwaway {
-            "KILL"
-        } else {
-            "INT"
-        };
-        let mut command = self
-            .home
-            .account()
-            .command(self.binaries.program("postgres"), Some(at_owners_death))?;
+        let at_owners_death = if self.options.throwaway { "KILL" } else { "INT" };
+        let mut command =
+            self.home.account().command(self.binaries.program("postgres"), Some(at_owners_death))?;
         command.arg("-D").arg(self.home.data());
         for setting in self.settings() {
             command.arg("-c").arg(setting);
@@ -196,13 +178,7 @@ impl PrivatePostgres {
     }
 
     fn settings(&self) -> Vec<String> {
-        let PostgresOptions {
-            fsync,
-            max_connections,
-            shared_buffers_mb,
-            settings,
-            ..
-        } = &self.options;
+        let PostgresOptions { fsync, max_connections, shared_buffers_mb, settings, .. } = &self.options;
         let mut all = vec![
             "listen_addresses=".to_owned(),
             format!("unix_socket_directories={}", self.home.run().display()),
@@ -243,53 +219,23 @@ impl Drop for PrivatePostgres {
 /// Makes cluster and database aside and puts them in place when they are whole, so that an interruption leaves
 /// nothing half made.
 fn make_cluster(home: &Home, binaries: &PostgresBinaries, fsync: bool) -> Result<(), ServerError> {
-    tracing::info!(
-        version = binaries.major,
-        "making a PostgreSQL cluster in {}",
-        home.data().display()
-    );
+    tracing::info!(version = binaries.major, "making a PostgreSQL cluster in {}", home.data().display());
     let new = home.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new).map_err(ServerError::files("clear", &new))?;
     }
     home.account().make_private_dir(&new)?;
-    let sync = if fsync {
-        "--data-checksums"
-    } else {
-        "--no-sync"
-    };
-    let fixed = [
-        "-U",
-        NAME,
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-        sync,
-        "-D",
-    ]
-    .map(OsStr::new);
-    home.account().run(
-        &binaries.program("initdb"),
-        &[&fixed[..], &[new.as_os_str()]].concat(),
-        "",
-    )?;
+    let sync = if fsync { "--data-checksums" } else { "--no-sync" };
+    let fixed = ["-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", sync, "-D"].map(OsStr::new);
+    home.account().run(&binaries.program("initdb"), &[&fixed[..], &[new.as_os_str()]].concat(), "")?;
     let single = ["--single", "-F", "-D"].map(OsStr::new);
     let arguments = [&single[..], &[new.as_os_str(), OsStr::new("postgres")]].concat();
-    home.account().run(
-        &binaries.program("postgres"),
-        &arguments,
-        &format!("create database {NAME}\n"),
-    )?;
+    home.account().run(&binaries.program("postgres"), &arguments, &format!("create database {NAME}\n"))?;
     fs::rename(&new, home.data()).map_err(ServerError::files("move into place", &new))
 }
 
 /// The server itself says so, on the eighth line of its own file.
 fn is_ready(pid_file: &Path) -> bool {
-    fs::read_to_string(pid_file).is_ok_and(|text| {
-        text.lines()
-            .nth(7)
-            .is_some_and(|line| line.trim() == "ready")
-    })
+    fs::read_to_string(pid_file)
+        .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
 }

@@ -30,27 +30,15 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`, with its output appended to `log`.
-    pub(super) fn start(
-        name: &'static str,
-        mut command: Command,
-        log: &Path,
-    ) -> Result<Self, ServerError> {
+    pub(super) fn start(name: &'static str, mut command: Command, log: &Path) -> Result<Self, ServerError> {
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let output = open()
             .and_then(|file| Ok((file.try_clone()?, file)))
             .map_err(ServerError::files("write to", log))?;
-        command
-            .stdout(Stdio::from(output.0))
-            .stderr(Stdio::from(output.1));
-        let child = spawn(command).map_err(|source| ServerError::Spawn {
-            program: name.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            name,
-            child,
-            log: log.to_owned(),
-        })
+        command.stdout(Stdio::from(output.0)).stderr(Stdio::from(output.1));
+        let child =
+            spawn(command).map_err(|source| ServerError::Spawn { program: name.to_owned(), source })?;
+        Ok(Self { name, child, log: log.to_owned() })
     }
 
     /// Its process id.
@@ -63,10 +51,7 @@ impl Process {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.ended(status)),
-            Err(source) => Err(ServerError::Spawn {
-                program: self.name.to_owned(),
-                source,
-            }),
+            Err(source) => Err(ServerError::Spawn { program: self.name.to_owned(), source }),
         }
     }
 
@@ -165,14 +150,12 @@ fn spawn(command: Command) -> io::Result<Child> {
     type Order = (Command, mpsc::SyncSender<io::Result<Child>>);
     static SPAWNER: LazyLock<Option<mpsc::Sender<Order>>> = LazyLock::new(|| {
         let (orders, inbox) = mpsc::channel::<Order>();
-        let spawner = thread::Builder::new()
-            .name("server-spawner".into())
-            .spawn(move || {
-                for (mut command, reply) in inbox {
-                    // Whoever asked waits for it; a failed send means that they are gone, and the child is dropped.
-                    let _ = reply.send(command.spawn());
-                }
-            });
+        let spawner = thread::Builder::new().name("server-spawner".into()).spawn(move || {
+            for (mut command, reply) in inbox {
+                // Whoever asked waits for it; a failed send means that they are gone, and the child is dropped.
+                let _ = reply.send(command.spawn());
+            }
+        });
         spawner.is_ok().then_some(orders)
     });
     let gone = || io::Error::other("the thread that starts servers is gone");
@@ -193,12 +176,7 @@ fn family(first: u32) -> Vec<u32> {
     let mut found = vec![first];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        found.extend(
-            parents
-                .iter()
-                .filter(|(_, of)| *of == parent)
-                .map(|(pid, _)| *pid),
-        );
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
         next += 1;
     }
     found
@@ -233,8 +211,5 @@ fn send(pid: u32, signal: Signal) {
 }
 
 fn log_tail(log: &Path) -> String {
-    fs::read(log).map_or_else(
-        |_| "(no log)".to_owned(),
-        |bytes| tail(&String::from_utf8_lossy(&bytes)),
-    )
+    fs::read(log).map_or_else(|_| "(no log)".to_owned(), |bytes| tail(&String::from_utf8_lossy(&bytes)))
 }

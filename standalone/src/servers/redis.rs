@@ -74,11 +74,7 @@ impl Default for RedisOptions {
 impl RedisOptions {
     /// For tests: no `fsync`, and no farewell.
     pub fn throwaway() -> Self {
-        Self {
-            fsync: false,
-            throwaway: true,
-            ..Self::default()
-        }
+        Self { fsync: false, throwaway: true, ..Self::default() }
     }
 }
 
@@ -109,13 +105,7 @@ impl PrivateRedis {
             Listen::Socket => None,
             Listen::Loopback => Some(free_port()?),
         };
-        let mut server = Self {
-            process: None,
-            home,
-            program,
-            port,
-            options,
-        };
+        let mut server = Self { process: None, home, program, port, options };
         server.launch().await?;
         Ok(server)
     }
@@ -192,9 +182,7 @@ impl PrivateRedis {
     }
 
     fn running(&self) -> Result<&Process, ServerError> {
-        self.process
-            .as_ref()
-            .ok_or(ServerError::NotRunning { server: "Redis" })
+        self.process.as_ref().ok_or(ServerError::NotRunning { server: "Redis" })
     }
 
     async fn close_down(&mut self) -> Result<(), ServerError> {
@@ -212,14 +200,8 @@ impl PrivateRedis {
         self.process = Some(process);
 
         let deadline = Instant::now() + READY_LIMIT;
-        while !matches!(
-            tokio::time::timeout(PING_LIMIT, self.answers()).await,
-            Ok(true)
-        ) {
-            let process = self
-                .process
-                .as_mut()
-                .ok_or(ServerError::NotRunning { server: "Redis" })?;
+        while !matches!(tokio::time::timeout(PING_LIMIT, self.answers()).await, Ok(true)) {
+            let process = self.process.as_mut().ok_or(ServerError::NotRunning { server: "Redis" })?;
             process.check_alive()?;
             if Instant::now() > deadline {
                 return Err(process.timed_out("become ready", READY_LIMIT));
@@ -230,27 +212,17 @@ impl PrivateRedis {
     }
 
     fn command(&self) -> Result<Command, ServerError> {
-        let at_owners_death = if self.options.throwaway {
-            "KILL"
-        } else {
-            "TERM"
-        };
-        let mut command = self
-            .home
-            .account()
-            .command(&self.program, Some(at_owners_death))?;
+        let at_owners_death = if self.options.throwaway { "KILL" } else { "TERM" };
+        let mut command = self.home.account().command(&self.program, Some(at_owners_death))?;
         command.arg("--dir").arg(self.home.data());
         match self.port {
             Some(port) => command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]),
-            None => command
-                .args(["--port", "0", "--unixsocketperm", "700", "--unixsocket"])
-                .arg(self.socket()),
+            None => {
+                command.args(["--port", "0", "--unixsocketperm", "700", "--unixsocket"]).arg(self.socket())
+            }
         };
         command.args(["--appendonly", "yes", "--appenddirname", AOF]);
-        command.args([
-            "--appendfsync",
-            if self.options.fsync { "everysec" } else { "no" },
-        ]);
+        command.args(["--appendfsync", if self.options.fsync { "everysec" } else { "no" }]);
         command.args(["--save", "", "--maxmemory-policy", "noeviction"]);
         // Its arguments stay to be seen, by which a later owner knows it.
         command.args(["--set-proc-title", "no"]);
@@ -301,9 +273,7 @@ async fn pongs(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
 
 fn free_port() -> Result<u16, ServerError> {
     let bound = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    bound
-        .map(|address| address.port())
-        .map_err(ServerError::files("listen on", "127.0.0.1"))
+    bound.map(|address| address.port()).map_err(ServerError::files("listen on", "127.0.0.1"))
 }
 
 fn remove_dir(dir: &Path) -> Result<(), ServerError> {
@@ -330,12 +300,6 @@ pub(super) fn percent_encoded(path: &Path) -> String {
     path.as_os_str()
         .as_bytes()
         .iter()
-        .map(|&byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }

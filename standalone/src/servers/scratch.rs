@@ -75,11 +75,7 @@ fn remove_abandoned(root: &Path) {
         let Ok(lock) = File::open(entry.path().join("lock")) else {
             continue;
         };
-        let age = lock
-            .metadata()
-            .and_then(|data| data.modified())
-            .ok()
-            .and_then(|time| time.elapsed().ok());
+        let age = lock.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
         if age.is_some_and(|age| age > SETTLED) && lock.try_lock().is_ok() {
             // It may be somebody else's, and then it is not ours to remove.
             let _ = fs::remove_dir_all(entry.path());

@@ -147,6 +147,14 @@ impl Scheduler {
             Claim::Batch(batch) => return Ok(Some(batch)),
             Claim::Empty | Claim::Paused => {}
             Claim::NotBefore(until_ms) | Claim::Recovering(until_ms) => self.push_soon(event, until_ms),
+            Claim::Restarted(epoch) => {
+                tracing::warn!(
+                    event.id = event.0,
+                    "Redis was started anew; lanes stand still until lost jobs are back"
+                );
+                inner.queue.begin_epoch(Partition::of(event), &epoch, 0).await?;
+                self.push_in(event, PAUSE);
+            }
             Claim::NoControls(_) | Claim::NoEpoch => {
                 self.copy_controls(event).await;
                 self.push_in(event, PAUSE);

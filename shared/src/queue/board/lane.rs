@@ -50,7 +50,8 @@ pub struct LaneBoard {
     outcomes: [HashMap<u64, (UserId, Outcome)>; 2],
     half_since_s: u64,
     rate: Rate,
-    pause: Pause,
+    own_pause: Pause,
+    whole_pause: Pause,
     /// Rises with every change, so that sockets know when to look.
     version: u64,
 }
@@ -68,7 +69,8 @@ impl LaneBoard {
             outcomes: [HashMap::new(), HashMap::new()],
             half_since_s: 0,
             rate: Rate::default(),
-            pause: Pause::default(),
+            own_pause: Pause::default(),
+            whole_pause: Pause::default(),
             version: 0,
         }
     }
@@ -88,9 +90,9 @@ impl LaneBoard {
         self.waiting.len() - self.active()
     }
 
-    /// Whether the lane is paused, and why.
+    /// Whether the lane is paused, by itself or with the whole queue, and why.
     pub fn pause(&self) -> &Pause {
-        &self.pause
+        if self.own_pause.paused { &self.own_pause } else { &self.whole_pause }
     }
 
     /// Whether somebody who waits has named this seat.
@@ -153,9 +155,8 @@ impl LaneBoard {
                 }
             }
             Change::Seats(_) => {}
-            Change::Control { paused, message } => {
-                self.pause = Pause { paused: *paused, message: message.clone() };
-            }
+            Change::Control { pause, is_whole: true } => self.whole_pause = pause.clone(),
+            Change::Control { pause, is_whole: false } => self.own_pause = pause.clone(),
         }
     }
 
@@ -256,7 +257,9 @@ mod tests {
     fn place(board: &LaneBoard, number: u64) -> Option<u64> {
         match board.state(number) {
             JobState::Waiting { place, .. } => Some(place),
-            JobState::Processing | JobState::StandsBy { .. } | JobState::Ended(..) | JobState::Unknown => None,
+            JobState::Processing | JobState::StandsBy { .. } | JobState::Ended(..) | JobState::Unknown => {
+                None
+            }
         }
     }
 

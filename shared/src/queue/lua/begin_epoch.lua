@@ -3,7 +3,7 @@
   begin_epoch - say that a partition may have lost something: nothing is claimed for a while, so that every
   gateway can re-enter the jobs it knows of.
 
-  KEYS[1]  partition  HASH  epoch, seq, recovering_until, controls
+  KEYS[1]  partition  HASH  epoch, seq, run_id, recovering_until, controls
   ARGV[1]  seen       the epoch that the caller found wanting, or '' for none
   ARGV[2]  epoch      the new one
   ARGV[3]  recover_ms
@@ -19,7 +19,8 @@ local p = redis.call('HMGET', partition, 'epoch', 'seq')
 if (p[1] or '') ~= seen then return { 'epoch', p[1] or '' } end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-redis.call('HSET', partition, 'epoch', epoch, 'recovering_until', string.format('%.0f', now + recover_ms))
+redis.call('HSET', partition, 'epoch', epoch, 'recovering_until', string.format('%.0f', now + recover_ms),
+  'run_id', string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'))
 if tonumber(p[2] or 0) < least_seq then redis.call('HSET', partition, 'seq', ARGV[4]) end
 redis.call('HDEL', partition, 'controls')
 return { 'begun', epoch }

@@ -5,7 +5,7 @@
   The jobs stay where they are; the lease says how many of them, from the head, are active. A lease that ran
   out therefore needs no rescue: its jobs still stand at the head, and this call leases them anew.
 
-  KEYS[1]  partition  HASH    epoch, seq, controls, recovering_until, paused
+  KEYS[1]  partition  HASH    epoch, seq, run_id, controls, recovering_until, paused
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
   KEYS[4]  meta       HASH    fence, lease_*, paused, not_before
@@ -20,6 +20,8 @@
   Returns  { 'claimed', fence, stalled ('1' when a lease had run out), then by 3: number, payload, attempts }
            | { 'paused' } | { 'empty' } | { 'leased', until_ms } | { 'later', at_ms }
            | { 'recovering', until_ms } | { 'no_controls', epoch } | { 'no_epoch' }
+           | { 'restarted', epoch }: this is another run of Redis than the one that the epoch began in, so
+             it may have lost jobs that somebody else remembers
   Twice    the second call meets its own lease and answers 'leased'
   Cost     O(max_jobs · log n)
   Caller   queue::claim
@@ -29,8 +31,9 @@ local partition, ready, feed, meta, wait, jobs, attempts =
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local feed_keep_ms = 60000
 
-local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused')
+local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused', 'run_id')
 if not p[1] then return { 'no_epoch' } end
+if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[5] then return { 'restarted', p[1] } end
 if p[2] ~= p[1] then return { 'no_controls', p[1] } end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -31,7 +31,10 @@ impl EventPlan {
 }
 
 /// Makes an event that is on sale; its id, its seats in order, and its area.
-pub(crate) async fn make_event(store: &Store, plan: &EventPlan) -> Result<(EventId, Vec<SeatId>, i64), sqlx::Error> {
+pub(crate) async fn make_event(
+    store: &Store,
+    plan: &EventPlan,
+) -> Result<(EventId, Vec<SeatId>, i64), sqlx::Error> {
     let mut tx = store.pool().begin().await?;
     sqlx::query("insert into venues (name, city) values ('Test hall', 'Testville') on conflict do nothing")
         .execute(&mut *tx)
@@ -52,17 +55,18 @@ pub(crate) async fn make_event(store: &Store, plan: &EventPlan) -> Result<(Event
     .bind(event)
     .fetch_one(&mut *tx)
     .await?;
-    let section: i64 =
-        sqlx::query_scalar("insert into sections (event_id, name, position) values ($1, 'Hall', 1) returning id")
-            .bind(event)
-            .fetch_one(&mut *tx)
-            .await?;
+    let section: i64 = sqlx::query_scalar(
+        "insert into sections (event_id, name, position) values ($1, 'Hall', 1) returning id",
+    )
+    .bind(event)
+    .fetch_one(&mut *tx)
+    .await?;
     let seats: Vec<i64> = sqlx::query_scalar(
         "insert into seats
              (event_id, section_id, tier_id, row_label, row_position, seat_label, seat_position, x, y)
          select $1, $2, $3, r::text, r, n::text, n, n, r
          from generate_series(1, $4) as rows (r) cross join generate_series(1, $5) as numbers (n)
-         order by r, n returning id",
+         order by rows.r, numbers.n returning id",
     )
     .bind(event)
     .bind(section)

@@ -7,7 +7,7 @@ mod process;
 mod shopper;
 
 pub(crate) use event::{EventPlan, make_event};
-pub(crate) use invariants::assert_invariants;
+pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
 pub(crate) use process::UsherProcess;
 pub(crate) use shopper::Shopper;
 
@@ -44,7 +44,10 @@ impl Lab {
     }
 
     /// These parts, with further settings.
-    pub(crate) async fn start_with(parts: &[Part], words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn start_with(
+        parts: &[Part],
+        words: &[&str],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let servers = scratch().await?;
         let words = words_of(&servers, words);
         let settings = Settings::from_words(words.iter().map(String::as_str))?;
@@ -77,6 +80,14 @@ impl Lab {
     /// One more part as a process of its own, which can be killed.
     pub(crate) fn spawn(&self, part: &str) -> Result<UsherProcess, Box<dyn std::error::Error>> {
         UsherProcess::spawn(&self.words, part)
+    }
+
+    /// A gateway on this port as a process of its own.
+    pub(crate) fn spawn_gateway(&self, port: u16) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        let mut words = self.words.clone();
+        words.retain(|word| !word.starts_with("--listen"));
+        words.push(format!("--listen=127.0.0.1:{port}"));
+        UsherProcess::spawn(&words, "gateway")
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -26,7 +26,12 @@ impl Shopper {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
@@ -46,7 +51,11 @@ impl Shopper {
     }
 
     /// Takes a place in a line; the job's reference.
-    pub(crate) async fn book(&self, event: EventId, body: Value) -> Result<String, Box<dyn std::error::Error>> {
+    pub(crate) async fn book(
+        &self,
+        event: EventId,
+        body: Value,
+    ) -> Result<String, Box<dyn std::error::Error>> {
         let (status, answer) = self.post(&format!("/api/bookings/{event}/book"), body).await?;
         if status != StatusCode::ACCEPTED {
             return Err(format!("{status}: {answer}").into());

@@ -17,25 +17,16 @@ pub(super) type TestResult = Result<(), Box<dyn std::error::Error>>;
 pub(super) fn open_dir() -> std::io::Result<TempDir> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::Permissions::from_mode(0o755);
-    tempfile::Builder::new()
-        .prefix("usher-test-")
-        .permissions(mode)
-        .tempdir_in("/tmp")
+    tempfile::Builder::new().prefix("usher-test-").permissions(mode).tempdir_in("/tmp")
 }
 
 /// Kept data, as `usher` has it, without the wait for the disk.
 pub(super) fn kept_postgres() -> PostgresOptions {
-    PostgresOptions {
-        throwaway: false,
-        ..PostgresOptions::throwaway()
-    }
+    PostgresOptions { throwaway: false, ..PostgresOptions::throwaway() }
 }
 
 pub(super) fn kept_redis() -> RedisOptions {
-    RedisOptions {
-        throwaway: false,
-        ..RedisOptions::throwaway()
-    }
+    RedisOptions { throwaway: false, ..RedisOptions::throwaway() }
 }
 
 /// Ids of the processes that have `dir` among their arguments and still run.
@@ -68,9 +59,7 @@ pub(super) fn is_root() -> bool {
 
 /// The folder that a home's data was put in, if it is another one.
 pub(super) fn told_location(home: &Path) -> Option<PathBuf> {
-    Some(PathBuf::from(
-        fs::read_to_string(home.join("location")).ok()?.trim(),
-    ))
+    Some(PathBuf::from(fs::read_to_string(home.join("location")).ok()?.trim()))
 }
 
 pub(super) fn assert_in_use<T>(second: Result<T, ServerError>) {

@@ -48,9 +48,7 @@ async fn owns_servers_until_it_is_killed() -> TestResult {
     let started = std::thread::spawn({
         let dir = dir.clone();
         move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let postgres = PrivatePostgres::start(&dir.join("postgres"), kept_postgres()).await;
                 let redis = PrivateRedis::start(&dir.join("redis"), kept_redis()).await;
@@ -58,9 +56,7 @@ async fn owns_servers_until_it_is_killed() -> TestResult {
             })
         }
     });
-    let (postgres, redis) = started
-        .join()
-        .map_err(|_| "the starting thread panicked")??;
+    let (postgres, redis) = started.join().map_err(|_| "the starting thread panicked")??;
     let (_postgres, _redis) = (postgres?, redis?);
     fs::write(dir.join("started"), "")?;
     std::future::pending().await
@@ -70,13 +66,11 @@ async fn owns_servers_until_it_is_killed() -> TestResult {
 async fn servers_end_with_a_killed_owner_and_the_next_one_finds_its_data() -> TestResult {
     let dir = open_dir()?;
     let mut owner = Command::new(env::current_exe()?)
-        .args(["--exact", "owner::owns_servers_until_it_is_killed"])
+        .args(["--exact", "servers::owner::owns_servers_until_it_is_killed"])
         .env(DIR, dir.path())
         .stdout(Stdio::null())
         .spawn()?;
-    eventually("the owner has started its servers", || {
-        dir.path().join("started").exists()
-    });
+    eventually("the owner has started its servers", || dir.path().join("started").exists());
     // Long enough for a signal that the end of the starting thread would have caused.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(processes_of(dir.path()).len(), 2);

@@ -7,27 +7,18 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, PgConnection, Row};
 use standalone::servers::{PostgresOptions, PrivatePostgres};
 
-use super::{
-    TestResult, assert_in_use, is_root, kept_postgres, open_dir, processes_of, told_location,
-};
+use super::{TestResult, assert_in_use, is_root, kept_postgres, open_dir, processes_of, told_location};
 
 async fn note(server: &PrivatePostgres) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect(&server.url()).await?;
-    connection
-        .execute("create table if not exists notes (id bigint generated always as identity)")
-        .await?;
-    connection
-        .execute("insert into notes default values")
-        .await?;
+    connection.execute("create table if not exists notes (id bigint generated always as identity)").await?;
+    connection.execute("insert into notes default values").await?;
     Ok(())
 }
 
 async fn notes(server: &PrivatePostgres) -> sqlx::Result<i64> {
     let mut connection = PgConnection::connect(&server.url()).await?;
-    connection
-        .fetch_one("select count(*) from notes")
-        .await?
-        .try_get(0)
+    connection.fetch_one("select count(*) from notes").await?.try_get(0)
 }
 
 #[tokio::test]
@@ -74,11 +65,7 @@ async fn a_paused_server_answers_after_it_is_resumed() -> TestResult {
     let mut connection = PgConnection::connect(&server.url()).await?;
     server.pause()?;
     let asked = connection.execute("select 1");
-    assert!(
-        tokio::time::timeout(Duration::from_millis(200), asked)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(200), asked).await.is_err());
     server.resume()?;
     tokio::time::timeout(Duration::from_secs(5), notes_table_is_absent(&server)).await??;
     Ok(())
@@ -86,10 +73,8 @@ async fn a_paused_server_answers_after_it_is_resumed() -> TestResult {
 
 async fn notes_table_is_absent(server: &PrivatePostgres) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect(&server.url()).await?;
-    let found: Option<String> = connection
-        .fetch_one("select to_regclass('notes')::text")
-        .await?
-        .try_get(0)?;
+    let found: Option<String> =
+        connection.fetch_one("select to_regclass('notes')::text").await?.try_get(0)?;
     assert_eq!(found, None);
     Ok(())
 }
@@ -102,9 +87,7 @@ async fn a_stale_pid_file_is_no_obstacle() -> TestResult {
     server.kill();
     drop(server);
     // The number of a process that lives and is not PostgreSQL's.
-    let data = told_location(dir.path())
-        .unwrap_or_else(|| dir.path().to_owned())
-        .join("data");
+    let data = told_location(dir.path()).unwrap_or_else(|| dir.path().to_owned()).join("data");
     fs::write(data.join("postmaster.pid"), std::process::id().to_string())?;
     let again = PrivatePostgres::start(dir.path(), kept_postgres()).await?;
     assert_eq!(notes(&again).await?, 1);

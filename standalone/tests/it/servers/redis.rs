@@ -9,9 +9,7 @@ use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use super::{TestResult, assert_in_use, kept_redis, open_dir, processes_of};
 
 async fn connect(server: &PrivateRedis) -> RedisResult<MultiplexedConnection> {
-    Client::open(server.url())?
-        .get_multiplexed_async_connection()
-        .await
+    Client::open(server.url())?.get_multiplexed_async_connection().await
 }
 
 async fn set(server: &PrivateRedis, value: u32) -> RedisResult<()> {
@@ -79,11 +77,7 @@ async fn a_paused_server_answers_after_it_is_resumed() -> TestResult {
     let server = PrivateRedis::start(dir.path(), RedisOptions::throwaway()).await?;
     set(&server, 1).await?;
     server.pause()?;
-    assert!(
-        tokio::time::timeout(Duration::from_millis(200), get(&server))
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(200), get(&server)).await.is_err());
     server.resume()?;
     assert_eq!(get(&server).await?, Some(1));
     Ok(())
@@ -102,9 +96,7 @@ async fn a_full_server_refuses_instead_of_forgetting() -> TestResult {
     let mut connection = connect(&server).await?;
     let mut filled = Ok(());
     for number in 0..8 {
-        filled = connection
-            .set::<_, _, ()>(format!("heavy-{number}"), vec![b'.'; 1 << 20])
-            .await;
+        filled = connection.set::<_, _, ()>(format!("heavy-{number}"), vec![b'.'; 1 << 20]).await;
     }
     assert!(filled.is_err_and(|error| error.code() == Some("OOM")));
     let address = server.url();

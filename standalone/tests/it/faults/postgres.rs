@@ -1,0 +1,50 @@
+//! PostgreSQL that goes away.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{decided, queue_up};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, make_event};
+
+/// Seconds without PostgreSQL; the long form of this test takes a minute.
+fn outage() -> Duration {
+    let is_long = std::env::var_os("USHER_SOAK").is_some();
+    Duration::from_secs(if is_long { 60 } else { 4 })
+}
+
+#[tokio::test]
+async fn without_postgres_the_line_grows_and_nobody_loses_an_attempt() -> TestResult {
+    let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 40)).await?;
+    let shoppers = lab.shoppers(400).await?;
+    let mut jobs = queue_up(&shoppers[..200], event).await?;
+    lab.servers.postgres.kill();
+    jobs.extend(queue_up(&shoppers[200..], event).await?);
+    let (status, body) = shoppers[0].get("/api/cart").await?;
+    assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("store_unavailable")));
+    tokio::time::sleep(outage()).await;
+    lab.servers.postgres.restart().await?;
+    lab.until_decided(event, jobs.len()).await?;
+    assert_eq!(decided(&lab, event).await?, 400);
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed", "no attempt was used up");
+    }
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_postgres_that_hangs_for_a_while_is_waited_for() -> TestResult {
+    let lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 20)).await?;
+    let shoppers = lab.shoppers(200).await?;
+    let jobs = queue_up(&shoppers[..100], event).await?;
+    lab.servers.postgres.pause()?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    lab.servers.postgres.resume()?;
+    let more = queue_up(&shoppers[100..], event).await?;
+    lab.until_decided(event, jobs.len() + more.len()).await?;
+    assert_eq!(decided(&lab, event).await?, 200);
+    assert_invariants(lab.store(), event).await
+}

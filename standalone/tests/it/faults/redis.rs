@@ -1,0 +1,171 @@
+//! Redis that goes away, comes back with its data, a second behind, or empty.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+use shared::auth::Role;
+use standalone::settings::Part;
+
+use super::{decided, queue_up};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+/// Places of these jobs, as their owners are told them; `None` where one is not known.
+async fn places(shoppers: &[crate::lab::Shopper], jobs: &[String]) -> Vec<Option<u64>> {
+    let told = shoppers.iter().zip(jobs).map(|(shopper, job)| async move {
+        shopper.status(job).await.ok().and_then(|status| status["place"].as_u64())
+    });
+    futures_util::future::join_all(told).await
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Return {
+    WithData,
+    Behind,
+    Empty,
+}
+
+/// `is_rushed`: the queue is resumed, with somebody new in it, before anybody could look what is missing.
+async fn redis_returns(how: Return, is_rushed: bool) -> TestResult {
+    let mut lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 20)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"message": "before the fault"})).await?;
+    let shoppers = lab.shoppers(150).await?;
+    let mut jobs = queue_up(&shoppers[..100], event).await?;
+    let snapshot = (how == Return::Behind).then(|| lab.servers.redis.snapshot_aof()).transpose()?;
+    jobs.extend(queue_up(&shoppers[100..], event).await?);
+    eventually("places are known", async || places(&shoppers, &jobs).await.iter().all(Option::is_some)).await;
+    let before = places(&shoppers, &jobs).await;
+    lab.servers.redis.kill();
+    let (status, refused) =
+        shoppers[0].post(&format!("/api/bookings/{event}/book"), json!({"quantity": 2})).await?;
+    assert_eq!((status, &refused["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("queue_unavailable")));
+    assert_eq!(shoppers[0].get("/api/events").await?.0, StatusCode::OK, "browsing works");
+    match (how, &snapshot) {
+        (Return::WithData, _) => lab.servers.redis.restart().await?,
+        (Return::Behind, Some(snapshot)) => lab.servers.redis.restart_behind(snapshot).await?,
+        (Return::Behind | Return::Empty, _) => lab.servers.redis.restart_empty().await?,
+    }
+    if !is_rushed {
+        eventually("everybody is back", async || {
+            lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting == 150)
+        })
+        .await;
+        eventually("in their place", async || places(&shoppers, &jobs).await == before).await;
+    }
+    let status = shoppers[0].status(&jobs[0]).await?;
+    assert_eq!(status["paused"], true, "the pause outlives Redis: {status}");
+    assert_eq!(decided(&lab, event).await?, 0, "nothing was decided during the pause");
+    let mut late = String::new();
+    eventually("booking works again", async || {
+        let booked = shoppers[0].book(event, json!({"quantity": 2})).await;
+        booked.is_ok_and(|job| {
+            late = job;
+            true
+        })
+    })
+    .await;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    assert_eq!(shoppers[0].outcome(&late).await?["status"], "completed");
+    assert_eq!(decided(&lab, event).await?, 151);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn redis_restarted_with_its_data_loses_nothing() -> TestResult {
+    redis_returns(Return::WithData, false).await
+}
+
+#[tokio::test]
+async fn redis_restarted_behind_gets_its_jobs_back() -> TestResult {
+    redis_returns(Return::Behind, false).await
+}
+
+#[tokio::test]
+async fn redis_restarted_empty_gets_everybody_back_in_their_place() -> TestResult {
+    redis_returns(Return::Empty, false).await
+}
+
+#[tokio::test]
+async fn nobody_new_is_decided_before_those_whom_a_redis_behind_forgot() -> TestResult {
+    redis_returns(Return::Behind, true).await
+}
+
+#[tokio::test]
+async fn nobody_new_is_decided_before_those_whom_an_empty_redis_forgot() -> TestResult {
+    redis_returns(Return::Empty, true).await
+}
+
+#[tokio::test]
+async fn redis_lost_in_the_midst_of_a_rush_neither_loses_nor_doubles() -> TestResult {
+    let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 30)).await?;
+    let shoppers = lab.shoppers(400).await?;
+    let jobs = queue_up(&shoppers, event).await?;
+    eventually("some are decided", async || decided(&lab, event).await.is_ok_and(|now| now > 20)).await;
+    lab.servers.redis.kill();
+    lab.servers.redis.restart_empty().await?;
+    lab.until_decided(event, jobs.len()).await?;
+    assert_eq!(decided(&lab, event).await?, 400);
+    let won: i64 =
+        sqlx::query_scalar("select count(*) from job_outcomes where event_id = $1 and status = 'completed'")
+            .bind(event.0)
+            .fetch_one(lab.store().pool())
+            .await?;
+    assert_eq!(won, 300);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_reference_brings_its_job_back_when_gateway_and_redis_are_lost_together() -> TestResult {
+    let mut lab = Lab::start_with(&[Part::Worker, Part::Sweeper], &[]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
+    let gateway = lab.add(&[Part::Gateway]).await?;
+    let operator = lab.with_role(Role::Operator).await?.at(&gateway.url);
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let shopper = lab.shopper().await?.at(&gateway.url);
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    gateway.stop().await;
+    lab.servers.redis.kill();
+    lab.servers.redis.restart_empty().await?;
+    let gateway = lab.add(&[Part::Gateway]).await?;
+    let (shopper, operator) = (shopper.at(&gateway.url), operator.at(&gateway.url));
+    eventually("asking is enough to be back", async || {
+        shopper.status(&job).await.is_ok_and(|status| status["place"] == 1)
+    })
+    .await;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    assert_eq!(shopper.outcome(&job).await?["status"], "completed");
+    gateway.stop().await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_new_jobs_and_drains() -> TestResult {
+    let lab = Lab::start_with(&[], &["--queue-watermark=0.0"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
+    let shopper = lab.shopper().await?;
+    // Without a limit Redis is never full; with one, a watermark of 0 is passed at once.
+    let mut redis = redis::Client::open(lab.servers.redis.url())?.get_multiplexed_async_connection().await?;
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("500mb").query_async(&mut redis).await?;
+    eventually("new jobs are refused", async || {
+        let answer = shopper.post(&format!("/api/bookings/{event}/book"), json!({"quantity": 2})).await;
+        answer.is_ok_and(|(status, body)| {
+            status == StatusCode::SERVICE_UNAVAILABLE && body["code"] == "queue_full"
+        })
+    })
+    .await;
+    // Beyond the limit itself Redis refuses enqueues, and lets the rest of the scripts through.
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await?;
+    assert_eq!(shopper.outcome(&job).await?["status"], "completed");
+    let operator = lab.with_role(Role::Operator).await?;
+    let (status, _) = operator.post("/api/admin/queue/pause", json!({})).await?;
+    assert_eq!(status, StatusCode::OK);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_invariants(lab.store(), event).await
+}

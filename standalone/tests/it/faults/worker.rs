@@ -1,0 +1,148 @@
+//! Workers that die, stall, or fail by themselves.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::json;
+use shared::auth::Role;
+use standalone::settings::Part;
+
+use super::{decided, queue_up};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+#[tokio::test]
+async fn killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=20"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(30, 20)).await?;
+    let shoppers = lab.shoppers(800).await?;
+    let queueing = queue_up(&shoppers, event);
+    let killing = async {
+        let mut kills = 0;
+        let mut before = 0;
+        // Each worker lives until it has decided a few more batches, and is then killed in the midst of one.
+        while before < 800 && kills < 8 {
+            let mut worker = lab.spawn("worker")?;
+            eventually("the worker gets on", async || {
+                decided(&lab, event).await.is_ok_and(|now| now > before + 60 || now >= 800)
+            })
+            .await;
+            worker.kill();
+            kills += 1;
+            before = decided(&lab, event).await?;
+        }
+        Ok::<_, Box<dyn std::error::Error>>(kills)
+    };
+    let (jobs, kills) = tokio::try_join!(queueing, killing)?;
+    assert!(kills >= 3, "{kills} workers were killed");
+    let _last = lab.spawn("worker")?;
+    lab.until_decided(event, jobs.len()).await?;
+    assert_eq!(decided(&lab, event).await?, 800);
+    // The settlement that a killed worker owed is made up for as well.
+    eventually("nobody waits", async || {
+        lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting + lane.active == 0)
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=50"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
+    let shoppers = lab.shoppers(500).await?;
+    let sleeper = lab.spawn("worker")?;
+    let jobs = queue_up(&shoppers[..250], event).await?;
+    kill(sleeper.pid(), Signal::SIGSTOP)?;
+    let _successor = lab.spawn("worker")?;
+    let more = queue_up(&shoppers[250..], event).await?;
+    lab.until_decided(event, jobs.len() + more.len()).await?;
+    kill(sleeper.pid(), Signal::SIGCONT)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(decided(&lab, event).await?, 500);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_job_that_always_fails_ends_alone_and_in_its_place() -> TestResult {
+    let lab = Lab::start_with(&[], &["--worker-backoff-ms=20"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
+    let shoppers = lab.shoppers(40).await?;
+    // PostgreSQL refuses whatever is written for this one person.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "create function refuse() returns trigger language plpgsql as
+             $$ begin if new.user_id = {} then raise exception 'poison'; end if; return new; end $$;
+         create trigger refuse before insert on bookings for each row execute function refuse()",
+        shoppers[17].id
+    )))
+    .execute(lab.store().pool())
+    .await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let mut jobs = Vec::new();
+    for shopper in &shoppers {
+        jobs.push(shopper.book(event, json!({"quantity": 1})).await?);
+    }
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    for (at, (shopper, job)) in shoppers.iter().zip(&jobs).enumerate() {
+        let outcome = shopper.outcome(job).await?;
+        let expected = if at == 17 { "failed" } else { "completed" };
+        assert_eq!(outcome["status"], expected, "job {at}: {outcome}");
+    }
+    assert_eq!(shoppers[17].status(&jobs[17]).await?["code"], "internal");
+    let (_, details) = operator.get(&format!("/api/admin/queue/details?eventId={event}")).await?;
+    assert_eq!(details["lanes"][0]["failed"][0]["attempts"], 2, "failed twice before the last time");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_stopping_worker_gives_its_lane_back_at_once() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=10"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
+    let shoppers = lab.shoppers(300).await?;
+    let first = lab.add(&[Part::Worker]).await?;
+    let queueing = queue_up(&shoppers, event);
+    let stopping = async {
+        eventually("some are decided", async || decided(&lab, event).await.is_ok_and(|now| now > 50)).await;
+        let started = std::time::Instant::now();
+        first.stop().await;
+        assert!(started.elapsed() < Duration::from_secs(5), "stopping took {:?}", started.elapsed());
+        let lane = lab.system.queue.lane_state(event).await?;
+        assert!(lane.lease.is_none(), "no lease is left behind: {lane:?}");
+        Ok::<_, Box<dyn std::error::Error>>(())
+    };
+    tokio::try_join!(queueing, stopping)?;
+    let second = lab.add(&[Part::Worker]).await?;
+    lab.until_decided(event, 300).await?;
+    second.stop().await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn two_sweepers_are_as_one() -> TestResult {
+    let lab = Lab::start().await?;
+    let others = [lab.add(&[Part::Sweeper]).await?, lab.add(&[Part::Sweeper]).await?];
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(10, 20) };
+    let (event, _, _) = make_event(lab.store(), &plan).await?;
+    let shoppers = lab.shoppers(200).await?;
+    let jobs = queue_up(&shoppers, event).await?;
+    lab.until_decided(event, jobs.len()).await?;
+    eventually("everything is free again", async || {
+        sqlx::query_scalar::<_, i64>("select count(*) from seat_claims where event_id = $1")
+            .bind(event.0)
+            .fetch_one(lab.store().pool())
+            .await
+            .is_ok_and(|held| held == 0)
+    })
+    .await;
+    let expired: i64 = sqlx::query_scalar(
+        "select count(*) from outbox where event_id = $1 and topic = 'reservation.expired'",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(expired, 200, "each expiry is told once");
+    for other in others {
+        other.stop().await;
+    }
+    assert_invariants(lab.store(), event).await
+}

@@ -1,0 +1,137 @@
+//! What was won: looked at, given back, run out.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+#[tokio::test]
+async fn selecting_waits_for_the_outcome_and_releasing_is_at_once() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let (status, opened) = first.post("/api/bookings", json!({"event_id": event})).await?;
+    assert_eq!((status, &opened["status"]), (StatusCode::CREATED, &json!("created")));
+    assert_eq!(
+        first.post("/api/bookings", json!({"eventId": event})).await?.0,
+        StatusCode::OK,
+        "there is one only"
+    );
+    let selection = json!({"booking_id": opened["id"], "seat_id": seats[1]});
+    let (status, booking) = first.call(Method::PATCH, "/api/seats/select", Some(selection.clone())).await?;
+    assert_eq!((status, &booking["id"]), (StatusCode::OK, &opened["id"]));
+    assert_eq!(booking["seats"][0]["seatId"], json!(seats[1]));
+    assert_eq!(booking["total"], json!({"amount": 1000, "currency": "EUR"}));
+    let (status, taken) =
+        second.call(Method::PATCH, "/api/seats/select", Some(json!({"seatId": seats[1]}))).await?;
+    assert_eq!((status, &taken["code"]), (StatusCode::CONFLICT, &json!("seat_taken")));
+    let (status, foreign) = second.call(Method::PATCH, "/api/seats/select", Some(selection.clone())).await?;
+    assert_eq!((status, &foreign["code"]), (StatusCode::NOT_FOUND, &json!("not_found")), "not their booking");
+    let (status, _) =
+        second.call(Method::PATCH, "/api/seats/release", Some(json!({"seatId": seats[1]}))).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nobody releases another one's seat");
+    let (status, after) = first.call(Method::PATCH, "/api/seats/release", Some(selection)).await?;
+    assert_eq!((status, after["seats"].as_array().map(Vec::len)), (StatusCode::OK, Some(0)));
+    eventually("the seat can be had again", async || {
+        let selection = json!({"seatId": seats[1]});
+        let answer = second.call(Method::PATCH, "/api/seats/select", Some(selection)).await;
+        answer.is_ok_and(|(status, _)| status == StatusCode::OK)
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn touching_the_cart_moves_no_timer() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book_seats(event, &seats[..2]).await?).await?;
+    let expiry = async || -> Result<Value, reqwest::Error> {
+        Ok(shopper.get("/api/cart").await?.1["items"][0]["seats"][0]["expiresAt"].clone())
+    };
+    let before = expiry().await?;
+    assert!(before.is_string());
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    shopper.outcome(&shopper.book_seats(event, &seats[3..4]).await?).await?;
+    shopper.call(Method::DELETE, &format!("/api/cart/seats/{}", seats[3]), None).await?;
+    shopper.post("/api/bookings", json!({"eventId": event})).await?;
+    assert_eq!(expiry().await?, before);
+    let (_, cart) = shopper.get("/api/cart").await?;
+    let left = cart["items"][0]["seats"][0]["remainingSeconds"].as_i64().ok_or("seconds")?;
+    assert!((890..=898).contains(&left), "{left}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reservation_that_runs_out_is_free_for_the_next_within_a_second() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 1) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let won = first.outcome(&first.book_seats(event, &seats).await?).await?;
+    let booking = won["result"]["bookingId"].clone();
+    let started = Instant::now();
+    eventually("the seat is free again", async || {
+        let seats = first.get(&format!("/api/seats?event_id={event}")).await;
+        seats.is_ok_and(|(_, seats)| seats["items"][0]["status"] == "available")
+    })
+    .await;
+    let late = started.elapsed().saturating_sub(Duration::from_secs(2));
+    assert!(late < Duration::from_millis(1_500), "told {late:?} late");
+    assert_eq!(first.get("/api/cart").await?.1["items"], json!([]));
+    let (_, bookings) = first.get("/api/bookings").await?;
+    assert_eq!((&bookings["items"][0]["id"], &bookings["items"][0]["status"]), (&booking, &json!("expired")));
+    let job = second.book_seats(event, &seats).await?;
+    assert_eq!(second.outcome(&job).await?["status"], "completed");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_has_run_out_is_taken_over_even_when_no_sweeper_runs() -> TestResult {
+    use standalone::settings::Part;
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(1, 2) };
+    let (event, _, _) = make_event(lab.store(), &plan).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    first.outcome(&first.book(event, json!({"quantity": 2})).await?).await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let job = second.book(event, json!({"quantity": 2})).await?;
+    assert_eq!(second.outcome(&job).await?["status"], "completed");
+    let expired: String =
+        sqlx::query_scalar("select status from bookings where event_id = $1 and user_id = $2")
+            .bind(event.0)
+            .bind(first.id.0)
+            .fetch_one(lab.store().pool())
+            .await?;
+    assert_eq!(expired, "expired");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn cancelling_returns_every_seat_and_an_empty_booking_lapses() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 4) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let won = first.outcome(&first.book_seats(event, &seats).await?).await?;
+    let cancellation = json!({"booking_id": won["result"]["bookingId"]});
+    let (status, _) = second.call(Method::PATCH, "/api/bookings/cancel", Some(cancellation.clone())).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nobody cancels another one's booking");
+    for _ in 0..2 {
+        let (status, cancelled) =
+            first.call(Method::PATCH, "/api/bookings/cancel", Some(cancellation.clone())).await?;
+        assert_eq!((status, &cancelled["status"]), (StatusCode::OK, &json!("cancelled")));
+    }
+    let job = second.book_seats(event, &seats).await?;
+    assert_eq!(second.outcome(&job).await?["status"], "completed");
+    first.post("/api/bookings", json!({"eventId": event})).await?;
+    eventually("the empty booking lapses", async || {
+        let answer = first.get("/api/bookings").await;
+        answer.is_ok_and(|(_, bookings)| bookings["items"][0]["status"] == "expired")
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}

@@ -1,0 +1,9 @@
+//! What shoppers and operators go through, over HTTP and WebSocket, with gateway, worker and sweeper running.
+
+mod booking;
+mod cart;
+mod limits;
+mod operators;
+mod rush;
+mod socket;
+mod standby;

@@ -1,0 +1,97 @@
+//! Many at once.
+
+use serde_json::json;
+
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, make_event};
+
+#[tokio::test]
+async fn a_thousand_buyers_get_a_hundred_seats_in_the_order_of_their_arrival() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 10)).await?;
+    let shoppers = lab.shoppers(1_000).await?;
+    let booked = shoppers.into_iter().map(|shopper| async move {
+        shopper.book(event, json!({"quantity": 1})).await.map_err(|error| error.to_string())
+    });
+    for job in futures_util::future::join_all(booked).await {
+        job?;
+    }
+    lab.until_decided(event, 1_000).await?;
+    let (won, last_winner, first_loser): (i64, i64, i64) = sqlx::query_as(
+        "select count(*) filter (where status = 'completed'),
+             max(number) filter (where status = 'completed'), min(number) filter (where status = 'failed')
+         from job_outcomes where event_id = $1",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(won, 100);
+    assert!(last_winner < first_loser, "the first hundred numbers win");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn last_seat_goes_to_one_of_two_buyers() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let [one, other]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let (first, second) = tokio::join!(one.book_seats(event, &seats), other.book_seats(event, &seats));
+    let mut won = 0;
+    for (shopper, job) in [(one, first), (other, second)] {
+        // Whoever comes second may be refused at the door or in the line.
+        let Ok(job) = job else { continue };
+        let outcome = shopper.outcome(&job).await?;
+        match outcome["status"].as_str() {
+            Some("completed") => won += 1,
+            _ => assert_eq!(outcome["code"], "seat_taken"),
+        }
+    }
+    assert_eq!(won, 1);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_crowd_that_wants_the_same_seats_by_name_shares_them_out_once() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(5, 10)).await?;
+    let shoppers = lab.shoppers(300).await?;
+    let jobs = shoppers.iter().enumerate().map(|(at, shopper)| {
+        let wanted = [seats[at % 50], seats[(at * 7 + 1) % 50]];
+        let body = json!({"seatIds": wanted, "fallback": if at % 3 == 0 { "any" } else { "none" }});
+        async move {
+            if wanted[0] == wanted[1] {
+                return None;
+            }
+            shopper.book(event, body).await.ok()
+        }
+    });
+    let jobs: Vec<String> = futures_util::future::join_all(jobs).await.into_iter().flatten().collect();
+    assert!(jobs.len() >= 50, "{} jobs", jobs.len());
+    lab.until_decided(event, jobs.len()).await?;
+    let held: i64 = sqlx::query_scalar("select count(*) from seat_claims where event_id = $1")
+        .bind(event.0)
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(held, 50, "fallback to any fills the house");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn an_area_is_never_filled_beyond_its_capacity() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, area) = make_event(lab.store(), &EventPlan::club(25)).await?;
+    let shoppers = lab.shoppers(40).await?;
+    let jobs = shoppers.iter().map(|shopper| async move {
+        let body = json!({"quantity": 2, "areaId": area});
+        shopper.book(event, body).await.map_err(|error| error.to_string())
+    });
+    for job in futures_util::future::join_all(jobs).await {
+        job?;
+    }
+    lab.until_decided(event, 40).await?;
+    let held: i64 = sqlx::query_scalar("select count(*) from area_claims where event_id = $1")
+        .bind(event.0)
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(held, 24, "twelve pairs fit, a thirteenth does not");
+    assert_invariants(lab.store(), event).await
+}

@@ -1,0 +1,182 @@
+//! The WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::auth::Role;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, make_event};
+
+type Stream = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+struct Socket(Stream);
+
+impl Socket {
+    async fn open(shopper: &Shopper) -> Result<Self, Box<dyn std::error::Error>> {
+        let url = shopper.url.replace("http://", "ws://");
+        let mut request = format!("{url}/ws").into_client_request()?;
+        request.headers_mut().insert("authorization", format!("Bearer {}", shopper.token).parse()?);
+        Ok(Self(tokio_tungstenite::connect_async(request).await?.0))
+    }
+
+    async fn say(&mut self, message: Value) -> TestResult {
+        Ok(self.0.send(Message::text(message.to_string())).await?)
+    }
+
+    async fn next(&mut self) -> Result<Value, Box<dyn std::error::Error>> {
+        loop {
+            let frame =
+                tokio::time::timeout(PATIENCE, self.0.next()).await?.ok_or("the socket has ended")??;
+            if let Message::Text(text) = frame {
+                return Ok(serde_json::from_str(&text)?);
+            }
+        }
+    }
+
+    /// The next message of this type; others are passed over.
+    async fn until(&mut self, kind: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        loop {
+            let message = self.next().await?;
+            if message["type"] == kind {
+                return Ok(message);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event, "message": "wait"})).await?;
+    let [ahead, shopper, watcher]: [_; 3] =
+        lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    let first = ahead.book(event, json!({"quantity": 1})).await?;
+    let job = shopper.book_seats(event, &seats[..1]).await?;
+    let mut socket = Socket::open(&shopper).await?;
+    socket.say(json!({"type": "subscribe", "jobId": job})).await?;
+    let status = socket.until("status").await?;
+    assert_eq!(
+        (&status["status"], &status["jobId"], &status["paused"]),
+        (&json!("queued"), &json!(job), &json!(true))
+    );
+    let mut watching = Socket::open(&watcher).await?;
+    watching.say(json!({"type": "watch", "eventId": event})).await?;
+    let event_state = watching.until("event").await?;
+    assert_eq!((&event_state["paused"], &event_state["message"]), (&json!(true), &json!("wait")));
+    ahead.call(Method::DELETE, &format!("/api/bookings/queue/{first}"), None).await?;
+    let place = socket.until("place").await?;
+    assert_eq!((&place["place"], &place["jobId"]), (&json!(1), &json!(job)));
+    operator.post("/api/admin/queue/pause", json!({"eventId": event, "message": "soon"})).await?;
+    assert_eq!(socket.until("paused").await?["message"], "soon");
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    assert_eq!(socket.until("resumed").await?["eventId"], json!(event));
+    let reserved = socket.until("reserved").await?;
+    assert_eq!(reserved["result"]["seats"][0]["seatId"], json!(seats[0]));
+    // The seat is told as wanted first, and then as reserved.
+    let mut states = Vec::new();
+    while states.last() != Some(&json!([0, 1])) {
+        let changed = watching.until("availability").await?;
+        assert!(changed["version"].is_u64());
+        states.extend(changed["changes"].as_array().cloned().unwrap_or_default());
+    }
+    assert!(states.contains(&json!([0, 3])), "{states:?}");
+    // Resuming after a reconnect: the full state is told at once.
+    drop(socket);
+    let mut again = Socket::open(&shopper).await?;
+    again.say(json!({"type": "subscribe", "jobId": job})).await?;
+    assert_eq!(again.until("status").await?["status"], "completed");
+    again.say(json!({"type": "ping"})).await?;
+    assert_eq!(again.until("pong").await?, json!({"type": "pong"}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_owner_hears_of_an_expiry_and_of_a_release() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 4) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let [shopper, stranger]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let mut socket = Socket::open(&shopper).await?;
+    let mut other = Socket::open(&stranger).await?;
+    let won = shopper.outcome(&shopper.book_seats(event, &seats[..2]).await?).await?;
+    shopper.call(Method::DELETE, &format!("/api/cart/seats/{}", seats[0]), None).await?;
+    let released = socket.until("released").await?;
+    assert_eq!(
+        (&released["seatIds"], &released["bookingId"]),
+        (&json!([seats[0]]), &won["result"]["bookingId"])
+    );
+    let expired = socket.until("expired").await?;
+    assert_eq!(
+        (&expired["seatIds"], &expired["bookingId"]),
+        (&json!([seats[1]]), &won["result"]["bookingId"])
+    );
+    let silence = tokio::time::timeout(Duration::from_millis(300), other.next()).await;
+    assert!(silence.is_err(), "strangers hear nothing: {silence:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stranger_with_the_reference_sees_the_end_but_not_what_was_won() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let [shopper, stranger]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    let mut socket = Socket::open(&stranger).await?;
+    socket.say(json!({"type": "subscribe", "jobId": job})).await?;
+    assert_eq!(socket.until("status").await?["userId"], Value::Null);
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    assert_eq!(socket.until("reserved").await?["result"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_socket_is_bounded_in_what_it_may_ask() -> TestResult {
+    let lab = Lab::start().await?;
+    let shopper = lab.shopper().await?;
+    let mut socket = Socket::open(&shopper).await?;
+    socket.say(json!({"type": "subscribe", "jobId": "forged"})).await?;
+    assert_eq!(socket.until("error").await?["code"], "bad_job_reference");
+    socket.say(json!({"type": "watch", "eventId": 999})).await?;
+    assert_eq!(socket.until("error").await?["code"], "not_found");
+    socket.say(json!({"type": "nonsense"})).await?;
+    assert_eq!(socket.until("error").await?["code"], "bad_json");
+    socket.say(json!({"type": "auth", "token": "forged"})).await?;
+    assert_eq!(socket.until("error").await?["code"], "unauthenticated");
+    for _ in 0..40 {
+        if socket.say(json!({"type": "ping"})).await.is_err() {
+            break;
+        }
+    }
+    let end =
+        tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = socket.0.next().await {} }).await;
+    assert!(end.is_ok(), "a flood ends the socket");
+    let mut huge = Socket::open(&shopper).await?;
+    let sent = huge.say(json!({"type": "auth", "token": "x".repeat(10_000)})).await;
+    let closed = sent.is_err() || huge.until("authenticated").await.is_err();
+    assert!(closed, "a huge message ends the socket");
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_cannot_open_the_socket() -> TestResult {
+    let lab = Lab::start().await?;
+    let url = lab.system.url.replace("http://", "ws://");
+    let mut request = format!("{url}/ws").into_client_request()?;
+    request.headers_mut().insert("origin", "https://evil.example".parse()?);
+    match tokio_tungstenite::connect_async(request).await {
+        Err(Error::Http(answer)) => assert_eq!(answer.status(), 403),
+        other => return Err(format!("not refused: {other:?}").into()),
+    }
+    let mut own = format!("{url}/ws").into_client_request()?;
+    own.headers_mut().insert("origin", lab.system.url.parse()?);
+    assert!(tokio_tungstenite::connect_async(own).await.is_ok());
+    Ok(())
+}

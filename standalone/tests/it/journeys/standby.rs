@@ -1,0 +1,33 @@
+//! Waiting for a seat to come back.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants_but_order, eventually, make_event};
+
+#[tokio::test]
+async fn a_returned_seat_goes_to_the_lowest_number_that_stands_by() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let shoppers = lab.shoppers(4).await?;
+    shoppers[0].outcome(&shoppers[0].book_seats(event, &seats).await?).await?;
+    let wanted = json!({"quantity": 1, "standby": true});
+    let second = shoppers[1].book(event, wanted.clone()).await?;
+    let third = shoppers[2].book(event, wanted).await?;
+    let plain = shoppers[3].book(event, json!({"quantity": 1})).await?;
+    assert_eq!(shoppers[3].outcome(&plain).await?["code"], "sold_out", "who does not stand by is refused");
+    eventually("both stand by", async || {
+        let status = shoppers[2].status(&third).await.unwrap_or_default();
+        status["standby"] == true && status["place"] == 2
+    })
+    .await;
+    shoppers[0].call(Method::DELETE, &format!("/api/cart/seats/{}", seats[1]), None).await?;
+    let outcome = tokio::time::timeout(Duration::from_secs(2), shoppers[1].outcome(&second)).await??;
+    assert_eq!(outcome["result"]["seats"][0]["seatId"], json!(seats[1]));
+    assert_eq!(shoppers[2].status(&third).await?["standby"], true);
+    shoppers[0].call(Method::DELETE, &format!("/api/cart/seats/{}", seats[0]), None).await?;
+    assert_eq!(shoppers[2].outcome(&third).await?["status"], "completed");
+    assert_invariants_but_order(lab.store(), event).await
+}

@@ -1,0 +1,60 @@
+//! The scripts of the queue, each: as it should go, told twice, with nothing to do, and too late.
+
+mod property;
+mod scripts;
+
+use shared::config::QueueConfig;
+use shared::domain::{BookingRequest, Envelope, EventId, UserId, Wanted};
+use shared::queue::control::Controls;
+use shared::queue::enqueue::{Added, NewJob};
+use shared::queue::{Partition, Queue};
+use standalone::servers::{PrivateRedis, RedisOptions};
+use standalone::settings::Settings;
+
+/// A queue on a Redis of its own, ready to be claimed from.
+pub(super) struct QueueLab {
+    pub(super) queue: Queue,
+    pub(super) redis: PrivateRedis,
+    _dir: tempfile::TempDir,
+}
+
+pub(super) const LANE: EventId = EventId(7);
+
+impl QueueLab {
+    pub(super) async fn start(words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let redis = PrivateRedis::start(&dir.path().join("redis"), RedisOptions::throwaway()).await?;
+        let url = format!("--redis-url={}", redis.url());
+        let words = ["--queue-recover-ms=0", url.as_str()].into_iter().chain(words.iter().copied());
+        let config: QueueConfig = Settings::from_words(words)?.queue;
+        let queue = Queue::connect(&config).await?;
+        let lab = Self { queue, redis, _dir: dir };
+        lab.ready().await?;
+        Ok(lab)
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), Box<dyn std::error::Error>> {
+        self.queue.copy_controls(Partition::of(LANE), &Controls::default()).await?;
+        Ok(())
+    }
+
+    /// Adds a job of this owner for so many places; its number.
+    pub(super) async fn add(&self, owner: i64, quantity: u32) -> Result<u64, Box<dyn std::error::Error>> {
+        match self.queue.enqueue(LANE, &[job(owner, quantity)?]).await?.ok_or("an epoch")?.jobs.as_slice() {
+            [Added::Queued { number, .. }] => Ok(*number),
+            other => Err(format!("{other:?}").into()),
+        }
+    }
+}
+
+pub(super) fn job(owner: i64, quantity: u32) -> Result<NewJob, Box<dyn std::error::Error>> {
+    let wanted = Wanted::Best { quantity, tier: None, section: None, adjacent: false };
+    let envelope = Envelope {
+        owner: UserId(owner),
+        nonce: u64::from(quantity) * 1_000 + u64::try_from(owner)?,
+        is_keyed: false,
+        ip: None,
+        request: BookingRequest::chosen(wanted)?,
+    };
+    Ok(NewJob { envelope, idempotency: None })
+}

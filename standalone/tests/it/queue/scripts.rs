@@ -1,0 +1,268 @@
+//! Each verb by itself.
+
+use std::time::Duration;
+
+use shared::domain::{BookingId, Outcome, Refusal, Reservation, SeatId};
+use shared::queue::claim::{Batch, Claim};
+use shared::queue::control::{Controls, Pause};
+use shared::queue::enqueue::Added;
+use shared::queue::feed::SeatsChanged;
+use shared::queue::lease::{GiveBack, LeaseLost};
+use shared::queue::lock::Locked;
+use shared::queue::settle::{Decided, Ending};
+use shared::queue::{Partition, Queue};
+
+use super::{LANE, QueueLab, job};
+use crate::lab::TestResult;
+
+async fn claim(queue: &Queue, worker: &str, most: usize) -> Result<Batch, Box<dyn std::error::Error>> {
+    match queue.claim(LANE, worker, most).await? {
+        Claim::Batch(batch) => Ok(batch),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn refuse_all(batch: &Batch) -> Decided {
+    let ending = || Ending::Decided(Outcome::Failed(Refusal::SoldOut));
+    Decided { endings: batch.jobs.iter().map(|job| (job.number, ending())).collect(), ..Decided::default() }
+}
+
+#[tokio::test]
+async fn enqueue_numbers_rise_and_the_same_request_is_the_same_job() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    let first = lab.add(1, 1).await?;
+    let second = lab.add(2, 1).await?;
+    assert!(second > first);
+    let again = lab.queue.enqueue(LANE, &[job(1, 1)?, job(3, 1)?]).await?.ok_or("an epoch")?;
+    assert!(
+        matches!(again.jobs[0], Added::Queued { number, is_new: false, place: 1, .. } if number == first)
+    );
+    assert!(matches!(again.jobs[1], Added::Queued { is_new: true, place: 3, .. }));
+    let none = lab.queue.enqueue(LANE, &[]).await?.ok_or("an epoch")?;
+    assert_eq!((none.jobs.len(), none.seq), (0, 0), "nothing to add tells the feed nothing");
+    Ok(())
+}
+
+#[tokio::test]
+async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    let keyed = |quantity| {
+        job(1, quantity).map(|mut job| {
+            job.envelope.is_keyed = true;
+            job.idempotency = Some("key".to_owned());
+            job
+        })
+    };
+    let added = lab.queue.enqueue(LANE, &[keyed(1)?]).await?.ok_or("an epoch")?.jobs;
+    let batch = claim(&lab.queue, "w", 10).await?;
+    lab.queue.settle(&batch, &refuse_all(&batch)).await??;
+    let again = lab.queue.enqueue(LANE, &[keyed(1)?, keyed(2)?]).await?.ok_or("an epoch")?.jobs;
+    let number = |added: &Added| match added {
+        Added::Queued { number, .. } => Some(*number),
+        Added::Mismatch | Added::TooMany | Added::Full => None,
+    };
+    assert_eq!(number(&again[0]), number(&added[0]));
+    assert!(matches!(again[0], Added::Queued { place: 0, is_new: false, .. }), "it no longer waits");
+    assert_eq!(again[1], Added::Mismatch);
+    Ok(())
+}
+
+#[tokio::test]
+async fn claim_leases_the_head_in_order_and_to_one_worker() -> TestResult {
+    let lab = QueueLab::start(&["--queue-lease-ms=300"]).await?;
+    assert!(matches!(lab.queue.claim(LANE, "w", 10).await?, Claim::Empty));
+    let mut numbers = Vec::new();
+    for owner in 1..=5 {
+        numbers.push(lab.add(owner, 1).await?);
+    }
+    let batch = claim(&lab.queue, "w", 3).await?;
+    assert_eq!(batch.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), numbers[..3]);
+    for worker in ["w", "x"] {
+        assert!(
+            matches!(lab.queue.claim(LANE, worker, 3).await?, Claim::NotBefore(_)),
+            "one batch in flight"
+        );
+    }
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    let rescued = claim(&lab.queue, "x", 4).await?;
+    assert!(rescued.was_stalled && rescued.lease.fence > batch.lease.fence);
+    assert_eq!(
+        rescued.jobs.iter().map(|job| job.number).collect::<Vec<_>>(),
+        numbers[..4],
+        "still at the head"
+    );
+    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch)).await?, Err(LeaseLost), "too late");
+    assert_eq!(lab.queue.renew(&batch.lease).await?, Err(LeaseLost));
+    assert_eq!(lab.queue.give_back(&batch.lease, &GiveBack::default()).await?, Err(LeaseLost));
+    Ok(())
+}
+
+#[tokio::test]
+async fn settle_ends_jobs_once_and_frees_the_lane() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    for owner in 1..=3 {
+        lab.add(owner, 1).await?;
+    }
+    let batch = claim(&lab.queue, "w", 2).await?;
+    let mut decided = refuse_all(&batch);
+    let won = Reservation {
+        booking: BookingId::new(),
+        seats: vec![SeatId(9)],
+        slots: vec![],
+        expires_at_ms: 60_000,
+    };
+    decided.endings.insert(batch.jobs[0].number, Ending::Decided(Outcome::Completed(won)));
+    decided.now_ms = 0;
+    let key = lab.queue.keys().seat_lock(LANE, SeatId(9));
+    assert_eq!(lab.queue.lock(&batch.lease, &[vec![key.clone()]]).await?, Locked::Except(vec![]));
+    decided.locks.push(key.clone());
+    for _ in 0..2 {
+        assert_eq!(lab.queue.settle(&batch, &decided).await?, Ok(1), "told twice, it answers the same");
+    }
+    let state = lab.queue.lane_state(LANE).await?;
+    assert_eq!((state.completed, state.failed, state.waiting, state.lease.is_none()), (1, 1, 1, true));
+    let mut redis = lab.queue.connection();
+    let reserved = lab.queue.keys().seat_reserved(LANE, SeatId(9));
+    let (owner, ttl, lock): (i64, i64, bool) = redis::pipe()
+        .cmd("GET")
+        .arg(&reserved)
+        .cmd("PTTL")
+        .arg(&reserved)
+        .cmd("EXISTS")
+        .arg(&key)
+        .query_async(&mut redis)
+        .await?;
+    assert_eq!((owner, lock), (1, false));
+    assert!((1..=60_000).contains(&ttl), "{ttl}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lane_given_back_rests_and_counts_the_failed_job() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    let number = lab.add(1, 1).await?;
+    let batch = claim(&lab.queue, "w", 2).await?;
+    let how = GiveBack {
+        delay: Duration::from_millis(150),
+        failed: Some(number),
+        least_fence: 40,
+        ..GiveBack::default()
+    };
+    assert_eq!(lab.queue.give_back(&batch.lease, &how).await?, Ok(1));
+    assert!(matches!(lab.queue.claim(LANE, "w", 2).await?, Claim::NotBefore(_)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let again = claim(&lab.queue, "w", 2).await?;
+    assert_eq!((again.jobs[0].attempts, again.lease.fence), (1, 41), "the fence goes on above PostgreSQL's");
+    Ok(())
+}
+
+#[tokio::test]
+async fn locks_are_all_or_nothing_and_yield_to_a_newer_fence() -> TestResult {
+    let lab = QueueLab::start(&["--queue-lease-ms=200"]).await?;
+    lab.add(1, 1).await?;
+    let old = claim(&lab.queue, "w", 1).await?.lease;
+    let keys = |seats: &[i64]| -> Vec<String> {
+        seats.iter().map(|seat| lab.queue.keys().seat_lock(LANE, SeatId(*seat))).collect()
+    };
+    let mut redis = lab.queue.connection();
+    let () = redis::cmd("SET").arg(&keys(&[3])[0]).arg("99:1").query_async(&mut redis).await?;
+    let jobs = [keys(&[1]), keys(&[2, 3]), keys(&[4])];
+    assert_eq!(lab.queue.lock(&old, &jobs).await?, Locked::Except(vec![1]));
+    let held: bool = redis::cmd("EXISTS").arg(&keys(&[2])[0]).query_async(&mut redis).await?;
+    assert!(!held, "all or nothing");
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let () = redis::cmd("SET")
+        .arg(&keys(&[1])[0])
+        .arg(format!("{LANE}:{}", old.fence))
+        .query_async(&mut redis)
+        .await?;
+    let new = claim(&lab.queue, "x", 1).await?.lease;
+    assert_eq!(lab.queue.lock(&new, &jobs[..1]).await?, Locked::Except(vec![]), "a newer fence takes over");
+    assert_eq!(lab.queue.lock(&old, &jobs[..1]).await?, Locked::Stale, "an older one finds out");
+    assert_eq!(lab.queue.lock(&new, &[]).await?, Locked::Except(vec![]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn leaving_and_reentering_are_safe_to_tell_twice() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    let number = lab.add(1, 1).await?;
+    let left = [(number, job(1, 1)?.envelope, Outcome::Failed(Refusal::Left))];
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 1);
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 0);
+    assert_ne!(lab.add(1, 1).await?, number, "the request is free again");
+    let lost = [(number, job(5, 1)?.envelope)];
+    assert_eq!(lab.queue.reenter(LANE, &lost).await?, 1);
+    assert_eq!(lab.queue.reenter(LANE, &lost).await?, 0);
+    assert_eq!(claim(&lab.queue, "w", 1).await?.jobs[0].number, number, "at its own number, so at the head");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_epoch_stops_claims_until_pauses_are_known_and_the_time_is_over() -> TestResult {
+    let lab = QueueLab::start(&["--queue-recover-ms=200"]).await?;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    lab.add(1, 1).await?;
+    let partition = Partition::of(LANE);
+    let before = lab.queue.partition_state(partition).await?.epoch;
+    let epoch = lab.queue.begin_epoch(partition, &before, 0).await?;
+    assert_ne!(epoch, before);
+    assert_eq!(
+        lab.queue.begin_epoch(partition, &before, 0).await?,
+        epoch,
+        "who saw the old one begins nothing"
+    );
+    assert!(matches!(lab.queue.claim(LANE, "w", 1).await?, Claim::NoControls(_)));
+    lab.ready().await?;
+    assert!(matches!(lab.queue.claim(LANE, "w", 1).await?, Claim::Recovering(_)));
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    claim(&lab.queue, "w", 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn pauses_are_copied_as_a_whole_and_told_once() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    lab.add(1, 1).await?;
+    let partition = Partition::of(LANE);
+    let mut controls = Controls::default();
+    controls.lanes.insert(LANE, Pause { paused: true, message: "tea".to_owned() });
+    assert_eq!(lab.queue.copy_controls(partition, &controls).await?, 1);
+    assert_eq!(lab.queue.copy_controls(partition, &controls).await?, 0);
+    assert!(matches!(lab.queue.claim(LANE, "w", 1).await?, Claim::Paused));
+    assert_eq!(lab.queue.lane_state(LANE).await?.own_pause.message, "tea");
+    assert_eq!(lab.queue.due_lanes(partition, 10).await?, [], "a paused lane wakes nobody");
+    assert_eq!(lab.queue.copy_controls(partition, &Controls::default()).await?, 1);
+    assert_eq!(lab.queue.due_lanes(partition, 10).await?, [LANE]);
+    claim(&lab.queue, "w", 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn announcing_freed_places_recalls_the_lowest_who_stand_by() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    let numbers = [lab.add(1, 1).await?, lab.add(2, 1).await?];
+    let batch = claim(&lab.queue, "w", 2).await?;
+    let endings = numbers.iter().map(|number| (*number, Ending::StandsBy)).collect();
+    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }).await?, Ok(0));
+    assert_eq!(lab.queue.lane_state(LANE).await?.standby, 2);
+    assert_eq!(lab.queue.announce_seats(LANE, &SeatsChanged::default()).await?, 0, "nothing came free");
+    let freed = SeatsChanged { seats: vec![SeatId(1)], ..SeatsChanged::default() };
+    assert_eq!(lab.queue.announce_seats(LANE, &freed).await?, 1);
+    assert_eq!(claim(&lab.queue, "w", 2).await?.jobs[0].number, numbers[0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_enqueues_only() -> TestResult {
+    let lab = QueueLab::start(&[]).await?;
+    lab.add(1, 1).await?;
+    let mut redis = lab.queue.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await?;
+    assert!(matches!(lab.queue.enqueue(LANE, &[job(2, 1)?]).await, Err(shared::queue::QueueError::Full)));
+    let batch = claim(&lab.queue, "w", 1).await?;
+    assert_eq!(lab.queue.renew(&batch.lease).await?, Ok(()));
+    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch)).await?, Ok(0), "a full Redis drains");
+    assert!(lab.redis.pid().is_some());
+    Ok(())
+}

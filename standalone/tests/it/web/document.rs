@@ -1,0 +1,72 @@
+//! The probes, the OpenAPI document and the pages that go with it.
+
+use std::collections::BTreeSet;
+
+use gateway::problem::Code;
+use serde_json::Value;
+
+use crate::lab::{Lab, TestResult};
+
+#[tokio::test]
+async fn probes_document_and_pages_are_served() -> TestResult {
+    let lab = Lab::start().await?;
+    let text =
+        async |path: &str| lab.http.get(format!("{}{path}", lab.system.url)).send().await?.text().await;
+    assert_eq!(text("/health").await?, r#"{"status":"ok"}"#);
+    assert_eq!(text("/ready").await?, r#"{"postgres":true,"redis":true,"feeds":true}"#);
+    let document: Value = serde_json::from_str(&text("/api/openapi.json").await?)?;
+    assert_eq!(document["openapi"], "3.1.0");
+    let seed_paths = [
+        "/tickets/{id}/queue",
+        "/tickets/queue/{id}",
+        "/api/bookings/{id}/book",
+        "/api/bookings/status/{id}",
+        "/api/admin/queue/stats",
+        "/api/admin/queue/details",
+        "/api/admin/queue/pause",
+        "/api/admin/queue/resume",
+        "/api/admin/queue/clean",
+        "/api/events",
+        "/api/events/{id}",
+        "/api/bookings",
+        "/api/bookings/cancel",
+        "/api/seats",
+        "/api/seats/select",
+        "/api/seats/release",
+        "/health",
+    ];
+    for path in seed_paths {
+        assert!(document["paths"][path].is_object(), "{path} is described");
+    }
+    let swagger = text("/docs/").await?;
+    assert!(swagger.contains("swagger-ui"), "{swagger:.200}");
+    assert!(!swagger.contains("https://"), "it works offline");
+    Ok(())
+}
+
+#[tokio::test]
+async fn figures_are_exported_for_prometheus() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = crate::lab::make_event(lab.store(), &crate::lab::EventPlan::hall(1, 2)).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book(event, serde_json::json!({"quantity": 1})).await?).await?;
+    let figures = lab.http.get(format!("{}/metrics", lab.system.url)).send().await?.text().await?;
+    for name in
+        ["usher_jobs_total", "usher_batch_jobs", "usher_enqueue_batch_jobs", "usher_lane_waiting_jobs"]
+    {
+        assert!(figures.contains(name), "{name} is missing in {figures}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_code_stands_in_the_document_and_no_other() {
+    let document = include_str!("../../../../docs/API.md");
+    let (_, table) = document.split_once("## Errors").expect("the section on errors");
+    let (table, _) = table.split_once("## Also").expect("the section after it");
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let told: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let known: BTreeSet<&str> = Code::ALL.iter().map(|code| code.word()).collect();
+    assert_eq!(told, known);
+}

@@ -1,0 +1,6 @@
+//! What the gateway says to whatever it is sent.
+
+mod accounts;
+mod bad_input;
+mod catalogue;
+mod document;
