@@ -1,8 +1,9 @@
 -- What moves: who has what, until when.
 create table bookings (
     id uuid primary key,
-    event_id bigint not null references events (id),
-    -- No foreign key: a key-share lock on the user would write the user's row once more for every booking.
+    -- No foreign keys on this table and the two after it but where they carry a rule: each check would cost a look-up
+    -- and a key-share lock for every row of a rush, and whoever writes here has the other row in hand.
+    event_id bigint not null,
     user_id bigint not null,
     status text not null default 'created',
     -- When an empty booking lapses; null while it has seats, which have times of their own.
@@ -18,13 +19,11 @@ create unique index bookings_open_key on bookings (event_id, user_id) where stat
 create index bookings_by_user on bookings (user_id, event_id);
 create index bookings_lapse on bookings (expires_at) where status = 'created' and expires_at is not null;
 
--- Who has a seat. The primary key is the rule that no seat is sold twice. No foreign key to seats: the
--- worker takes seat ids from the event's own layout, and a key-share lock on each seat would write every
--- seat's row once more.
+-- Who has a seat. The primary key is the rule that no seat is sold twice.
 create table seat_claims (
     seat_id bigint primary key,
     event_id bigint not null,
-    booking_id uuid not null references bookings (id),
+    booking_id uuid not null,
     user_id bigint not null,
     status text not null,
     expires_at timestamptz,
@@ -42,7 +41,7 @@ create table area_claims (
     slot integer not null,
     capacity integer not null,
     event_id bigint not null,
-    booking_id uuid not null references bookings (id),
+    booking_id uuid not null,
     user_id bigint not null,
     status text not null,
     expires_at timestamptz,

@@ -1,13 +1,16 @@
 //! What handlers share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use shared::auth::{AccessTokens, Passwords};
-use shared::domain::JobRefKeys;
+use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
 use shared::shop::{Carts, Catalogue, Desk, Lanes, Operations};
@@ -52,6 +55,8 @@ pub struct Inner {
     pub limits: Limits,
     /// Open sockets.
     pub hub: Hub,
+    /// Seat maps as they are sent, with the version of their layout.
+    pub seatmaps: Mutex<HashMap<EventId, (u32, Bytes)>>,
     /// Figures.
     pub metrics: PrometheusHandle,
     /// Told to stop.
@@ -97,6 +102,7 @@ impl App {
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone()),
                 limits: Limits::new(&config),
                 catalogue,
+                seatmaps: Mutex::default(),
                 desk,
                 carts,
                 hub,

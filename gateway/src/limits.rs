@@ -26,6 +26,9 @@ pub struct Limits {
     clock: DefaultClock,
 }
 
+/// What a read that costs much counts as.
+const HEAVY: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+
 /// So many within a window, refilled evenly.
 fn quota(max: u32, window: Duration) -> Quota {
     let max = NonZeroU32::new(max).unwrap_or(NonZeroU32::MIN);
@@ -67,6 +70,16 @@ impl Limits {
     /// 429 when the budget is used up.
     pub fn check_read(&self, ip: IpAddr) -> Result<(), Problem> {
         self.reads.check_key(&ip).map_err(|until| self.refuse(&until))
+    }
+
+    /// A read that costs much: it counts as twenty.
+    ///
+    /// # Errors
+    /// 429 when the budget is used up.
+    pub fn check_heavy_read(&self, ip: IpAddr) -> Result<(), Problem> {
+        let counted = self.reads.check_key_n(&ip, HEAVY);
+        // A budget below twenty cannot ever be enough for one; such a read then counts as one.
+        counted.unwrap_or_else(|_| self.reads.check_key(&ip)).map_err(|until| self.refuse(&until))
     }
 
     /// Forgets whoever has not asked for a while, so that the memory is bounded.

@@ -7,6 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
@@ -32,11 +33,14 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 struct Document;
 
 /// The OpenAPI document and the routes it describes.
-pub fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
+///
+/// Polls come first: they outnumber all else and are answered from memory, so nothing is put around them.
+pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
     let mut document = Document::openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
-    OpenApiRouter::with_openapi(document)
+    let (polls, poll_document) = bookings::polls().split_for_parts();
+    let (api, mut document) = OpenApiRouter::with_openapi(document)
         .merge(auth::router())
         .merge(events::router())
         .merge(seats::router())
@@ -44,21 +48,24 @@ pub fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(cart::router())
         .merge(operations::router())
         .merge(probes::router())
-        .split_for_parts()
+        .split_for_parts();
+    document.merge(poll_document);
+    (polls, api, document)
 }
 
 /// All paths, with what surrounds them.
 pub fn router(app: App) -> Router {
-    let (api, document) = api();
-    api.route("/ws", get(ws::open_socket))
+    let (polls, api, document) = api();
+    let around = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    let rest = api
+        .route("/ws", get(ws::open_socket))
         .merge(web::router(&app))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .layer(around);
+    polls.merge(rest).fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(app)
 }
 
 async fn not_found(request: Request<axum::body::Body>) -> Problem {

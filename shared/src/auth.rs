@@ -1,11 +1,14 @@
 //! Passwords and tokens.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -85,7 +88,12 @@ pub struct AccessTokens {
     verifying: Arc<[DecodingKey]>,
     validation: Arc<Validation>,
     seconds: u64,
+    /// Tokens that were verified, so that a shopper who asks often is not verified each time.
+    verified: Arc<RwLock<HashMap<Box<str>, AccessClaims>>>,
 }
+
+/// Verified tokens remembered at most.
+const REMEMBERED: usize = 50_000;
 
 const AUDIENCE: &str = "usher";
 
@@ -101,6 +109,7 @@ impl AccessTokens {
             verifying: secrets.iter().map(|secret| DecodingKey::from_secret(&bytes(secret))).collect(),
             validation: Arc::new(validation),
             seconds,
+            verified: Arc::default(),
         }
     }
 
@@ -125,6 +134,20 @@ impl AccessTokens {
     /// # Errors
     /// It is not ours, or its time is over.
     pub fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
+        if let Some(claims) = self.verified.read().get(token) {
+            let is_good = u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < claims.exp);
+            return if is_good { Ok(claims.clone()) } else { Err(TokenError::Expired) };
+        }
+        let claims = self.verify_signature(token)?;
+        let mut verified = self.verified.write();
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(token.into(), claims.clone());
+        Ok(claims)
+    }
+
+    fn verify_signature(&self, token: &str) -> Result<AccessClaims, TokenError> {
         let mut refused = TokenError::Invalid;
         for key in self.verifying.iter() {
             match jsonwebtoken::decode::<AccessClaims>(token, key, &self.validation) {
@@ -150,11 +173,32 @@ pub struct PasswordError;
 #[derive(Clone)]
 pub struct Passwords {
     slots: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Whoever comes when so many wait already is told to come back.
+const MAX_WAITING: usize = 64;
+
+/// Somebody who waits for a slot; counted until dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let waiting = Self(count.clone());
+        (before < MAX_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(2)) }
+        Self { slots: Arc::new(Semaphore::new(2)), waiting: Arc::default() }
     }
 }
 
@@ -195,7 +239,14 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, PasswordError> {
-        let _slot = self.slots.acquire().await.map_err(|_| PasswordError)?;
+        let waiting = Waiting::enter(&self.waiting).ok_or(PasswordError)?;
+        let slot = self.slots.clone().acquire_owned().await.map_err(|_| PasswordError)?;
+        drop(waiting);
+        // The slot goes with the work: whoever hangs up does not make room for the next one.
+        let work = move || {
+            let _slot = slot;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError)
     }
 }

@@ -161,6 +161,11 @@ impl AuthConfig {
         if current.expose_secret().len() < 32 {
             return Err(ConfigError::Invalid("JWT_SECRET is shorter than 32 characters".to_owned()));
         }
-        Ok(std::iter::once(current).chain(self.jwt_secret_previous.clone()).collect())
+        // Set but empty is how deployments say "none"; an empty key would verify what anybody signs.
+        let previous = self.jwt_secret_previous.clone().filter(|secret| !secret.expose_secret().is_empty());
+        if previous.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
+            return Err(ConfigError::Invalid("JWT_SECRET_PREVIOUS is shorter than 32 characters".to_owned()));
+        }
+        Ok(std::iter::once(current).chain(previous).collect())
     }
 }

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks in one tick; the last one ends before the next tick begins.
 const LOOKS: u32 = 4;
+/// How often those who stand by are asked again, whether or not anything came free.
+const RECALL: Duration = Duration::from_secs(5);
 /// How often old rows are forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,7 @@ pub struct Ticker {
 struct State {
     lead: Option<Lead>,
     epochs: HashMap<Partition, String>,
+    recalled: Option<Instant>,
     forgot: Option<Instant>,
 }
 
@@ -82,6 +85,12 @@ impl Ticker {
         }
         if let Err(error) = self.rebuild(state).await {
             warn("reservation keys could not be rebuilt", &error);
+        }
+        if state.recalled.is_none_or(|last| last.elapsed() > RECALL) {
+            if let Err(error) = self.sweeps.recall_standby().await {
+                warn("those who stand by could not be asked again", &error);
+            }
+            state.recalled = Some(Instant::now());
         }
         if state.forgot.is_none_or(|last| last.elapsed() > FORGET) {
             match self.sweeps.forget_old().await {

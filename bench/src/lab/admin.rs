@@ -54,7 +54,7 @@ impl Lab {
 
     async fn wait_for_pause(&self, event: EventId, is_paused: bool) -> Result<()> {
         let deadline = Instant::now() + EFFECT_LIMIT;
-        while self.queue.lane_state(event).await?.pause.paused != is_paused {
+        while self.queue.lane_state(event).await?.pause().paused != is_paused {
             if Instant::now() > deadline {
                 bail!("a pause took no effect within {EFFECT_LIMIT:?}");
             }

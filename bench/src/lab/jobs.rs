@@ -73,7 +73,7 @@ pub async fn wait_until_decided(queue: &Queue, events: &[EventId], limit: Durati
                     "{} jobs of event {event} are not decided after {limit:?} ({} active, paused: {})",
                     state.waiting,
                     state.active,
-                    state.pause.paused
+                    state.pause().paused
                 );
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -24,10 +24,16 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(open::open_booking, list::list_bookings))
         .routes(routes!(cancel::cancel_booking))
         .routes(routes!(book::book_event))
-        .routes(routes!(status::show_status))
         .routes(routes!(leave::leave_queue))
         .routes(routes!(queue_ticket::queue_ticket))
-        .routes(routes!(queue_ticket::show_queued_ticket, queue_ticket::leave_queued_ticket))
+        .routes(routes!(queue_ticket::leave_queued_ticket))
+}
+
+/// The polls, answered from memory.
+pub fn polls() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(status::show_status))
+        .routes(routes!(queue_ticket::show_queued_ticket))
 }
 
 /// A place in a line.
@@ -82,6 +88,6 @@ pub fn refusal(code: &str, error: &str) -> Problem {
 }
 
 /// Redis' watermark: what waits goes on, nothing new is taken in.
-fn check_room(app: &App) -> Result<(), Problem> {
+pub fn check_room(app: &App) -> Result<(), Problem> {
     if app.is_full() { Err(Problem::plain(Code::QueueFull)) } else { Ok(()) }
 }

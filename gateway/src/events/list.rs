@@ -50,7 +50,7 @@ pub async fn list_events(
     ClientIp(ip): ClientIp,
     Query(page): Query<Page>,
 ) -> Result<Json<EventList>, Problem> {
-    app.limits.check_read(ip)?;
+    app.limits.check_heavy_read(ip)?;
     if !(1..=1_000_000).contains(&page.page) || !(1..=100).contains(&page.page_size) {
         return Err(Problem::new(Code::Validation, "page must be 1 to 1,000,000 and pageSize 1 to 100"));
     }

@@ -1,9 +1,9 @@
 //! `GET /api/events/:id/seatmap`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use shared::domain::{EventId, Layout, Row, SectionId, TierId};
 use utoipa::ToSchema;
@@ -12,6 +12,9 @@ use super::show::{AreaView, areas};
 use crate::app::App;
 use crate::caller::{ClientIp, Path};
 use crate::problem::{Code, Problem, ProblemBody};
+
+/// Documents kept ready at most.
+const MAPS: usize = 16;
 
 /// The places of an event, which do not move. The order of the seats is the order of the availability bits.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +56,7 @@ pub async fn show_seatmap(
     Path(id): Path<EventId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    app.limits.check_read(ip)?;
+    app.limits.check_heavy_read(ip)?;
     let event = app.catalogue.event(id).await?;
     let event = event.ok_or_else(|| Problem::new(Code::NotFound, format!("There is no event {id}")))?;
     let etag = format!("\"{}-{}\"", id, event.layout.version);
@@ -69,7 +72,25 @@ pub async fn show_seatmap(
     if is_known(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, answer()).into_response());
     }
-    Ok((answer(), Json(view(&event.layout))).into_response())
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((answer(), json, bytes(&app, &event.layout)).into_response())
+}
+
+/// The document, made once per version of a layout: a stadium's has some megabytes.
+fn bytes(app: &App, layout: &Layout) -> Bytes {
+    let known = app.seatmaps.lock().get(&layout.event).cloned();
+    if let Some((version, bytes)) = known
+        && version == layout.version
+    {
+        return bytes;
+    }
+    let bytes = Bytes::from(serde_json::to_vec(&view(layout)).unwrap_or_default());
+    let mut seatmaps = app.seatmaps.lock();
+    if seatmaps.len() >= MAPS {
+        seatmaps.clear();
+    }
+    seatmaps.insert(layout.event, (layout.version, bytes.clone()));
+    bytes
 }
 
 /// Whether the client says that it has this version.

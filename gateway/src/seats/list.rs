@@ -75,7 +75,7 @@ pub async fn list_seats(
     ClientIp(ip): ClientIp,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<SeatList>, Problem> {
-    app.limits.check_read(ip)?;
+    app.limits.check_heavy_read(ip)?;
     if !(1..=1_000_000).contains(&wanted.page) || !(1..=1_000).contains(&wanted.page_size) {
         return Err(Problem::new(Code::Validation, "page must be 1 to 1,000,000 and pageSize 1 to 1,000"));
     }

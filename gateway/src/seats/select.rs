@@ -12,7 +12,7 @@ use shared::shop::{BookingView, Status};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::bookings::{Accepted, refusal};
+use crate::bookings::{Accepted, check_room, refusal};
 use crate::caller::{Body, Caller, ClientIp, IdempotencyKey};
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -45,6 +45,7 @@ pub async fn select_seat(
     Body(body): Body<Selection>,
 ) -> Result<Response, Problem> {
     app.limits.check_write(caller.user)?;
+    check_room(&app)?;
     if let Some(id) = body.booking_id {
         check_booking(&app, &caller, id, body.seat_id).await?;
     }

@@ -82,6 +82,12 @@ pub(super) struct Seat {
     ip: IpAddr,
 }
 
+impl Seat {
+    pub(super) fn ip(&self) -> IpAddr {
+        self.ip
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut per_ip = self.hub.inner.per_ip.lock();
@@ -218,7 +224,7 @@ impl Hub {
         if audience.jobs.is_empty() {
             return;
         }
-        for (number, owner, outcome) in done.clone().outcomes() {
+        for (number, owner, outcome) in done.outcomes() {
             for socket in audience.jobs.remove(&number).unwrap_or_default() {
                 socket.tell(Note::Ended(event, number, owner, outcome.clone()));
             }

@@ -41,6 +41,7 @@ pub async fn open_socket(
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |stream| socket::run(app, stream, viewer, seat)))
 }
 

@@ -1,6 +1,7 @@
 //! One open socket: who it is, what it follows, and what it is told when.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, close_code};
@@ -24,6 +25,8 @@ const MAX_MESSAGES: u32 = 20;
 const PING: Duration = Duration::from_secs(20);
 /// and after how much silence it is taken to be gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How often the stores are asked for a job that the feed does not tell of.
+const ASK: Duration = Duration::from_secs(5);
 /// How long one message may take to be taken in.
 const SEND: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,7 @@ struct Socket {
     app: App,
     stream: WebSocket,
     listening: Listening,
+    ip: IpAddr,
     viewer: Option<UserId>,
     jobs: HashMap<(EventId, u64), Following>,
     events: Vec<EventId>,
@@ -62,6 +66,7 @@ pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<UserId>, sea
         app,
         stream,
         listening,
+        ip: seat.ip(),
         viewer: None,
         jobs: HashMap::new(),
         events: Vec::new(),
@@ -216,6 +221,9 @@ impl Socket {
         if self.events.len() >= MAX_EVENTS {
             return self.refuse("too_many_requests", "one socket watches at most 4 events").await;
         }
+        if let Err(problem) = self.app.limits.check_read(self.ip) {
+            return self.refuse(problem.code.word(), &problem.detail).await;
+        }
         let lane = match crate::events::load(&self.app, id).await {
             Ok((_, lane)) => lane,
             Err(problem) => return self.refuse(problem.code.word(), &problem.detail).await,
@@ -262,12 +270,17 @@ impl Socket {
     /// Tells the places that have changed; those far away are looked at seldom.
     async fn tell_places(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let mut messages = Vec::new();
+        let (mut messages, mut unknown) = (Vec::new(), Vec::new());
         for following in self.jobs.values_mut().filter(|following| following.look_at <= now) {
             let lane = self.app.desk.lanes().lane(following.job.event);
             let state = lane.board.read().state(following.job.number);
             let JobState::Waiting { place, waiting, wait } = state else {
                 following.look_at = now + pause_after(0);
+                // It is being decided, stands by, or the feed has missed it: then the stores are asked, seldom.
+                if state == JobState::Unknown {
+                    following.look_at = now + ASK;
+                    unknown.push((following.reference.clone(), following.job.clone()));
+                }
                 continue;
             };
             following.look_at = now + pause_after(place);
@@ -283,6 +296,13 @@ impl Socket {
         }
         for message in &messages {
             self.say(message).await?;
+        }
+        for (job_id, job) in unknown {
+            let Ok(status) = self.app.desk.status_of(&job, self.viewer).await else { continue };
+            if matches!(status, Status::Completed { .. } | Status::Failed { .. }) {
+                self.unfollow(job.event, job.number);
+                self.say(&Message::Status { job_id, status }).await?;
+            }
         }
         Ok(())
     }

@@ -7,10 +7,12 @@ use crate::domain::EventId;
 
 /// Places in one call at most.
 const PLACES_PER_CALL: usize = 1_000;
+/// Jobs that stand by asked again at once. More than came free, because the first may want what is not there.
+const RECALLED: u64 = 500;
 
 impl Queue {
-    /// Tells the feed of places that came free, removes their reservation keys, and brings as many of those who
-    /// stand by back to the head of the lane; returns how many.
+    /// Tells the feed of places that came free, removes their reservation keys, and brings those who stand by back
+    /// to the head of the lane, some hundreds at a time; returns how many.
     ///
     /// # Errors
     /// Redis is away. What shoppers see then lags until the next reload; who has what does not.
@@ -42,7 +44,7 @@ impl Queue {
                 arg(keys.wake()),
                 arg("seats"),
                 arg(serde_json::to_string(&entry).unwrap_or_default()),
-                arg(seats.len() + slots.len()),
+                arg(if seats.is_empty() && slots.is_empty() { 0 } else { RECALLED }),
             ];
             let mut reply = self.call(script!("announce"), &names, &args).await?;
             match reply.word.as_str() {
@@ -55,6 +57,32 @@ impl Queue {
 }
 
 impl Queue {
+    /// Asks those who stand by again, whether or not anything was announced to come free; returns how many.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn recall_standby(&self, event: EventId) -> Result<u64, QueueError> {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        let standing: u64 =
+            redis::cmd("ZCARD").arg(keys.standby(event)).query_async(&mut self.connection()).await?;
+        if standing == 0 {
+            return Ok(0);
+        }
+        let names = [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.feed(partition),
+            keys.standby(event),
+            keys.wait(event),
+        ];
+        let args = [arg(event), arg(keys.wake()), arg("seats"), arg("{}"), arg(RECALLED)];
+        let mut reply = self.call(script!("announce"), &names, &args).await?;
+        match reply.word.as_str() {
+            "announced" => reply.next(),
+            _ => Err(reply.unknown()),
+        }
+    }
+
     /// Writes reservation keys of seats, each with what is left of its hold (ms).
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use super::enqueue::{Added, NewJob};
@@ -12,6 +14,8 @@ use crate::domain::EventId;
 
 /// Jobs in one call at most.
 const BATCH: usize = 500;
+/// Calls under way at once, when no more lanes than that are booked.
+const CALLS: usize = 3;
 /// Requests that wait for a call at most; beyond it a request is refused at once.
 const WAITING: usize = 20_000;
 
@@ -63,14 +67,27 @@ impl Enqueuer {
 
 async fn run(queue: Queue, mut received: mpsc::Receiver<Request>, seen_seq: Arc<[AtomicU64]>) {
     let mut requests = Vec::with_capacity(BATCH);
-    while received.recv_many(&mut requests, BATCH).await > 0 {
-        let mut lanes: HashMap<EventId, Vec<Request>> = HashMap::new();
-        for request in requests.drain(..) {
-            lanes.entry(request.event).or_default().push(request);
+    let mut calls = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(()) = calls.next() => {}
+            // While one call is at Redis the next is put together; they go out over one connection, in order.
+            count = received.recv_many(&mut requests, BATCH), if calls.len() < CALLS => {
+                if count == 0 {
+                    break;
+                }
+                let mut lanes: HashMap<EventId, Vec<Request>> = HashMap::new();
+                for request in requests.drain(..) {
+                    lanes.entry(request.event).or_default().push(request);
+                }
+                for (event, requests) in lanes {
+                    calls.push(add(&queue, event, requests, &seen_seq));
+                }
+            }
         }
-        let calls = lanes.into_iter().map(|(event, requests)| add(&queue, event, requests, &seen_seq));
-        futures_util::future::join_all(calls).await;
     }
+    while calls.next().await.is_some() {}
 }
 
 async fn add(queue: &Queue, event: EventId, requests: Vec<Request>, seen_seq: &[AtomicU64]) {

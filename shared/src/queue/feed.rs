@@ -90,10 +90,11 @@ impl Done {
     }
 
     /// How each job ended.
-    pub fn outcomes(self) -> impl Iterator<Item = (u64, UserId, Outcome)> {
-        let won = self.won.into_iter().map(|(number, owner, won)| (number, owner, Outcome::Completed(won)));
-        let failed = self.failed.into_iter().map(|(number, owner, code)| {
-            (number, owner, Outcome::Failed(Refusal::from_code(&code).unwrap_or(Refusal::Internal)))
+    pub fn outcomes(&self) -> impl Iterator<Item = (u64, UserId, Outcome)> + '_ {
+        let won =
+            self.won.iter().map(|(number, owner, won)| (*number, *owner, Outcome::Completed(won.clone())));
+        let failed = self.failed.iter().map(|(number, owner, code)| {
+            (*number, *owner, Outcome::Failed(Refusal::from_code(code).unwrap_or(Refusal::Internal)))
         });
         won.chain(failed)
     }

@@ -5,7 +5,7 @@ use super::script::{arg, script};
 use super::{Queue, QueueError};
 
 /// Keys in one call at most, so that no call holds Redis up.
-const KEYS_PER_CALL: usize = 2_000;
+const KEYS_PER_CALL: usize = 500;
 
 /// What became of the locks of a batch.
 #[derive(Debug, PartialEq, Eq)]

@@ -36,6 +36,24 @@ pub struct Decided {
     pub delay: Duration,
 }
 
+/// Jobs in one call at most: some milliseconds in which nobody else is served by Redis.
+const PART: usize = 250;
+
+/// Only the last jobs of either kind are kept for inspection; the first ones of a large batch are not even sent.
+struct ToKeep {
+    skip_completed: usize,
+    skip_failed: usize,
+}
+
+impl ToKeep {
+    fn is_kept(&mut self, word: &str) -> bool {
+        let skip = if word == "completed" { &mut self.skip_completed } else { &mut self.skip_failed };
+        let is_skipped = *skip > 0;
+        *skip = skip.saturating_sub(1);
+        !is_skipped
+    }
+}
+
 impl Queue {
     /// Ends jobs, shows their reservations, releases locks and the lease; returns how many wait on.
     ///
@@ -46,11 +64,34 @@ impl Queue {
         batch: &Batch,
         decided: &Decided,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
-        let lease = &batch.lease;
+        let mut parts: Vec<&[ClaimedJob]> = batch.jobs.chunks(PART).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let last = parts.len() - 1;
+        let mut to_keep = self.to_keep(decided);
+        let mut waiting = 0;
+        for (at, part) in parts.into_iter().enumerate() {
+            match self.settle_part(&batch.lease, part, decided, at == last, &mut to_keep).await? {
+                Ok(left) => waiting = left,
+                Err(lost) => return Ok(Err(lost)),
+            }
+        }
+        Ok(Ok(waiting))
+    }
+
+    async fn settle_part(
+        &self,
+        lease: &Lease,
+        part: &[ClaimedJob],
+        decided: &Decided,
+        is_last: bool,
+        to_keep: &mut ToKeep,
+    ) -> Result<Result<u64, LeaseLost>, QueueError> {
         let mut keys = self.settle_keys(lease);
-        let mut done = Done { told: decided.told.clone(), ..Done::default() };
+        let mut done = Done::default();
         let (mut jobs, mut shown) = (Vec::new(), Vec::new());
-        for job in &batch.jobs {
+        for job in part {
             let Some(ending) = decided.endings.get(&job.number) else { continue };
             let owner = job.envelope.as_ref().map_or(UserId(0), |envelope| envelope.owner);
             let word = match ending {
@@ -64,16 +105,14 @@ impl Queue {
                 }
             };
             let live_key = job.envelope.as_ref().map(Envelope::live_key).unwrap_or_default();
-            jobs.push([
-                arg(job.number),
-                arg(word),
-                arg(owner),
-                arg(live_key),
-                record(job, owner, ending, decided),
-            ]);
+            let record = if to_keep.is_kept(word) { record(job, owner, ending, decided) } else { Vec::new() };
+            jobs.push([arg(job.number), arg(word), arg(owner), arg(live_key), record]);
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
-        keys.extend(decided.locks.iter().cloned());
+        if is_last {
+            done.told.clone_from(&decided.told);
+            keys.extend(decided.locks.iter().cloned());
+        }
         let config = self.config();
         let mut args = vec![
             arg(lease.event),
@@ -87,6 +126,7 @@ impl Queue {
             arg(shown.len()),
             arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default()),
             arg(decided.delay.as_millis()),
+            arg(u8::from(is_last)),
         ];
         args.extend(jobs.into_iter().flatten());
         args.extend(shown.into_iter().flatten());
@@ -95,6 +135,19 @@ impl Queue {
             "settled" => Ok(Ok(reply.next()?)),
             "lost" => Ok(Err(LeaseLost)),
             _ => Err(reply.unknown()),
+        }
+    }
+
+    fn to_keep(&self, decided: &Decided) -> ToKeep {
+        let count = |wanted: &str| {
+            let is_wanted =
+                |ending: &&Ending| matches!(ending, Ending::Decided(outcome) if outcome.word() == wanted);
+            decided.endings.values().filter(is_wanted).count()
+        };
+        let config = self.config();
+        ToKeep {
+            skip_completed: count("completed").saturating_sub(config.queue_keep_completed as usize),
+            skip_failed: count("failed").saturating_sub(config.queue_keep_failed as usize),
         }
     }
 

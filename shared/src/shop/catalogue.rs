@@ -14,6 +14,12 @@ use crate::store::{EventRecord, Store, StoreError};
 const FRESH: Duration = Duration::from_secs(5);
 /// Unknown ids remembered at most, so that asking for made-up ones does not fill the memory.
 const UNKNOWN: usize = 10_000;
+/// Locks, so that reading one event does not hold up another.
+const SHARDS: usize = 16;
+/// An event that nobody has asked for in this time is forgotten when there are many.
+const IDLE: Duration = Duration::from_mins(10);
+/// Events kept without forgetting any.
+const MANY: usize = 64;
 
 /// An event with its places.
 #[derive(Debug, Clone)]
@@ -43,7 +49,8 @@ pub struct Catalogue {
     store: Store,
     events: Arc<RwLock<HashMap<EventId, Known>>>,
     seats: Arc<RwLock<HashMap<SeatId, Option<EventId>>>>,
-    loading: Arc<tokio::sync::Mutex<()>>,
+    refreshing: Arc<[tokio::sync::Mutex<()>; SHARDS]>,
+    loading: Arc<[tokio::sync::Mutex<()>; SHARDS]>,
 }
 
 #[derive(Clone)]
@@ -55,7 +62,13 @@ struct Known {
 impl Catalogue {
     /// An empty cache.
     pub fn new(store: Store) -> Self {
-        Self { store, events: Arc::default(), seats: Arc::default(), loading: Arc::default() }
+        Self {
+            store,
+            events: Arc::default(),
+            seats: Arc::default(),
+            refreshing: Arc::default(),
+            loading: Arc::default(),
+        }
     }
 
     /// An event, at most some seconds old; `None` when there is none.
@@ -66,12 +79,20 @@ impl Catalogue {
         if let Some(event) = self.fresh(id) {
             return Ok(event);
         }
-        // One loads, the others wait for it: a rush must not ask for one layout a thousand times.
-        let _loading = self.loading.lock().await;
+        let before = self.events.read().get(&id).and_then(|known| known.event.clone());
+        let shard = usize::try_from(id.0.rem_euclid(SHARDS as i64)).unwrap_or(0);
+        // What is known is read anew by one, while the others go on with it; what is not known is read by one,
+        // and the others wait: a rush must not ask for one layout a thousand times.
+        let _reading = match &before {
+            Some(event) => match self.refreshing[shard].try_lock() {
+                Ok(reading) => reading,
+                Err(_) => return Ok(Some(event.clone())),
+            },
+            None => self.loading[shard].lock().await,
+        };
         if let Some(event) = self.fresh(id) {
             return Ok(event);
         }
-        let before = self.events.read().get(&id).and_then(|known| known.event.clone());
         let event = match self.load(id, before.as_ref()).await {
             Ok(event) => event,
             Err(error) if before.is_some() => {
@@ -87,6 +108,9 @@ impl Catalogue {
         let mut events = self.events.write();
         if event.is_none() && events.len() > UNKNOWN {
             events.retain(|_, known| known.event.is_some());
+        }
+        if events.len() > MANY {
+            events.retain(|_, known| known.since.elapsed() < IDLE);
         }
         events.insert(id, Known { event: event.clone(), since: Instant::now() });
         Ok(event)

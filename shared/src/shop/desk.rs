@@ -230,11 +230,20 @@ impl Desk {
         if let JobState::Ended(..) = state {
             return self.view(&lane, &job, state, Some(viewer)).await;
         }
-        let outcome = self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
-        if let Outcome::Completed(won) = &outcome {
-            self.carts.give_back(job.event, viewer, won).await?;
-        }
         let left = Outcome::Failed(Refusal::Left);
+        let standing =
+            self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
+        if standing != left {
+            // It was decided first. What it won while it was known to wait is given back; else it stays.
+            let Outcome::Completed(won) = &standing else {
+                return Ok(Status::ended(job.event, &standing, None, true));
+            };
+            if state == JobState::Unknown {
+                return Ok(self.ended(job.event, &standing, true).await);
+            }
+            self.carts.give_back(job.event, viewer, won).await?;
+            return Ok(Status::ended(job.event, &left, None, true));
+        }
         let ended = [(job.number, job.envelope.clone(), left.clone())];
         self.lanes.queue().leave(job.event, &ended).await.map_err(Fault::from)?;
         lane.forget_issued(job.number);

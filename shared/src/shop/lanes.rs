@@ -105,7 +105,11 @@ impl Lane {
     }
 
     fn apply(&self, change: &Change) {
-        self.board.write().apply(change, now_s());
+        let unwanted = {
+            let mut board = self.board.write();
+            board.apply(change, now_s());
+            board.take_unwanted()
+        };
         if let Change::Done(done) = change {
             let mut issued = self.issued.lock();
             for (number, ..) in &done.won {
@@ -120,6 +124,9 @@ impl Lane {
         }
         if let Some(seats) = self.seats.write().as_mut() {
             seats.apply(change);
+            for seat in unwanted {
+                seats.touch(seat);
+            }
         }
     }
 }
@@ -212,10 +219,11 @@ impl Lanes {
         let mut done = Done::default();
         for (number, (owner, outcome)) in outcomes {
             done.push(number, owner, &outcome);
+            lane.forget_issued(number);
+            // The board only: the seats may have changed hands since.
+            lane.board.write().note_ended(number, owner, outcome, now_s());
         }
-        let change = Change::Done(done);
-        lane.apply(&change);
-        self.inner.listener.heard(lane, &change);
+        self.inner.listener.heard(lane, &Change::Done(done));
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -255,6 +263,9 @@ impl Lanes {
                 let mut fresh = LiveSeats::new(layout.clone(), &claims, version);
                 for change in &missed {
                     fresh.apply(change);
+                }
+                if let Some(before) = seats.as_ref() {
+                    fresh.follow(before);
                 }
                 *seats = Some(fresh);
                 loading.since = Some(std::time::Instant::now());
@@ -299,14 +310,21 @@ impl Lanes {
         let mut connection = self.inner.queue.blocking_connection(READ).await?;
         loop {
             self.catch_up(partition, known).await?;
-            let mut after = self.inner.queue.feed_end(partition).await?;
-            self.load_lanes(partition).await?;
-            // What ended while nobody was listening is read from PostgreSQL.
-            super::recover::reenter_unknown(self, partition).await?;
-            known.seq = 0;
+            // After a mere cut the feed is read on from where it was; a gap in it is noticed by its sequence.
+            if known.after.is_none() {
+                let end = self.inner.queue.feed_end(partition).await?;
+                self.load_lanes(partition).await?;
+                // What ended while nobody was listening is read from PostgreSQL.
+                super::recover::reenter_unknown(self, partition).await?;
+                for lane in self.of_partition(partition) {
+                    lane.loading.lock().await.since = None;
+                }
+                known.seq = 0;
+                known.after = Some(end);
+            }
             self.set_following(partition, true);
-            while let Some(last) = self.read_on(&mut connection, partition, known, &after).await? {
-                after = last;
+            while let Some(after) = known.after.clone() {
+                known.after = self.read_on(&mut connection, partition, known, &after).await?;
             }
             self.set_following(partition, false);
         }
@@ -377,6 +395,9 @@ impl Lanes {
             self.inner.enqueuer.forget_seq(partition, 0);
             known.highest = 0;
         }
+        if known.epoch != state.epoch {
+            known.after = None;
+        }
         known.epoch = state.epoch;
         Ok(())
     }
@@ -419,6 +440,8 @@ impl Lanes {
 #[derive(Default)]
 struct Known {
     epoch: String,
+    /// The id of the last entry that was put in; `None` when the lanes must be loaded first.
+    after: Option<String>,
     /// Of the last entry that was put in; 0 right after loading.
     seq: u64,
     /// The highest ever seen in this epoch.

@@ -61,6 +61,19 @@ impl LiveSeats {
         Self { layout, map, version, told: 0, changed: BTreeSet::new() }
     }
 
+    /// Goes on from what was known before: what differs, and what was not told yet, is told with the next changes.
+    pub fn follow(&mut self, before: &Self) {
+        self.told = before.told;
+        self.changed.clone_from(&before.changed);
+        let count = before.map.seats().len().max(self.map.seats().len());
+        let differs = |index: &u32| {
+            let state = |map: &SeatMap| map.seats().get(*index as usize).copied();
+            state(&before.map) != state(&self.map)
+        };
+        let differing: Vec<u32> = (0..u32::try_from(count).unwrap_or(0)).filter(differs).collect();
+        self.changed.extend(differing);
+    }
+
     /// Rises with every change.
     pub fn version(&self) -> u64 {
         self.version

@@ -1,6 +1,7 @@
 //! What a batch would do, decided in the order of its numbers on what is believed.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use super::live_seats::place_of;
 use crate::domain::{
@@ -15,6 +16,8 @@ pub(super) struct Belief {
     pub(super) map: SeatMap,
     /// From where to look for what came free.
     pub(super) xmin: String,
+    /// When PostgreSQL was last asked, on this process's clock: how long hints may have been missed.
+    pub(super) looked: Instant,
     /// Rows of freed places that were put in already.
     pub(super) seen: HashSet<i64>,
     /// Places believed free because their reservation ran out: it must be taken over.
@@ -31,9 +34,12 @@ pub(super) struct Plan {
     pub(super) is_short: bool,
     pub(super) limited: Vec<UserId>,
     pub(super) taken_over: Vec<ClaimedPlace>,
+    /// What was known to have run out.
+    pub(super) known_expired: HashSet<ClaimedPlace>,
     /// What each write reserves, for locks.
     pub(super) places: Vec<Vec<ClaimedPlace>>,
-    undo: Vec<Place>,
+    /// What this plan took.
+    mine: HashSet<Place>,
 }
 
 impl Belief {
@@ -44,7 +50,7 @@ impl Belief {
                 map.set(&layout, place, *hold);
             }
         }
-        Self { layout, map, xmin, seen: HashSet::new(), expired: HashSet::new() }
+        Self { layout, map, xmin, looked: Instant::now(), seen: HashSet::new(), expired: HashSet::new() }
     }
 
     /// Believes that places are free; of `expired` ones that a reservation must be taken over.
@@ -69,21 +75,23 @@ impl Belief {
 
     /// Believes what it believed before a plan that was not written.
     pub(super) fn undo(&mut self, plan: &Plan) {
-        for place in &plan.undo {
+        for place in &plan.mine {
             self.map.set(&self.layout, *place, Hold::Free);
         }
     }
 
     /// A plan was written: what it took over is no longer expired.
     pub(super) fn done(&mut self, plan: &Plan) {
-        for place in &plan.undo {
+        for place in &plan.mine {
             self.expired.remove(place);
         }
     }
 
     /// Decides jobs in order and marks what they take.
     pub(super) fn plan(&mut self, jobs: &[&ClaimedJob], prepared: &Prepared) -> Plan {
-        let mut plan = Plan::default();
+        let known_expired =
+            self.expired.iter().filter_map(|place| claimed_place(&self.layout, *place)).collect();
+        let mut plan = Plan { known_expired, ..Plan::default() };
         let mut usage: HashMap<UserId, Usage> = prepared.usage.clone();
         for job in jobs {
             if let Some((_, outcome)) = prepared.outcomes.get(&job.number) {
@@ -99,7 +107,8 @@ impl Belief {
             let places = match self.decide(job, prepared, *own) {
                 Ok(places) => places,
                 Err(refusal) => {
-                    let stands_by = plan.note_refusal(refusal, user, envelope.request.named_seats())
+                    let named = self.believed_taken(&plan, envelope.request.named_seats());
+                    let stands_by = plan.note_refusal(refusal, user, named)
                         && envelope.request.standby
                         && !self.map.is_all_sold(&self.layout);
                     let outcome = (!stands_by).then_some(Outcome::Failed(refusal));
@@ -113,6 +122,18 @@ impl Belief {
             plan.push(job.number, envelope.nonce, user, Some(Outcome::Completed(won)), ids);
         }
         plan
+    }
+
+    /// Those of these seats that were taken before this plan; what the plan itself took is no question to
+    /// PostgreSQL.
+    fn believed_taken(&self, plan: &Plan, seats: &[SeatId]) -> Vec<SeatId> {
+        let is_taken = |seat: &SeatId| {
+            self.layout
+                .index_of(*seat)
+                .map(Place::Seat)
+                .is_some_and(|place| self.map.get(place) != Hold::Free && !plan.mine.contains(&place))
+        };
+        seats.iter().copied().filter(is_taken).collect()
     }
 
     fn decide(&mut self, job: &ClaimedJob, prepared: &Prepared, own: Usage) -> Result<Vec<Place>, Refusal> {
@@ -137,25 +158,29 @@ impl Belief {
         let mut won = Reservation { booking, seats: Vec::new(), slots: Vec::new(), expires_at_ms };
         let mut ids = Vec::with_capacity(places.len());
         for place in places {
-            let id = match place {
-                Place::Seat(index) => self.layout.seats.get(*index as usize).map(|seat| {
-                    won.seats.push(seat.id);
-                    ClaimedPlace::Seat(seat.id)
-                }),
-                Place::Slot(area, slot) => self.layout.areas.get(*area as usize).map(|area| {
-                    won.slots.push((area.id, *slot));
-                    ClaimedPlace::Slot(area.id, *slot)
-                }),
-            };
-            let Some(id) = id else { continue };
+            let Some(id) = claimed_place(&self.layout, *place) else { continue };
+            match id {
+                ClaimedPlace::Seat(seat) => won.seats.push(seat),
+                ClaimedPlace::Slot(area, slot) => won.slots.push((area, slot)),
+            }
             ids.push(id);
             if self.expired.contains(place) {
                 plan.taken_over.push(id);
             }
             self.map.set(&self.layout, *place, Hold::Reserved);
-            plan.undo.push(*place);
+            plan.mine.insert(*place);
         }
         (won, ids)
+    }
+}
+
+/// A place by its id.
+fn claimed_place(layout: &Layout, place: Place) -> Option<ClaimedPlace> {
+    match place {
+        Place::Seat(index) => layout.seats.get(index as usize).map(|seat| ClaimedPlace::Seat(seat.id)),
+        Place::Slot(area, slot) => {
+            layout.areas.get(area as usize).map(|area| ClaimedPlace::Slot(area.id, slot))
+        }
     }
 }
 
@@ -173,7 +198,7 @@ impl Plan {
     }
 
     /// Notes what must hold under the lock for this refusal; true when it is for want of places.
-    fn note_refusal(&mut self, refusal: Refusal, user: UserId, named: &[SeatId]) -> bool {
+    fn note_refusal(&mut self, refusal: Refusal, user: UserId, named: Vec<SeatId>) -> bool {
         match refusal {
             Refusal::SeatTaken => {
                 self.refused_seats.extend(named);

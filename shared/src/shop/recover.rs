@@ -51,7 +51,7 @@ async fn reenter_those(
 /// # Errors
 /// A store is away; doing it again is safe.
 pub async fn reenter(lanes: &Lanes, lane: &Lane, mut jobs: Vec<(u64, Envelope)>) -> Result<u64, Fault> {
-    let numbers: Vec<u64> = jobs.iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<(u64, u64)> = jobs.iter().map(|(number, job)| (*number, job.nonce)).collect();
     let outcomes = lanes.store().outcomes(lane.event, &numbers).await?;
     jobs.retain(|(number, _)| !outcomes.contains_key(number));
     if !outcomes.is_empty() {

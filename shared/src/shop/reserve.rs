@@ -22,6 +22,10 @@ use crate::store::{BatchWrite, ClaimedPlace, Commit, Prepared, Store, StoreError
 /// Times that a batch is decided anew because something was not as believed. One is usual after another worker
 /// had the lane; more than a few mean that belief and store do not meet.
 const ROUNDS: u32 = 12;
+/// After so many rounds what is believed is read anew as a whole.
+const RELOAD: u32 = 2;
+/// What is believed of an event is good for this long without a look; hints of freed places are kept for an hour.
+const BELIEF: Duration = Duration::from_mins(10);
 /// A lane whose seats somebody else has locked rests this long.
 const FOREIGN_LOCK: Duration = Duration::from_millis(50);
 /// The longest rest after failures.
@@ -102,15 +106,21 @@ impl Reserver {
         let started = Instant::now();
         let belief = self.beliefs.lock().entry(batch.lease.event).or_default().clone();
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
-        let mut belief = belief.lock().await;
+        let mut kept = belief.lock().await;
+        // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
+        let mut belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
         let mut decided = Decided::default();
         let result = self.decide_all(&mut belief, batch, &mut decided).await;
         if let Err(error) = result {
-            *belief = None;
             self.give_back(batch, &decided, &error).await;
             return Err(error);
         }
+        *kept = belief;
+        drop(kept);
+        self.forget_idle();
+        let mut phase = Phase::begin();
         let settled = self.queue.settle(batch, &decided).await.map_err(Fault::from)?;
+        phase.end("settle");
         let waiting = settled.map_err(|_| ReserveError::LeaseLost)?;
         record(&decided, started.elapsed());
         Ok(Reserved { ended: decided.endings.len(), waiting })
@@ -164,19 +174,27 @@ impl Reserver {
         decided: &mut Decided,
     ) -> Result<&'a [ClaimedJob], ReserveError> {
         let mut jobs_now: Vec<&ClaimedJob> = jobs.iter().collect();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            if round == RELOAD {
+                // Other workers have taken more than a proposal at a time would tell.
+                *belief = None;
+            }
             let mine = self.believe(belief, lease.event).await?;
             let Some(mine) = mine else {
                 self.fail_gone(lease.event, &jobs_now, decided).await?;
                 return Ok(&[]);
             };
+            let mut phase = Phase::begin();
             let Some(prepared) = self.prepare(mine, lease.event, &jobs_now).await? else {
                 *belief = None;
                 continue;
             };
+            phase.end("prepare");
             let plan = catch_unwind(AssertUnwindSafe(|| mine.plan(&jobs_now, &prepared)))
                 .map_err(|_| ReserveError::Panicked)?;
+            phase.end("plan");
             let locked = self.lock(lease, &plan, decided).await;
+            phase.end("lock");
             let first_kept_out = match locked {
                 Ok(kept_out) => kept_out,
                 Err(error) => {
@@ -194,6 +212,7 @@ impl Reserver {
                 continue;
             }
             let commit = self.store.commit_batch(&write(lease, &prepared, &plan)).await;
+            phase.end("commit");
             match commit {
                 Ok(Commit::Done(freed)) => {
                     mine.done(&plan);
@@ -244,7 +263,8 @@ impl Reserver {
         event: EventId,
         jobs: &[&ClaimedJob],
     ) -> Result<Option<Prepared>, ReserveError> {
-        let numbers: Vec<u64> = jobs.iter().map(|job| job.number).collect();
+        let nonce = |job: &ClaimedJob| job.envelope.as_ref().map_or(0, |envelope| envelope.nonce);
+        let numbers: Vec<(u64, u64)> = jobs.iter().map(|job| (job.number, nonce(job))).collect();
         let mut users: Vec<UserId> =
             jobs.iter().filter_map(|job| job.envelope.as_ref()).map(|job| job.owner).collect();
         users.sort_unstable();
@@ -256,6 +276,7 @@ impl Reserver {
         mine.note_free(&prepared.freed.places, false);
         mine.xmin.clone_from(&prepared.freed.xmin);
         mine.seen.clone_from(&prepared.freed.rows);
+        mine.looked = Instant::now();
         Ok(Some(prepared))
     }
 
@@ -324,6 +345,16 @@ impl Reserver {
         rest.mul_f64(rand::random_range(0.75..1.25))
     }
 
+    /// Forgets events that nobody has booked for a while, so that the memory is bounded.
+    fn forget_idle(&self) {
+        self.beliefs.lock().retain(|_, belief| {
+            Arc::strong_count(belief) > 1
+                || belief
+                    .try_lock()
+                    .is_ok_and(|kept| kept.as_ref().is_some_and(|belief| belief.looked.elapsed() < BELIEF))
+        });
+    }
+
     async fn give_back(&self, batch: &Batch, decided: &Decided, error: &ReserveError) {
         let mut how = GiveBack { locks: decided.locks.clone(), ..GiveBack::default() };
         match error {
@@ -344,6 +375,20 @@ impl Reserver {
     }
 }
 
+/// Tells the metrics how long each phase of a batch took.
+struct Phase(Instant);
+
+impl Phase {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    fn end(&mut self, name: &'static str) {
+        let took = std::mem::replace(&mut self.0, Instant::now()).elapsed();
+        metrics::histogram!("usher_batch_phase_seconds", "phase" => name).record(took);
+    }
+}
+
 fn write<'a>(lease: &'a Lease, prepared: &'a Prepared, plan: &'a Plan) -> BatchWrite<'a> {
     BatchWrite {
         lease,
@@ -352,6 +397,7 @@ fn write<'a>(lease: &'a Lease, prepared: &'a Prepared, plan: &'a Plan) -> BatchW
         refused_seats: plan.refused_seats.clone(),
         is_short: plan.is_short,
         taken_over: plan.taken_over.clone(),
+        known_expired: plan.known_expired.clone(),
         limited: plan.limited.clone(),
     }
 }

@@ -46,7 +46,7 @@ impl Sweeps {
             let swept = self.store.sweep_expired(BOOKINGS).await?;
             released += swept.freed.len();
             announce(&self.queue, &swept.freed, true).await;
-            if swept.bookings < usize::try_from(BOOKINGS).unwrap_or(usize::MAX) {
+            if swept.bookings == 0 {
                 break;
             }
         }
@@ -69,6 +69,20 @@ impl Sweeps {
             changed += self.queue.copy_controls(partition, &controls).await?;
         }
         Ok(changed)
+    }
+
+    /// Asks everybody who stands by again: an announcement of freed places may have been lost; returns how many.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn recall_standby(&self) -> Result<u64, Fault> {
+        let mut recalled = 0;
+        for partition in Partition::all() {
+            for event in self.queue.lanes(partition).await? {
+                recalled += self.queue.recall_standby(event).await?;
+            }
+        }
+        Ok(recalled)
     }
 
     /// Writes the reservation keys of a partition anew, after Redis may have lost them; returns how many.

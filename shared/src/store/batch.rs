@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
 use sqlx::PgConnection;
 
-use super::claims::{Why, append_outbox, delete_expired, freed_since, record_freed, slot, slot_column};
+use super::claims::{Fact, Why, append_outbox, delete_expired, freed_since, record_freed, slot, slot_column};
 use super::{ClaimedPlace, Freed, FreedPlaces, Store, StoreError, time_of};
 use crate::domain::{AreaId, BookingId, EventId, Outcome, SeatId, UserId};
 use crate::queue::claim::Lease;
@@ -67,12 +66,14 @@ pub struct BatchWrite<'a> {
     pub prepared: &'a Prepared,
     /// The jobs, in order.
     pub jobs: &'a [JobWrite],
-    /// Seats named by jobs that were refused one.
+    /// Seats that were believed taken before this batch, and for which jobs were refused.
     pub refused_seats: Vec<SeatId>,
     /// Somebody was refused or stands by for want of places: look once more whether there are none.
     pub is_short: bool,
     /// Places taken over from reservations that have run out.
     pub taken_over: Vec<ClaimedPlace>,
+    /// Places that were known to have run out when this was decided: finding them so again is no news.
+    pub known_expired: HashSet<ClaimedPlace>,
     /// Shoppers refused for their limit.
     pub limited: Vec<UserId>,
 }
@@ -105,14 +106,14 @@ impl Commit {
 }
 
 impl Store {
-    /// Reads what a batch is decided on. `None` when the event is gone.
+    /// Reads what a batch (numbers and nonces) is decided on. `None` when the event is gone.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn prepare_batch(
         &self,
         event: EventId,
-        numbers: &[u64],
+        jobs: &[(u64, u64)],
         users: &[UserId],
         xmin: &str,
         seen: &HashSet<i64>,
@@ -141,7 +142,7 @@ impl Store {
             now_ms,
             expires_at_ms: now_ms + i64::from(row.hold_seconds) * 1_000,
             is_closed: row.is_closed,
-            outcomes: self.outcomes(event, numbers).await?,
+            outcomes: self.outcomes(event, jobs).await?,
             usage,
             freed,
         }))
@@ -160,21 +161,20 @@ impl Store {
         if let Some(conflict) = check_refusals(&mut tx, event, batch).await? {
             return Ok(conflict);
         }
-        let taken_over = match take_over(&mut tx, &batch.taken_over).await? {
-            Some(taken_over) => taken_over,
-            None => return Ok(Commit::conflict()),
-        };
-        if !insert_outcomes(&mut tx, event, batch.jobs).await? {
-            return Ok(Commit::conflict());
-        }
         let (new_bookings, is_open) = open_bookings(&mut tx, event, batch).await?;
         if !is_open {
+            return Ok(Commit::conflict());
+        }
+        let taken_over = take_over(&mut tx, &batch.taken_over).await?;
+        if !insert_outcomes(&mut tx, event, batch.jobs).await? {
             return Ok(Commit::conflict());
         }
         let taken = insert_claims(&mut tx, event, batch).await?;
         if !taken.is_empty() {
             return Ok(Commit::Conflict { free: Vec::new(), expired: Vec::new(), taken });
         }
+        // Only now, with the new claims in place: a booking that was emptied and filled again stays open.
+        record_freed(&mut tx, &taken_over, Why::Expired).await?;
         append_outbox(&mut tx, event, facts(batch, &new_bookings)).await?;
         sqlx::query!(
             "update lanes set fence = $2, holder = $3, version = version + 1 where event_id = $1",
@@ -254,7 +254,8 @@ async fn check_refusals(
     if batch.is_short {
         let freed = &batch.prepared.freed;
         free.extend(freed_since(tx, event, &freed.xmin, &freed.rows).await?.places);
-        expired.extend(expired_places(tx, event).await?);
+        let run_out = expired_places(tx, event).await?;
+        expired.extend(run_out.into_iter().filter(|place| !batch.known_expired.contains(place)));
     }
     if !batch.refused_seats.is_empty() {
         let ids: Vec<i64> = batch.refused_seats.iter().map(|seat| seat.0).collect();
@@ -271,7 +272,11 @@ async fn check_refusals(
         .await?;
         for row in rows {
             let place = ClaimedPlace::Seat(SeatId(row.seat));
-            if row.is_expired { &mut expired } else { &mut free }.push(place);
+            if !row.is_expired {
+                free.push(place);
+            } else if !batch.known_expired.contains(&place) {
+                expired.push(place);
+            }
         }
     }
     if !batch.limited.is_empty() {
@@ -312,11 +317,10 @@ async fn expired_places(tx: &mut PgConnection, event: EventId) -> Result<Vec<Cla
     Ok(seats.chain(slots).collect())
 }
 
-/// Expires, as the sweeper would, the bookings whose places a batch takes over. `None` when one of them cannot
-/// be locked at once: then somebody is at it already.
-async fn take_over(tx: &mut PgConnection, places: &[ClaimedPlace]) -> Result<Option<Vec<Freed>>, StoreError> {
+/// Deletes, as the sweeper would, what has run out of the bookings whose places a batch takes over.
+async fn take_over(tx: &mut PgConnection, places: &[ClaimedPlace]) -> Result<Vec<Freed>, StoreError> {
     if places.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(Vec::new());
     }
     let (seats, areas, slots) = columns(places);
     let bookings = sqlx::query_scalar!(
@@ -333,9 +337,7 @@ async fn take_over(tx: &mut PgConnection, places: &[ClaimedPlace]) -> Result<Opt
     )
     .fetch_all(&mut *tx)
     .await?;
-    let freed = delete_expired(tx, &bookings).await?;
-    record_freed(tx, &freed, Why::Expired).await?;
-    Ok(Some(freed))
+    delete_expired(tx, &bookings).await
 }
 
 fn columns(places: &[ClaimedPlace]) -> (Vec<i64>, Vec<i64>, Vec<i32>) {
@@ -363,7 +365,7 @@ async fn insert_outcomes(
     for job in jobs {
         let Some(outcome) = &job.outcome else { continue };
         let (code, result) = match outcome {
-            Outcome::Completed(won) => (None, serde_json::to_value(won).ok()),
+            Outcome::Completed(won) => (None, serde_json::to_string(won).ok()),
             Outcome::Failed(refusal) => (Some(refusal.code().to_owned()), None),
         };
         numbers.push(job.number.cast_signed());
@@ -375,7 +377,9 @@ async fn insert_outcomes(
     }
     let written = sqlx::query!(
         "insert into job_outcomes (event_id, number, nonce, user_id, status, code, result)
-         select $1, * from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[])
+         select $1, number, nonce, user_id, status, code, result::jsonb
+         from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+             as o (number, nonce, user_id, status, code, result)
          on conflict (event_id, number) do nothing",
         event.0,
         &numbers,
@@ -383,7 +387,7 @@ async fn insert_outcomes(
         &users,
         &words,
         &codes as &[Option<String>],
-        &results as &[Option<serde_json::Value>]
+        &results as &[Option<String>]
     )
     .execute(tx)
     .await?;
@@ -504,18 +508,15 @@ async fn insert_claims(
     Ok(taken)
 }
 
-fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<(&'static str, serde_json::Value)> {
+fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<Fact> {
     let mut told = HashSet::new();
     let mut facts = Vec::with_capacity(batch.jobs.len() * 2);
     for job in batch.jobs {
         let Some(Outcome::Completed(won)) = &job.outcome else { continue };
         if new.contains(&won.booking) && told.insert(won.booking) {
-            facts.push(("booking.created", json!({"bookingId": won.booking, "userId": job.user})));
+            facts.push(Fact::of_booking("booking.created", won.booking, job.user, &[], &[]));
         }
-        facts.push((
-            "seat.selected",
-            json!({"bookingId": won.booking, "userId": job.user, "seatIds": won.seats, "slots": won.slots}),
-        ));
+        facts.push(Fact::of_booking("seat.selected", won.booking, job.user, &won.seats, &won.slots));
     }
     facts
 }

@@ -1,10 +1,9 @@
 //! Carts: made, listed, emptied and cancelled at once, without the queue.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::claims::{Why, append_outbox, record_freed, slot, slot_column};
+use super::claims::{Fact, Why, append_outbox, record_freed, slot, slot_column};
 use super::{ClaimedPlace, Freed, Store, StoreError};
 use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
 
@@ -55,7 +54,7 @@ impl Store {
     /// Opens a booking, or finds the one that is open; true when it is new.
     ///
     /// # Errors
-    /// PostgreSQL is away, or there is no such event (`bookings_event_id_fkey`).
+    /// PostgreSQL is away, or there is no such event.
     pub async fn open_booking(
         &self,
         event: EventId,
@@ -66,7 +65,9 @@ impl Store {
             "insert into bookings (id, event_id, user_id, expires_at)
              select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds)
              from events e where e.id = $2
-             on conflict (event_id, user_id) where status = 'created' do nothing
+             -- One that has lapsed and was not swept yet begins anew.
+             on conflict (event_id, user_id) where status = 'created' do update
+             set expires_at = excluded.expires_at where bookings.expires_at <= clock_timestamp()
              returning id",
             BookingId::new().0,
             event.0,
@@ -75,7 +76,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(id) = inserted {
-            let fact = ("booking.created", json!({"bookingId": id, "userId": user}));
+            let fact = Fact::of_booking("booking.created", BookingId(id), user, &[], &[]);
             append_outbox(&mut tx, event, vec![fact]).await?;
         }
         tx.commit().await?;
@@ -184,7 +185,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             record_freed(&mut tx, &freed, Why::Released).await?;
-            let fact = ("booking.cancelled", json!({"bookingId": booking, "userId": user}));
+            let fact = Fact::of_booking("booking.cancelled", booking, user, &[], &[]);
             append_outbox(&mut tx, EventId(row.event_id), vec![fact]).await?;
         }
         self.finish(tx, user, booking, &mut freed).await.map(Some)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::json;
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::{Store, StoreError};
@@ -176,9 +176,9 @@ pub(super) async fn record_freed(
     }
     for (event, freed) in events {
         let (mut seats, mut areas, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut bookings: BTreeMap<BookingId, (UserId, Vec<SeatId>)> = BTreeMap::new();
+        let mut bookings: BTreeMap<BookingId, (UserId, Vec<SeatId>, Vec<(AreaId, u32)>)> = BTreeMap::new();
         for one in freed {
-            let booking = bookings.entry(one.booking).or_insert_with(|| (one.user, Vec::new()));
+            let booking = bookings.entry(one.booking).or_insert_with(|| (one.user, Vec::new(), Vec::new()));
             match one.place {
                 ClaimedPlace::Seat(seat) => {
                     seats.push(seat.0);
@@ -187,6 +187,7 @@ pub(super) async fn record_freed(
                 ClaimedPlace::Slot(area, slot) => {
                     areas.push(area.0);
                     slots.push(slot_column(slot));
+                    booking.2.push((area, slot));
                 }
             }
         }
@@ -205,15 +206,16 @@ pub(super) async fn record_freed(
             Why::Expired => "reservation.expired",
             Why::Released => "seat.released",
         };
-        let facts = bookings.into_iter().map(|(booking, (user, seats))| {
-            (topic, json!({"bookingId": booking, "userId": user, "seatIds": seats}))
-        });
+        let facts = bookings
+            .into_iter()
+            .map(|(booking, (user, seats, slots))| Fact::of_booking(topic, booking, user, &seats, &slots));
         append_outbox(connection, event, facts.collect()).await?;
     }
     Ok(())
 }
 
-/// A booking that lost its last place by expiry is expired; one that was emptied by hand lapses later.
+/// A booking that lost its last place by expiry is expired; one that was emptied by hand lapses later. `limit 1`
+/// keeps the planner from joining whole tables: each booking is looked up by the index.
 async fn close_emptied(
     connection: &mut PgConnection,
     ids: &[uuid::Uuid],
@@ -224,8 +226,8 @@ async fn close_emptied(
             sqlx::query!(
                 "update bookings b set status = 'expired', closed_at = clock_timestamp()
                  where b.id = any($1) and b.status = 'created'
-                     and not exists (select 1 from seat_claims c where c.booking_id = b.id)
-                     and not exists (select 1 from area_claims c where c.booking_id = b.id)",
+                     and (select c.seat_id from seat_claims c where c.booking_id = b.id limit 1) is null
+                     and (select c.slot from area_claims c where c.booking_id = b.id limit 1) is null",
                 ids
             )
             .execute(connection)
@@ -237,8 +239,8 @@ async fn close_emptied(
                  set expires_at = clock_timestamp() + make_interval(secs => e.hold_seconds)
                  from events e
                  where e.id = b.event_id and b.id = any($1) and b.status = 'created'
-                     and not exists (select 1 from seat_claims c where c.booking_id = b.id)
-                     and not exists (select 1 from area_claims c where c.booking_id = b.id)",
+                     and (select c.seat_id from seat_claims c where c.booking_id = b.id limit 1) is null
+                     and (select c.slot from area_claims c where c.booking_id = b.id limit 1) is null",
                 ids
             )
             .execute(connection)
@@ -248,17 +250,50 @@ async fn close_emptied(
     Ok(())
 }
 
+/// Something that happened, for the outside.
+pub(super) struct Fact {
+    topic: &'static str,
+    /// JSON.
+    payload: String,
+}
+
+/// What facts about bookings say.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BookingFact<'a> {
+    booking_id: BookingId,
+    user_id: UserId,
+    #[serde(skip_serializing_if = "<[SeatId]>::is_empty")]
+    seat_ids: &'a [SeatId],
+    #[serde(skip_serializing_if = "<[(AreaId, u32)]>::is_empty")]
+    slots: &'a [(AreaId, u32)],
+}
+
+impl Fact {
+    /// A fact about a booking and some of its places.
+    pub(super) fn of_booking(
+        topic: &'static str,
+        booking_id: BookingId,
+        user_id: UserId,
+        seat_ids: &[SeatId],
+        slots: &[(AreaId, u32)],
+    ) -> Self {
+        let fact = BookingFact { booking_id, user_id, seat_ids, slots };
+        Self { topic, payload: serde_json::to_string(&fact).unwrap_or_default() }
+    }
+}
+
 /// Adds facts to the outbox, in order: the counter's row is held until the transaction ends.
 pub(super) async fn append_outbox(
     connection: &mut PgConnection,
     event: EventId,
-    facts: Vec<(&'static str, serde_json::Value)>,
+    facts: Vec<Fact>,
 ) -> Result<(), StoreError> {
     if facts.is_empty() {
         return Ok(());
     }
-    let (topics, payloads): (Vec<String>, Vec<serde_json::Value>) =
-        facts.into_iter().map(|(topic, payload)| (topic.to_owned(), payload)).unzip();
+    let (topics, payloads): (Vec<String>, Vec<String>) =
+        facts.into_iter().map(|fact| (fact.topic.to_owned(), fact.payload)).unzip();
     let count = i64::try_from(topics.len()).unwrap_or(0);
     sqlx::query!(
         "with counter as (
@@ -267,8 +302,8 @@ pub(super) async fn append_outbox(
              returning last
          )
          insert into outbox (event_id, seq, topic, payload)
-         select $1, counter.last - $2 + fact.n, fact.topic, fact.payload
-         from counter, unnest($3::text[], $4::jsonb[]) with ordinality as fact (topic, payload, n)",
+         select $1, counter.last - $2 + fact.n, fact.topic, fact.payload::jsonb
+         from counter, unnest($3::text[], $4::text[]) with ordinality as fact (topic, payload, n)",
         event.0,
         count,
         &topics,

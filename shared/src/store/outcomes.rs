@@ -23,18 +23,20 @@ pub(super) fn read_outcome(
 }
 
 impl Store {
-    /// The outcomes that exist of these jobs, with whose they were.
+    /// The outcomes that exist of these jobs, with whose they are. A row of another job with the same number (its
+    /// nonce differs) ends this one too, as a failure: its number is used up.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn outcomes(
         &self,
         event: EventId,
-        numbers: &[u64],
+        jobs: &[(u64, u64)],
     ) -> Result<HashMap<u64, (UserId, Outcome)>, StoreError> {
-        let numbers: Vec<i64> = numbers.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
+        let nonces: HashMap<u64, u64> = jobs.iter().copied().collect();
+        let numbers: Vec<i64> = nonces.keys().filter_map(|number| i64::try_from(*number).ok()).collect();
         let rows = sqlx::query!(
-            "select number, user_id, status, code, result from job_outcomes
+            "select number, nonce, user_id, status, code, result from job_outcomes
              where event_id = $1 and number = any($2)",
             event.0,
             &numbers
@@ -43,8 +45,14 @@ impl Store {
         .await?;
         rows.into_iter()
             .map(|row| {
-                let outcome = read_outcome(&row.status, row.code.as_deref(), row.result)?;
-                Ok((u64::try_from(row.number).unwrap_or(0), (UserId(row.user_id), outcome)))
+                let number = u64::try_from(row.number).unwrap_or(0);
+                let outcome = if nonces.get(&number) == Some(&row.nonce.cast_unsigned()) {
+                    read_outcome(&row.status, row.code.as_deref(), row.result)?
+                } else {
+                    tracing::error!(event.id = event.0, job.number = number, "two jobs have the same number");
+                    Outcome::Failed(Refusal::Internal)
+                };
+                Ok((number, (UserId(row.user_id), outcome)))
             })
             .collect()
     }
@@ -72,7 +80,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        let mut standing = self.outcomes(event, &[number]).await?;
+        let mut standing = self.outcomes(event, &[(number, envelope.nonce)]).await?;
         standing.remove(&number).map(|(_, outcome)| outcome).ok_or(StoreError::Row("an outcome just written"))
     }
 }

@@ -3,9 +3,9 @@
 const CODES = [
   'bad_json', 'bad_request', 'validation', 'bad_job_reference', 'job_expired', 'unauthenticated', 'token_expired',
   'bad_credentials', 'forbidden', 'cross_site', 'not_owner', 'not_found', 'method_not_allowed', 'seat_taken',
-  'booking_closed', 'already_registered', 'body_too_large', 'unsupported_media_type', 'idempotency_mismatch',
-  'seat_of_other_event', 'sale_closed', 'too_many_requests', 'too_many_jobs', 'queue_full', 'queue_unavailable',
-  'store_unavailable', 'internal',
+  'sold_out', 'not_enough_adjacent', 'limit_reached', 'left', 'removed', 'booking_closed', 'already_registered',
+  'body_too_large', 'unsupported_media_type', 'idempotency_mismatch', 'seat_of_other_event', 'sale_closed',
+  'too_many_requests', 'too_many_jobs', 'queue_full', 'queue_unavailable', 'store_unavailable', 'timeout', 'internal',
 ] as const;
 
 /** `offline` is ours: no answer came at all. */

@@ -88,7 +88,7 @@ export interface SeatMapDoc {
   sections: {
     id: number;
     name: string;
-    rows: { id: number | string; label: string; tierId: number; seats: SeatTuple[] }[];
+    rows: { label: string; tierId: number; seats: SeatTuple[] }[];
   }[];
 }
 
@@ -200,7 +200,7 @@ export interface QueueStats {
   stalled: number;
   paused: boolean;
   lanes: number;
-  successRate: number | null;
+  successRate?: number | null;
   processing: { p50Ms: number; p95Ms: number; throughputPerSecond: number };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deadlineOf, secondsLeft, urgencyOf } from './countdown';
 import { BLANK, flawsOf, toRegistration } from './credentials';
+import { withQuietEvents } from './lanes';
 import { loginPath, matchRoute, safeNext } from './routes';
 
 describe('addresses', () => {
@@ -62,5 +63,15 @@ describe('the sign-in form', () => {
       email: 'ada@usher.test', password: 'long enough', firstName: 'Ada', lastName: 'L', consent: true,
     });
     expect(toRegistration({ ...full, phone: ' +380 1 ' })).toMatchObject({ phone: '+380 1' });
+  });
+});
+
+describe('the operator’s list', () => {
+  const event = { id: 3, name: 'Club', status: 'on_sale', queuePaused: true, queueMessage: 'soon' } as const;
+
+  it('has events whose line is not in use yet, once each', () => {
+    const rows = withQuietEvents([], [event, { ...event, id: 4, status: 'closed', queuePaused: false }]);
+    expect(rows.map((r) => [r.eventId, r.paused, r.message])).toEqual([[3, true, 'soon']]);
+    expect(withQuietEvents(rows, [event])).toHaveLength(1);
   });
 });

@@ -3,7 +3,7 @@ import { Problem, type ProblemCode } from '../api/problem';
 import { duration, t } from '../i18n/index.svelte';
 import type { TextKey } from '../i18n/texts';
 
-type PlainKey = Exclude<Extract<TextKey, `error.${string}`>, 'error.wait'>;
+type PlainKey = Exclude<Extract<TextKey, `error.${string}` | `failed.${string}`>, 'error.wait'>;
 
 const KEYS: Partial<Record<ProblemCode, PlainKey>> = {
   offline: 'error.offline',
@@ -16,6 +16,11 @@ const KEYS: Partial<Record<ProblemCode, PlainKey>> = {
   not_owner: 'error.forbidden',
   not_found: 'error.not_found',
   seat_taken: 'error.seat_taken',
+  sold_out: 'failed.sold_out',
+  not_enough_adjacent: 'failed.not_enough_adjacent',
+  limit_reached: 'failed.limit_reached',
+  left: 'failed.left',
+  removed: 'failed.removed',
   sale_closed: 'error.sale_closed',
   booking_closed: 'error.booking_closed',
   too_many_requests: 'error.too_many_requests',
@@ -23,6 +28,7 @@ const KEYS: Partial<Record<ProblemCode, PlainKey>> = {
   queue_full: 'error.unavailable',
   queue_unavailable: 'error.unavailable',
   store_unavailable: 'error.unavailable',
+  timeout: 'error.unavailable',
   internal: 'error.internal',
 };
 

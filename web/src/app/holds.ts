@@ -1,4 +1,5 @@
 /** Tells, wherever the person is, that held seats ran out or were released. */
+import { events } from '../api/client';
 import { t } from '../i18n/index.svelte';
 import { live } from '../live';
 import type { HoldMessage } from '../live/messages';
@@ -26,12 +27,29 @@ export function onHold(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
+async function tell({ type, eventId }: HoldMessage): Promise<void> {
+  const event = await nameOf(eventId);
+  const link = { href: `/concerts/${eventId}`, text: t('queue.view') };
+  if (type === 'expired') notify('bad', t('cart.expired', { event }), link);
+  else notify('info', t('cart.released', { event }), link);
+}
+
+/** After a reload no page may have told the name yet. */
+async function nameOf(eventId: number): Promise<string> {
+  const known = names.get(eventId);
+  if (known !== undefined) return known;
+  const name = await events.get(eventId).then(
+    (e) => e.name,
+    () => `#${eventId}`,
+  );
+  names.set(eventId, name);
+  return name;
+}
+
 export function watchHolds(): () => void {
   return live.listen((message) => {
     if (message.type !== 'expired' && message.type !== 'released') return;
-    const event = names.get(message.eventId) ?? `#${message.eventId}`;
-    if (message.type === 'expired') notify('bad', t('cart.expired', { event }));
-    else if (!own.has(String(message.bookingId))) notify('info', t('cart.released', { event }));
+    if (message.type === 'expired' || !own.has(String(message.bookingId))) void tell(message);
     for (const listener of listeners) listener(message);
   });
 }

@@ -23,7 +23,7 @@ export type JobMessage =
   | { type: 'failed'; jobId: string; error: string; code: FailureCode };
 
 export type EventMessage =
-  | { type: 'event'; eventId: number; paused: boolean; message: string | null; waiting: number; version: number }
+  | { type: 'event'; eventId: number; paused: boolean; message?: string | null; waiting: number; version: number }
   | { type: 'paused' | 'resumed' | 'message'; eventId?: number | null; message?: string | null }
   | AvailabilityMessage;
 
@@ -47,12 +47,12 @@ export type FromServer =
   | JobMessage
   | EventMessage
   | HoldMessage
-  | { type: 'pong' }
+  | { type: 'pong' | 'authenticated' }
   | { type: 'error'; code: string; detail: string };
 
 const TYPES: ReadonlySet<string> = new Set<FromServer['type']>([
   'status', 'place', 'processing', 'reserved', 'failed', 'event', 'paused', 'resumed', 'message', 'availability',
-  'expired', 'released', 'pong', 'error',
+  'expired', 'released', 'pong', 'authenticated', 'error',
 ]);
 
 const ABOUT_JOBS: ReadonlySet<string> = new Set<JobMessage['type']>([

@@ -4,7 +4,7 @@ import { Problem } from '../api/problem';
 import type { BookRequest } from '../api/types';
 import { JobFollower } from './follower.svelte';
 import { IntentKeys } from './intent';
-import { addRef, type JobRef, refStore, removeRef } from './refs';
+import { addRef, isShownTo, type JobRef, refStore, removeRef, withPutAway } from './refs';
 
 type EndListener = (follower: JobFollower) => void;
 
@@ -12,10 +12,28 @@ class Jobs {
   followers = $state.raw<JobFollower[]>([]);
   private readonly keys = new IntentKeys();
   private readonly endListeners = new Set<EndListener>();
+  private person: string | null = null;
+  private isStarted = false;
 
   start(): void {
+    this.isStarted = true;
     this.sync();
     refStore.onChange(() => this.sync());
+  }
+
+  /** Whoever is here now sees their own places. */
+  showTo(userId: string | number | null): void {
+    this.person = userId === null ? null : String(userId);
+    const refs = refStore.read();
+    if (this.person !== null && refs.some((r) => r.userId === this.person && r.isPutAway)) {
+      refStore.write(withPutAway(refs, this.person, false));
+    }
+    if (this.isStarted) this.sync();
+  }
+
+  /** Before somebody signs out: the next one at this device must not see their places. */
+  putAway(): void {
+    if (this.person !== null) refStore.write(withPutAway(refStore.read(), this.person, true));
   }
 
   ofEvent(eventId: number): JobFollower[] {
@@ -30,6 +48,7 @@ class Jobs {
       this.keys.settle(intent);
       this.add({
         jobId: accepted.jobId,
+        userId: this.person ?? '',
         eventId: event.id,
         eventName: event.name,
         request,
@@ -59,7 +78,7 @@ class Jobs {
   }
 
   private sync(): void {
-    const refs = refStore.read();
+    const refs = refStore.read().filter((r) => isShownTo(r, this.person));
     const kept = this.followers.filter((f) => {
       const isKept = refs.some((r) => r.jobId === f.ref.jobId);
       if (!isKept) f.stop();

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ANNOUNCE_EVERY_MS, shouldAnnounce } from './announce';
 import { IntentKeys } from './intent';
-import { addRef, type JobRef, MAX_REFS, parseRefs, removeRef } from './refs';
+import { addRef, isShownTo, type JobRef, MAX_REFS, parseRefs, removeRef, withPutAway } from './refs';
 import { looser, onStandby } from './retry';
 
 const ref = (jobId: string): JobRef => ({
-  jobId, eventId: 1, eventName: 'E', request: { quantity: 2 }, startPlace: 9, joinedAt: 0,
+  jobId, userId: '7', eventId: 1, eventName: 'E', request: { quantity: 2 }, startPlace: 9, joinedAt: 0,
 });
 
 describe('job references', () => {
@@ -26,6 +26,18 @@ describe('job references', () => {
     for (let i = 0; i < MAX_REFS + 3; i++) refs = addRef(refs, ref(String(i)));
     expect(refs).toHaveLength(MAX_REFS);
     expect(removeRef(refs, '14').map((r) => r.jobId)).not.toContain('14');
+  });
+});
+
+describe('a place at a shared device', () => {
+  it('is shown to its owner only, and after a sign-out to nobody', () => {
+    expect(isShownTo(ref('a'), '7')).toBe(true);
+    expect(isShownTo(ref('a'), '8')).toBe(false);
+    expect(isShownTo(ref('a'), null)).toBe(true);
+    const [left, other] = withPutAway([ref('a'), { ...ref('b'), userId: '8' }], '7', true);
+    expect(isShownTo(left!, null)).toBe(false);
+    expect(isShownTo(left!, '7')).toBe(true);
+    expect(isShownTo(other!, null)).toBe(true);
   });
 });
 

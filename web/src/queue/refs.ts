@@ -3,12 +3,16 @@ import type { BookRequest } from '../api/types';
 
 export interface JobRef {
   jobId: string;
+  /** Whose place it is; empty where that was not known yet. */
+  userId: string;
   eventId: number;
   eventName: string;
   request: BookRequest;
   /** The first place seen: where the progress bar starts. */
   startPlace: number;
   joinedAt: number;
+  /** Its owner signed out here: nobody else is shown it. */
+  isPutAway?: boolean;
 }
 
 /** The socket takes 16 jobs and 20 messages a second; some room is left for events and the greeting. */
@@ -31,6 +35,7 @@ function isRef(value: unknown): value is JobRef {
   const ref = value as Partial<Record<keyof JobRef, unknown>>;
   return (
     typeof ref.jobId === 'string' &&
+    typeof ref.userId === 'string' &&
     typeof ref.eventId === 'number' &&
     typeof ref.eventName === 'string' &&
     typeof ref.startPlace === 'number' &&
@@ -47,6 +52,16 @@ export function addRef(refs: readonly JobRef[], ref: JobRef): JobRef[] {
 
 export function removeRef(refs: readonly JobRef[], jobId: string): JobRef[] {
   return refs.filter((r) => r.jobId !== jobId);
+}
+
+/** One sees one's own places. When a sign-in has merely run out they stay in sight; signing out takes them away. */
+export function isShownTo(ref: JobRef, userId: string | null): boolean {
+  if (userId === null) return ref.isPutAway !== true;
+  return ref.userId === userId || ref.userId === '';
+}
+
+export function withPutAway(refs: readonly JobRef[], userId: string, isPutAway: boolean): JobRef[] {
+  return refs.map((r) => (r.userId === userId ? { ...r, isPutAway } : r));
 }
 
 /** Where storage is full or forbidden, the place lasts as long as the page. */

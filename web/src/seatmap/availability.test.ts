@@ -65,6 +65,9 @@ describe('a change', () => {
     const data = start();
     expect(applyChange(data, { version: 5, changes: [[0, 2]] })).toBeNull();
     expect(data.states[0]).toBe(0);
+    // A version of another gateway cannot be held against this one: the change counts.
+    expect(applyChange(data, { version: 7 * 2 ** 32 + 1, changes: [[0, 2]] })).toEqual([0]);
+    expect(data.states[0]).toBe(2);
   });
 });
 

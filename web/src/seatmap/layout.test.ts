@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { SeatMapDoc, SeatTuple } from '../api/types';
 import { SeatGrid } from './grid';
 import { buildLayout, placeOf } from './layout';
+import { sectionNames, withoutCommonStart } from './names';
+import { placeDepth } from './place';
 import { clampView, fit, MAX_PITCH_PX, toScreen, toWorld, zoomAt } from './viewport';
 import { step } from './walk';
 
@@ -125,5 +127,36 @@ describe('the keyboard', () => {
     expect(step(layout, 2, 'up')).toBe(2);
     expect(step(layout, 3, 'nextSection')).toBe(15);
     expect(step(layout, 20, 'nextSection')).toBe(0);
+  });
+});
+
+describe('what a hall looks like from afar', () => {
+  it('a seat has the room of its row, beside an aisle too', () => {
+    const doc = hall(1, 3, 4, 20);
+    for (const row of doc.sections[0]!.rows) for (const seat of row.seats.slice(2)) seat[2] += 6;
+    const layout = buildLayout(doc);
+    expect([...layout.alongX.slice(0, 4)]).toEqual([2, 2, 2, 2]);
+    expect(layout.rowGap).toBe(2);
+  });
+
+  it('rows far apart are deep, but not without end', () => {
+    expect(placeDepth({ pitch: 1, rowGap: 5 })).toBe(5);
+    expect(placeDepth({ pitch: 1, rowGap: 500 })).toBe(8);
+  });
+
+  it('sections go by what tells them apart', () => {
+    expect(withoutCommonStart(['Block 1', 'Block 2'])).toEqual(['1', '2']);
+    expect(withoutCommonStart(['Stalls', 'Balcony'])).toEqual(['Stalls', 'Balcony']);
+    expect(withoutCommonStart(['Upper A', 'Upper'])).toEqual(['Upper A', 'Upper']);
+  });
+
+  it('names that would lie on each other are shortened, then left out', () => {
+    const layout = buildLayout(hall(4, 3, 5, 20));
+    const size = { width: 800, height: 200 };
+    const texts = (scale: number): string[] =>
+      sectionNames(layout, { x: 34, y: 2, scale }, size, (text) => text.length * 6).map((n) => n.text);
+    expect(texts(9)).toEqual(['Block 1', 'Block 2', 'Block 3', 'Block 4']);
+    expect(texts(2)).toEqual(['1', '2', '3', '4']);
+    expect(texts(0.5)).toEqual([]);
   });
 });

@@ -38,6 +38,11 @@ export interface Layout {
   box: Box;
   /** The usual distance between neighbours: the unit of all sizes on the map. */
   pitch: number;
+  /** The usual distance between rows. */
+  rowGap: number;
+  /** For each seat the step along its row, as a vector: which way it faces, and how much room it has. */
+  alongX: Float32Array;
+  alongY: Float32Array;
   indexOf: Map<number, number>;
 }
 
@@ -55,6 +60,9 @@ export function buildLayout(doc: SeatMapDoc): Layout {
     sections: [],
     box: emptyBox(),
     pitch: 1,
+    rowGap: 1,
+    alongX: new Float32Array(count),
+    alongY: new Float32Array(count),
     indexOf: new Map(),
   };
   let at = 0;
@@ -78,6 +86,8 @@ export function buildLayout(doc: SeatMapDoc): Layout {
     layout.sections.push({ id: section.id, name: section.name, firstRow, rowCount, box: emptyBox() });
   }
   layout.pitch = measurePitch(layout);
+  layout.rowGap = measureRowGap(layout);
+  measureSteps(layout);
   measureBoxes(layout);
   if (sectionsCollide(layout)) shelve(layout);
   return layout;
@@ -100,6 +110,35 @@ function measurePitch({ rows, x, y }: Layout): number {
   }
   steps.sort((a, b) => a - b);
   return steps[steps.length >> 1] ?? 1;
+}
+
+/** The median distance from a row's middle to the row behind it; one that says nothing counts as a pitch. */
+function measureRowGap({ rows, x, y, pitch }: Layout): number {
+  const gaps: number[] = [];
+  const middle = ({ first, count }: Row): number => first + (count >> 1);
+  for (let r = 1; r < rows.length; r++) {
+    const [before, row] = [rows[r - 1]!, rows[r]!];
+    if (before.section !== row.section || before.count === 0 || row.count === 0) continue;
+    const [a, b] = [middle(before), middle(row)];
+    const gap = Math.hypot(x[b]! - x[a]!, y[b]! - y[a]!);
+    if (gap > 0) gaps.push(gap);
+  }
+  gaps.sort((a, b) => a - b);
+  return gaps[gaps.length >> 1] ?? pitch;
+}
+
+function measureSteps({ rows, x, y, alongX, alongY, pitch }: Layout): void {
+  for (const { first, count } of rows) {
+    for (let i = first; i < first + count; i++) {
+      const back = i > first ? Math.hypot(x[i]! - x[i - 1]!, y[i]! - y[i - 1]!) : Infinity;
+      const ahead = i + 1 < first + count ? Math.hypot(x[i + 1]! - x[i]!, y[i + 1]! - y[i]!) : Infinity;
+      // Beside an aisle the nearer neighbour says how wide a seat is.
+      const [from, to] = ahead <= back ? [i, i + 1] : [i - 1, i];
+      const isAlone = Math.min(back, ahead) === Infinity;
+      alongX[i] = isAlone ? pitch : x[to]! - x[from]!;
+      alongY[i] = isAlone ? 0 : y[to]! - y[from]!;
+    }
+  }
 }
 
 function measureBoxes(layout: Layout): void {

@@ -1,9 +1,11 @@
 /** Draws one frame of the seat map: the overview's picture far out, single seats close up. */
 import { IN_QUEUE, RESERVED, SOLD, type SeatState } from './availability';
 import type { SeatGrid } from './grid';
-import { type Layout, width } from './layout';
+import type { Layout } from './layout';
+import { sectionNames } from './names';
 import type { Overview } from './overview';
 import type { Palette } from './palette';
+import { fillPlace } from './place';
 import { type Size, toScreen, type Viewport, visibleBox } from './viewport';
 
 export interface Scene {
@@ -24,7 +26,9 @@ export interface Scene {
 
 const SEAT_LABELS_FROM_PX = 21;
 const ROW_LABELS_FROM_PX = 13;
-const ROUND_FROM_PX = 5;
+/** Closer together than this, seats are patches of floor; from here on they are dots that can be hit. */
+export const ROUND_FROM_PX = 9;
+const MARKS_FROM_PX = 10;
 const RADIUS: Record<SeatState, number> = { 0: 0.4, 1: 0.34, 2: 0.17, 3: 0.34 };
 const FONT = '"Inter", system-ui, sans-serif';
 
@@ -66,7 +70,7 @@ function paintSeats(pen: CanvasRenderingContext2D, scene: Scene, pitchPx: number
   for (const state of [SOLD, RESERVED, IN_QUEUE, 0] as const) {
     paintBatch(pen, scene, shown[state]!, scene.palette.states[state], RADIUS[state], pitchPx);
   }
-  if (pitchPx < ROUND_FROM_PX * 2) return;
+  if (pitchPx < MARKS_FROM_PX) return;
   // Shape as well as colour: what is in a cart has a bar, what somebody waits for has a hole.
   pen.fillStyle = scene.palette.floor;
   for (const i of shown[IN_QUEUE]!) hole(pen, scene, i, pitchPx * 0.17);
@@ -76,7 +80,7 @@ function paintSeats(pen: CanvasRenderingContext2D, scene: Scene, pitchPx: number
 
 function paintBatch(
   pen: CanvasRenderingContext2D,
-  { layout, view, size }: Scene,
+  { layout, view, size, pixelRatio }: Scene,
   seats: readonly number[],
   colour: string,
   radius: number,
@@ -86,9 +90,9 @@ function paintBatch(
   const r = radius * pitchPx;
   pen.fillStyle = colour;
   if (pitchPx < ROUND_FROM_PX) {
-    for (const i of seats) {
-      pen.fillRect(layout.x[i]! * view.scale + dx - r, layout.y[i]! * view.scale + dy - r, 2 * r, 2 * r);
-    }
+    const scale = view.scale * pixelRatio;
+    for (const i of seats) fillPlace(pen, layout, i, scale, dx * pixelRatio, dy * pixelRatio, 2 * radius);
+    pen.setTransform(pixelRatio, 0, 0, pixelRatio, 0, 0);
     return;
   }
   // Very long paths are slower than several short ones.
@@ -162,20 +166,16 @@ function paintSectionNames(pen: CanvasRenderingContext2D, scene: Scene): void {
   pen.textAlign = 'center';
   pen.textBaseline = 'middle';
   pen.font = `600 12px ${FONT}`;
-  const named = layout.sections.map((section) => ({ ...section, textWidth: pen.measureText(section.name).width }));
-  const fitting = named.filter(({ box, textWidth }) => textWidth <= width(box) * view.scale);
-  // A few names among many blocks would look like a choice that was made.
-  if (fitting.length < named.length * 0.7) return;
-  for (const { name, box, textWidth } of fitting) {
-    const { x, y } = toScreen(view, size, (box.minX + box.maxX) / 2, (box.minY + box.maxY) / 2);
+  const placed = sectionNames(layout, view, size, (text) => pen.measureText(text).width);
+  for (const { text, x, y, width, height } of placed) {
     pen.globalAlpha = 0.88;
     pen.fillStyle = palette.labelBack;
     pen.beginPath();
-    pen.roundRect(x - textWidth / 2 - 8, y - 11, textWidth + 16, 22, 11);
+    pen.roundRect(x - width / 2, y - height / 2, width, height, height / 2);
     pen.fill();
     pen.globalAlpha = 1;
     pen.fillStyle = palette.label;
-    pen.fillText(name, x, y + 0.5);
+    pen.fillText(text, x, y + 0.5);
   }
 }
 

@@ -47,6 +47,8 @@ pub struct LaneBoard {
     standby: BTreeSet<u64>,
     named: BTreeMap<u64, Vec<SeatId>>,
     wanted: HashMap<SeatId, u32>,
+    /// Seats that nobody who waits has named any more, until somebody takes note of them.
+    unwanted: Vec<SeatId>,
     outcomes: [HashMap<u64, (UserId, Outcome)>; 2],
     half_since_s: u64,
     rate: Rate,
@@ -66,6 +68,7 @@ impl LaneBoard {
             standby: BTreeSet::new(),
             named: BTreeMap::new(),
             wanted: HashMap::new(),
+            unwanted: Vec::new(),
             outcomes: [HashMap::new(), HashMap::new()],
             half_since_s: 0,
             rate: Rate::default(),
@@ -177,11 +180,23 @@ impl LaneBoard {
         self.active_upto = 0;
         self.standby.clear();
         self.named.clear();
-        self.wanted.clear();
+        self.unwanted.extend(self.wanted.drain().map(|(seat, _)| seat));
         self.version += 1;
     }
 
-    /// Notes an outcome that was read from PostgreSQL.
+    /// The seats that ceased to be wanted since the last call.
+    pub fn take_unwanted(&mut self) -> Vec<SeatId> {
+        std::mem::take(&mut self.unwanted)
+    }
+
+    /// Notes the end of a job that was read from PostgreSQL and not from the feed.
+    pub fn note_ended(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
+        self.drop_waiting(number);
+        self.standby.remove(&number);
+        self.note_outcome(number, owner, outcome, second);
+    }
+
+    /// Remembers an outcome for some minutes.
     pub fn note_outcome(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
         if second > self.half_since_s + HALF_S || self.outcomes[0].len() >= OUTCOMES_PER_HALF {
             let [newer, older] = &mut self.outcomes;
@@ -198,7 +213,7 @@ impl LaneBoard {
             self.drop_waiting(*number);
             self.standby.insert(*number);
         }
-        for (number, owner, outcome) in done.clone().outcomes() {
+        for (number, owner, outcome) in done.outcomes() {
             self.drop_waiting(number);
             self.standby.remove(&number);
             self.note_outcome(number, owner, outcome, second);
@@ -231,6 +246,7 @@ impl LaneBoard {
                 *count -= 1;
                 if *count == 0 {
                     self.wanted.remove(&seat);
+                    self.unwanted.push(seat);
                 }
             }
         }

@@ -12,15 +12,15 @@
   ARGV[2]  wake       channel
   ARGV[3]  kind       seats | control
   ARGV[4]  entry      (JSON)
-  ARGV[5]  freed      how many places came free: as many who stand by are recalled
+  ARGV[5]  recall     how many of those who stand by are asked again at most
 
   Returns  { 'announced', how many were recalled }
   Twice    tells the same again, and may recall further ones: they find nothing and stand by again
-  Cost     O(freed · log n)
+  Cost     O(recall · log n)
   Caller   queue::announce
 ]]
 local partition, ready, feed, standby, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local lane, wake, kind, entry, freed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local lane, wake, kind, entry, recall = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local feed_keep_ms = 60000
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -34,8 +34,8 @@ end
 for i = 6, #KEYS do redis.call('DEL', KEYS[i]) end
 tell(kind, entry)
 local recalled = {}
-if freed > 0 then
-  local popped = redis.call('ZPOPMIN', standby, freed)
+if recall > 0 then
+  local popped = redis.call('ZPOPMIN', standby, recall)
   for i = 1, #popped, 2 do
     redis.call('ZADD', wait, popped[i], popped[i])
     recalled[#recalled + 1] = popped[i]

@@ -15,11 +15,15 @@
 ]]
 local lane, fence, ttl_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local mine = lane .. ':' .. ARGV[2]
-local reply, at = { 'locked' }, 1
+local reply, at, values = { 'locked' }, 1, {}
+for from = 1, #KEYS, 1000 do
+  local part = redis.call('MGET', unpack(KEYS, from, math.min(from + 999, #KEYS)))
+  for i = 1, math.min(1000, #KEYS - from + 1) do values[from + i - 1] = part[i] end
+end
 for job = 4, #ARGV do
   local last, free = at + tonumber(ARGV[job]) - 1, true
   for i = at, last do
-    local held = redis.call('GET', KEYS[i])
+    local held = values[i]
     if held and held ~= mine then
       local other_lane, other_fence = string.match(held, '^(%d+):(%d+)$')
       if other_lane ~= lane then

@@ -26,10 +26,12 @@
   ARGV[9]  reserved   how many reserved keys stand in KEYS
   ARGV[10] number of a job that failed by itself and waits on, or ''
   ARGV[11] delay_ms   the lane is not claimed again before
-  ARGV[12…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
+  ARGV[12] last       '1' for the last part of a batch; only it gives the lane back
+  ARGV[13…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
            then by 2 a reserved key: owner, ttl_ms
 
   Returns  { 'settled', waiting } | { 'lost' }
+  A batch is settled in parts, so that nobody else waits long for Redis.
   Twice    the second call answers 'settled' again and changes nothing
   Cost     O(jobs · log n)
   Caller   queue::settle
@@ -40,29 +42,62 @@ local completed, failed = KEYS[11], KEYS[12]
 local lane, worker, fence, wake, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local keep_completed, keep_failed = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, reserved = tonumber(ARGV[8]), tonumber(ARGV[9])
-local stuck, delay_ms = ARGV[10], tonumber(ARGV[11])
-local first_key, first_job, feed_keep_ms = 13, 12, 60000
+local stuck, delay_ms, is_last = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1'
+local first_key, first_job, feed_keep_ms = 13, 13, 60000
 
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 
 local ended = { completed = 0, failed = 0, standby = 0 }
+
+-- Many members go with one call, a thousand at a time: Lua's stack holds some thousands.
+local function each_thousand(list, call)
+  for from = 1, #list, 1000 do call(unpack(list, from, math.min(from + 999, #list))) end
+end
+
+local numbers, present = {}, {}
+for i = 0, count - 1 do numbers[i + 1] = ARGV[first_job + i * 5] end
+each_thousand(numbers, function(...)
+  for _, score in ipairs(redis.call('ZMSCORE', wait, ...)) do present[#present + 1] = score end
+end)
+
+-- Who left meanwhile is not there any more, and was taken care of then.
+local gone, live_keys, less = {}, {}, {}
 for i = 0, count - 1 do
-  local at = first_job + i * 5
-  local number, word, owner, live_key, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  if redis.call('ZREM', wait, number) == 1 then
+  if present[i + 1] then
+    local at = first_job + i * 5
+    local number, word, owner, live_key, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     ended[word] = ended[word] + 1
     if word == 'standby' then
       redis.call('ZADD', standby, number, number)
     else
-      redis.call('HDEL', jobs, number)
-      redis.call('HDEL', attempts, number)
-      if live_key ~= '' then redis.call('HDEL', live, live_key) end
-      if redis.call('HINCRBY', owners, owner, -1) <= 0 then redis.call('HDEL', owners, owner) end
+      gone[#gone + 1] = number
+      if live_key ~= '' then live_keys[#live_keys + 1] = live_key end
+      less[owner] = (less[owner] or 0) + 1
       if record ~= '' then redis.call('LPUSH', word == 'completed' and completed or failed, record) end
     end
   end
+end
+local ids, done_owners = {}, {}
+for owner in pairs(less) do ids[#ids + 1] = owner end
+table.sort(ids)
+each_thousand(ids, function(...)
+  for i, live_jobs in ipairs(redis.call('HMGET', owners, ...)) do
+    local owner = select(i, ...)
+    if tonumber(live_jobs or 0) <= less[owner] then
+      done_owners[#done_owners + 1] = owner
+    else
+      redis.call('HINCRBY', owners, owner, -less[owner])
+    end
+  end
+end)
+each_thousand(done_owners, function(...) redis.call('HDEL', owners, ...) end)
+each_thousand(numbers, function(...) redis.call('ZREM', wait, ...) end)
+each_thousand(gone, function(...) redis.call('HDEL', jobs, ...) end)
+each_thousand(live_keys, function(...) redis.call('HDEL', live, ...) end)
+if redis.call('HLEN', attempts) > 0 then
+  each_thousand(gone, function(...) redis.call('HDEL', attempts, ...) end)
 end
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
@@ -71,27 +106,36 @@ local at = first_job + count * 5
 for i = 0, reserved - 1 do
   redis.call('SET', KEYS[first_key + i], ARGV[at + i * 2], 'PX', ARGV[at + i * 2 + 1])
 end
-local mine = lane .. ':' .. fence
-for i = first_key + reserved, #KEYS do
-  if redis.call('GET', KEYS[i]) == mine then redis.call('DEL', KEYS[i]) end
-end
+local mine, locks, held = lane .. ':' .. fence, {}, {}
+for i = first_key + reserved, #KEYS do locks[#locks + 1] = KEYS[i] end
+each_thousand(locks, function(...)
+  for i, value in ipairs(redis.call('MGET', ...)) do
+    if value == mine then held[#held + 1] = select(i, ...) end
+  end
+end)
+each_thousand(held, function(...) redis.call('DEL', ...) end)
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since', 'not_before')
-redis.call('HSET', meta, 'settled', fence)
 redis.call('HINCRBY', meta, 'completed', ended.completed)
 redis.call('HINCRBY', meta, 'failed', ended.failed)
+local waiting = redis.call('ZCARD', wait)
+local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
+redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
+  'l', lane, 'k', 'done', 'd', entry)
+if not is_last then
+  redis.call('HINCRBY', meta, 'lease_count', -count)
+  return { 'settled', waiting }
+end
+
+redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since', 'not_before')
+redis.call('HSET', meta, 'settled', fence)
 if stuck ~= '' then redis.call('HINCRBY', attempts, stuck, 1) end
 if delay_ms > 0 then redis.call('HSET', meta, 'not_before', string.format('%.0f', now + delay_ms)) end
-local waiting = redis.call('ZCARD', wait)
 if waiting > 0 then
   redis.call('ZADD', ready, string.format('%.0f', now + delay_ms), lane)
   if delay_ms == 0 then redis.call('PUBLISH', wake, lane) end
 else
   redis.call('ZREM', ready, lane)
 end
-local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
-redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
-  'l', lane, 'k', 'done', 'd', entry)
 return { 'settled', waiting }

@@ -10,7 +10,8 @@ with due as (
      where status = 'created' and expires_at <= clock_timestamp() order by expires_at limit $1)
 )
 select id from bookings
-where id in (select booking_id from due) and status = 'created'
+-- As an array, so that each is looked up by its key whatever the planner thinks of their number.
+where id = any (array(select booking_id from due)) and status = 'created'
 order by id
 -- Whoever has one locked is changing it right now; the next pass looks again.
 for update skip locked

@@ -135,3 +135,54 @@ async fn cancelling_returns_every_seat_and_an_empty_booking_lapses() -> TestResu
     .await;
     assert_invariants(lab.store(), event).await
 }
+
+#[tokio::test]
+async fn without_a_sweeper_ones_own_expired_seats_can_be_had_again_and_too_much_is_still_refused()
+-> TestResult {
+    use standalone::settings::Part;
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(1, 2) };
+    let (event, _, _) = make_event(lab.store(), &plan).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    first.outcome(&first.book(event, json!({"quantity": 2})).await?).await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let refused = second.outcome(&second.book(event, json!({"quantity": 3})).await?).await?;
+    assert_eq!(refused["code"], "sold_out", "three of two seats, expired or not");
+    let again = first.outcome(&first.book(event, json!({"quantity": 2})).await?).await?;
+    assert_eq!(again["status"], "completed", "{again}");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn carts_of_several_seats_run_out_together() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 3, ..EventPlan::hall(100, 30) };
+    let (event, _, _) = make_event(lab.store(), &plan).await?;
+    let shoppers = lab.shoppers(300).await?;
+    let jobs = shoppers.iter().map(|shopper| async move {
+        shopper.book(event, json!({"quantity": 10})).await.map_err(|error| error.to_string())
+    });
+    for job in futures_util::future::join_all(jobs).await {
+        job?;
+    }
+    lab.until_decided(event, 300).await?;
+    let held = async || -> Result<(i64, f64), sqlx::Error> {
+        sqlx::query_as(
+            "select count(*), coalesce(extract(epoch from clock_timestamp() - min(expires_at)), 0)::float8
+             from seat_claims where event_id = $1",
+        )
+        .bind(event.0)
+        .fetch_one(lab.store().pool())
+        .await
+    };
+    let mut latest: f64 = 0.0;
+    eventually("all three thousand seats are free", async || {
+        let (count, late) = held().await.unwrap_or((1, 0.0));
+        latest = latest.max(late);
+        count == 0
+    })
+    .await;
+    // One second is promised; a debug build on a busy machine is given three.
+    assert!(latest < 3.0, "{latest} s late");
+    assert_invariants(lab.store(), event).await
+}

@@ -95,3 +95,25 @@ async fn an_area_is_never_filled_beyond_its_capacity() -> TestResult {
     assert_eq!(held, 24, "twelve pairs fit, a thirteenth does not");
     assert_invariants(lab.store(), event).await
 }
+
+#[tokio::test]
+async fn overlapping_groups_are_refused_as_taken_and_hold_nobody_up() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let operator = lab.with_role(shared::auth::Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let shoppers = lab.shoppers(4).await?;
+    let wanted = [&seats[1..2], &seats[1..3], &seats[1..2], &seats[2..4]];
+    let mut jobs = Vec::new();
+    for (shopper, seats) in shoppers.iter().zip(wanted) {
+        jobs.push(shopper.book_seats(event, seats).await?);
+    }
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    let started = std::time::Instant::now();
+    for (at, expected) in [None, Some("seat_taken"), Some("seat_taken"), None].into_iter().enumerate() {
+        let outcome = shoppers[at].outcome(&jobs[at]).await?;
+        assert_eq!(outcome["code"].as_str(), expected, "job {at}: {outcome}");
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_invariants(lab.store(), event).await
+}

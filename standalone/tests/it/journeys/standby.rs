@@ -31,3 +31,21 @@ async fn a_returned_seat_goes_to_the_lowest_number_that_stands_by() -> TestResul
     assert_eq!(shoppers[2].outcome(&third).await?["status"], "completed");
     assert_invariants_but_order(lab.store(), event).await
 }
+
+#[tokio::test]
+async fn whoever_cannot_use_what_came_back_does_not_block_the_next() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let shoppers = lab.shoppers(3).await?;
+    shoppers[0].outcome(&shoppers[0].book_seats(event, &seats).await?).await?;
+    let pair = shoppers[1].book(event, json!({"quantity": 2, "adjacent": true, "standby": true})).await?;
+    let single = shoppers[2].book(event, json!({"quantity": 1, "standby": true})).await?;
+    eventually("both stand by", async || {
+        shoppers[2].status(&single).await.is_ok_and(|status| status["standby"] == true)
+    })
+    .await;
+    shoppers[0].call(Method::DELETE, &format!("/api/cart/seats/{}", seats[2]), None).await?;
+    assert_eq!(shoppers[2].outcome(&single).await?["status"], "completed");
+    assert_eq!(shoppers[1].status(&pair).await?["standby"], true);
+    assert_invariants_but_order(lab.store(), event).await
+}

@@ -70,3 +70,38 @@ fn every_code_stands_in_the_document_and_no_other() {
     let known: BTreeSet<&str> = Code::ALL.iter().map(|code| code.word()).collect();
     assert_eq!(told, known);
 }
+
+/// The words in code quotes of a section of `docs/STATES.md`.
+fn words_of(section: &str) -> BTreeSet<&'static str> {
+    let document = include_str!("../../../../docs/STATES.md");
+    let (_, rest) = document.split_once(&format!("## {section}\n")).expect("the section");
+    let text = rest.split_once("\n## ").map_or(rest, |(text, _)| text);
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn refusals_stand_in_the_document_of_states() {
+    let words = words_of("Job");
+    let states = ["queued", "processing", "completed", "failed"];
+    let refusals = shared::domain::Refusal::ALL.iter().map(|refusal| refusal.code());
+    assert_eq!(words, states.into_iter().chain(refusals).collect());
+}
+
+#[tokio::test]
+async fn the_schema_knows_the_states_of_the_document_and_no_others() -> TestResult {
+    let lab = Lab::start_with(&[standalone::settings::Part::Sweeper], &[]).await?;
+    for (section, constraint, more) in [
+        ("Booking", "bookings_status_known", &[][..]),
+        // What is not claimed is available, and `in_queue` is laid over that; neither is stored.
+        ("Seat", "seat_claims_status_known", &["available", "in_queue"][..]),
+    ] {
+        let definition: String =
+            sqlx::query_scalar("select pg_get_constraintdef(oid) from pg_constraint where conname = $1")
+                .bind(constraint)
+                .fetch_one(lab.store().pool())
+                .await?;
+        let stored = definition.split('\'').skip(1).step_by(2).chain(more.iter().copied());
+        assert_eq!(words_of(section), stored.collect(), "{section}");
+    }
+    Ok(())
+}
