@@ -7,7 +7,7 @@ scripts/install.sh
 export USHER_SOAK=1
 say "running the longer proofs"
 if has cargo-nextest; then
-    cargo nextest run --locked --workspace --release --no-fail-fast -E 'test(soak_)'
+    cargo nextest run --locked --workspace --release --no-fail-fast --ignore-default-filter -E 'test(soak_)'
 else
     cargo test --locked --workspace --release --no-fail-fast soak_ -- --nocapture
 fi

@@ -27,7 +27,7 @@ pub struct GatewayConfig {
     /// Reads (polls among them) that one address may make per second
     #[arg(long, env = "RATE_LIMIT_READS_PER_SECOND", default_value_t = 200)]
     pub rate_limit_reads_per_second: u32,
-    /// WebSockets that one address may hold
+    /// Sockets that one address may hold
     #[arg(long, env = "MAX_SOCKETS_PER_IP", default_value_t = 200)]
     pub max_sockets_per_ip: u32,
     /// Proxies whose X-Forwarded-For is believed, as addresses separated by commas

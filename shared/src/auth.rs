@@ -251,14 +251,18 @@ impl Passwords {
     }
 }
 
-/// A new refresh token: 32 random bytes in hex, and the SHA-256 that is stored of it.
-pub fn new_refresh_token() -> (String, Vec<u8>) {
-    let bytes: [u8; 32] = rand::random();
-    let token = bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        use std::fmt::Write as _;
+/// 32 random bytes in hex: a secret, or a token that nobody guesses.
+pub fn random_hex() -> String {
+    use std::fmt::Write as _;
+    rand::random::<[u8; 32]>().iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    });
+    })
+}
+
+/// A new refresh token, and the SHA-256 that is stored of it.
+pub fn new_refresh_token() -> (String, Vec<u8>) {
+    let token = random_hex();
     let hash = refresh_token_hash(&token);
     (token, hash)
 }

@@ -45,7 +45,7 @@ fn secret(
 /// PostgreSQL.
 #[derive(Debug, Clone, Args)]
 pub struct StoreConfig {
-    /// Where PostgreSQL is, as postgres://user:password@host/database
+    /// Where PostgreSQL is, as a URL with user, password, host and database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
     /// A file that holds DATABASE_URL
@@ -75,7 +75,7 @@ impl StoreConfig {
 /// Redis and the booking queue in it.
 #[derive(Debug, Clone, Args)]
 pub struct QueueConfig {
-    /// Where Redis is, as redis://host:port, rediss://…, or unix:///path; several, with commas, for a Cluster
+    /// Where Redis is, as a redis:, rediss: or unix: URL; several, with commas, for a Cluster
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<SecretString>,
     /// First part of every key

@@ -26,8 +26,7 @@ pub fn jwt_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
         return Ok(file);
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-    let bytes: [u8; 32] = rand::random();
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = shared::auth::random_hex();
     // Written aside and moved, so that a half-written secret is never read.
     let aside = folder.join("jwt.new");
     let _ = fs::remove_file(&aside);

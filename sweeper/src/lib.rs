@@ -1,7 +1,7 @@
 //! The sweeper, in reading order:
 //!
 //! - [`config`]: its settings.
-//! - [`tick`]: what happens every second, by whoever leads.
+//! - [`mod@tick`]: what happens every second, by whoever leads.
 //!
 //! [`run`] lets apalis-cron tick. Any number may run; PostgreSQL's advisory lock makes them act as one.
 

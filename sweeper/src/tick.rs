@@ -19,7 +19,7 @@ const LOOKS: u32 = 4;
 /// How often those who stand by are asked again, whether or not anything came free.
 const RECALL: Duration = Duration::from_secs(5);
 /// How often old rows are forgotten.
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 
 /// What ticks share.
 #[derive(Clone)]

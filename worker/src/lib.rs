@@ -2,7 +2,7 @@
 //!
 //! - [`config`]: its settings.
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
-//! - [`reserve_seats`]: the job that decides a batch under its lease.
+//! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
 //!
 //! [`run`] puts them together. apalis' types stay in this crate.
 

@@ -41,7 +41,10 @@ pub struct LaneView {
     active: u64,
     standby: u64,
     delayed: bool,
+    /// By itself, or with the whole queue.
     paused: bool,
+    /// By itself: `resume` with this event ends it.
+    paused_by_itself: bool,
     message: Option<String>,
     oldest_waiting_seconds: Option<u64>,
     lease: Option<LeaseView>,
@@ -116,6 +119,7 @@ async fn view(app: &App, report: LaneReport) -> Result<LaneView, Problem> {
         standby: state.standby,
         delayed: state.is_delayed,
         paused: pause.paused,
+        paused_by_itself: state.own_pause.paused,
         message: Some(pause.message).filter(|message| !message.is_empty()),
         oldest_waiting_seconds: state.oldest_waiting_s,
         lease: state.lease.map(|lease| LeaseView {

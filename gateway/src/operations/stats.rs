@@ -22,7 +22,7 @@ pub struct QueueStats {
     failed: u64,
     /// Leases that ran out.
     stalled: u64,
-    /// Every lane is paused.
+    /// The whole queue is paused; lanes paused by themselves do not count.
     paused: bool,
     lanes: usize,
     /// Completed among all that ended, 0 to 1; absent before any did.
@@ -46,7 +46,7 @@ pub struct Processing {
 pub async fn show_stats(State(app): State<App>, _: Operator) -> Result<Json<QueueStats>, Problem> {
     let lanes = app.operations.lanes(None).await?;
     let mut stats = QueueStats { lanes: lanes.len(), ..QueueStats::default() };
-    stats.paused = !lanes.is_empty() && lanes.iter().all(|lane| lane.state.pause().paused);
+    stats.paused = app.operations.whole_pause().await?.paused;
     for lane in &lanes {
         let state = &lane.state;
         if state.is_delayed {

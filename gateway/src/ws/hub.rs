@@ -254,7 +254,7 @@ impl Hub {
         let message = match (was_paused, pause.paused) {
             (_, true) => Message::Paused { event_id: event, message: pause.message.clone() },
             (true, false) => Message::Resumed { event_id: event },
-            (false, false) => Message::Message { event_id: event, message: pause.message.clone() },
+            (false, false) => Message::Told { event_id: event, message: pause.message.clone() },
         };
         let text = message.text();
         let mut told = HashSet::new();

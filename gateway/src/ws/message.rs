@@ -92,7 +92,8 @@ pub(super) enum Message {
     Resumed {
         event_id: EventId,
     },
-    Message {
+    #[serde(rename = "message")]
+    Told {
         event_id: EventId,
         message: String,
     },

@@ -1,4 +1,4 @@
-//! The WebSocket: [`hub`] hears what happens in the lanes, [`socket`] tells one browser, [`message`] is what they
+//! The WebSocket: `hub` hears what happens in the lanes, `socket` tells one browser, `message` is what they
 //! say to each other.
 
 mod hub;

@@ -24,7 +24,7 @@ const MAX_MESSAGES: u32 = 20;
 /// How often the browser is asked whether it is there,
 const PING: Duration = Duration::from_secs(20);
 /// and after how much silence it is taken to be gone.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How often the stores are asked for a job that the feed does not tell of.
 const ASK: Duration = Duration::from_secs(5);
 /// How long one message may take to be taken in.
@@ -34,7 +34,8 @@ const SEND: Duration = Duration::from_secs(5);
 struct Following {
     reference: String,
     job: JobRef,
-    told_place: Option<u64>,
+    /// The place and the length of the line that were told last.
+    told: Option<(u64, u64)>,
     look_at: Instant,
 }
 
@@ -195,15 +196,15 @@ impl Socket {
             }
         };
         let is_over = matches!(status, Status::Completed { .. } | Status::Failed { .. });
-        let told_place = match &status {
-            Status::Queued { place, .. } => *place,
+        let told = match &status {
+            Status::Queued { place, waiting, .. } => place.map(|place| (place, *waiting)),
             Status::Processing { .. } | Status::Completed { .. } | Status::Failed { .. } => None,
         };
         if is_over {
             self.unfollow(job.event, job.number);
         } else {
-            let look_at = Instant::now() + pause_after(told_place.unwrap_or(0));
-            let following = Following { reference: reference.clone(), job, told_place, look_at };
+            let look_at = Instant::now() + pause_after(told.map_or(0, |(place, _)| place));
+            let following = Following { reference: reference.clone(), job, told, look_at };
             self.jobs.insert(key, following);
         }
         self.say(&Message::Status { job_id: reference, status }).await
@@ -284,7 +285,7 @@ impl Socket {
                 continue;
             };
             following.look_at = now + pause_after(place);
-            if following.told_place.replace(place) != Some(place) {
+            if following.told.replace((place, waiting)) != Some((place, waiting)) {
                 messages.push(Message::Place {
                     job_id: following.reference.clone(),
                     place,

@@ -188,7 +188,7 @@ fn derive(secret: &[u8]) -> Hmac<Sha256> {
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // HMAC takes keys of every length (RFC 2104 §3), so the fallback is never used.
-    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub struct Queue {
 }
 
 enum Client {
-    Single(redis::Client),
+    Single(Box<redis::Client>),
     Cluster(Vec<String>),
 }
 
@@ -103,7 +103,7 @@ impl Client {
                     .set_max_delay(Duration::from_millis(500))
                     .set_connection_timeout(Some(CONNECT_TIMEOUT))
                     .set_response_timeout(response_timeout);
-                Connection::Single(ConnectionManager::new_with_config(client.clone(), config).await?)
+                Connection::Single(ConnectionManager::new_with_config(client.as_ref().clone(), config).await?)
             }
             Self::Cluster(nodes) => {
                 let mut builder =
@@ -126,7 +126,7 @@ impl Queue {
         let url = config.url()?;
         let nodes: Vec<String> = url.expose_secret().split(',').map(|node| node.trim().to_owned()).collect();
         let client = match nodes.as_slice() {
-            [one] => Client::Single(redis::Client::open(one.as_str())?),
+            [one] => Client::Single(Box::new(redis::Client::open(one.as_str())?)),
             _ => Client::Cluster(nodes),
         };
         Ok(Self {
@@ -156,7 +156,7 @@ impl Queue {
     /// Redis is away.
     pub async fn subscribe(&self, channel: &str) -> Result<redis::aio::PubSub, QueueError> {
         let client = match self.client.as_ref() {
-            Client::Single(client) => client.clone(),
+            Client::Single(client) => client.as_ref().clone(),
             Client::Cluster(nodes) => {
                 redis::Client::open(nodes.first().map(String::as_str).unwrap_or_default())?
             }

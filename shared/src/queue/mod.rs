@@ -4,11 +4,11 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `…{p}:partition` | hash | epoch, seq of the feed, recovering_until, paused, message, controls |
+//! | `…{p}:partition` | hash | `epoch`, `seq` of the feed, `run_id`, `recovering_until`, `paused`, `message`, `controls` |
 //! | `…{p}:ready` | zset | lanes with waiting jobs, by the time (ms) at which a worker should look |
 //! | `…{p}:lanes` | set | all lanes |
 //! | `…{p}:feed` | stream | what happened, for gateways |
-//! | `…{p}:lane:E:meta` | hash | last number, fence, lease_*, paused, message, totals |
+//! | `…{p}:lane:E:meta` | hash | last number, `fence`, `lease_*`, `paused`, `message`, totals |
 //! | `…{p}:lane:E:wait` | zset | numbers that wait or are active, score = number |
 //! | `…{p}:lane:E:standby` | zset | numbers that wait for a returned seat |
 //! | `…{p}:lane:E:jobs` | hash | number → [`Envelope`](crate::domain::Envelope) |

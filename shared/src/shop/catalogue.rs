@@ -80,7 +80,7 @@ impl Catalogue {
             return Ok(event);
         }
         let before = self.events.read().get(&id).and_then(|known| known.event.clone());
-        let shard = usize::try_from(id.0.rem_euclid(SHARDS as i64)).unwrap_or(0);
+        let shard = usize::try_from(id.0.unsigned_abs() % SHARDS as u64).unwrap_or(0);
         // What is known is read anew by one, while the others go on with it; what is not known is read by one,
         // and the others wait: a rush must not ask for one layout a thousand times.
         let _reading = match &before {

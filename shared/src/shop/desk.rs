@@ -166,7 +166,11 @@ impl Desk {
         let job = NewJob { envelope, idempotency };
         let added = self.enqueuer.add(lane.event, job.clone()).await.map_err(|error| match error {
             QueueError::Full => BookError::QueueFull,
-            other => BookError::Fault(other.into()),
+            QueueError::Redis(_)
+            | QueueError::Word(_)
+            | QueueError::Reply(_)
+            | QueueError::Config(_)
+            | QueueError::Closed => BookError::Fault(error.into()),
         })?;
         let Added::Queued { number, nonce, place, is_new } = added else {
             return Err(match added {

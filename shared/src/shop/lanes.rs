@@ -19,7 +19,7 @@ use crate::queue::{PARTITIONS, Partition, Queue, QueueError};
 use crate::store::Store;
 
 /// How long one read of a feed waits.
-const READ: Duration = Duration::from_millis(1_000);
+const READ: Duration = Duration::from_secs(1);
 /// Jobs read at once when a lane is loaded.
 const PAGE: usize = 1_000;
 /// After a fault, before the next try.

@@ -88,7 +88,15 @@ impl Operations {
         Ok(())
     }
 
-    /// The state of one lane, or of all of them.
+    /// The pause of the whole queue.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn whole_pause(&self) -> Result<Pause, OperationsError> {
+        Ok(self.store.controls().await?.queue)
+    }
+
+    /// The state of one lane, or of all that were used or are paused.
     ///
     /// # Errors
     /// No such event, or a store is away.
@@ -100,6 +108,11 @@ impl Operations {
                 for partition in Partition::all() {
                     events.extend(self.queue.lanes(partition).await.map_err(Fault::from)?);
                 }
+                let controls = self.store.controls().await?;
+                let paused = controls.lanes.into_iter().filter(|(_, pause)| pause.paused);
+                events.extend(paused.map(|(event, _)| event));
+                events.sort_unstable();
+                events.dedup();
                 events
             }
         };

@@ -136,7 +136,7 @@ impl Reserver {
         let mut parts: Vec<&[ClaimedJob]> = vec![&batch.jobs];
         while let Some(part) = parts.pop() {
             match self.decide(belief, &batch.lease, part, decided).await {
-                Ok(rest) if rest.is_empty() => {}
+                Ok([]) => {}
                 Ok(rest) => parts.push(rest),
                 // What was decided so far is settled; the jobs behind the locked seat wait.
                 Err(ReserveError::ForeignLock) if !decided.endings.is_empty() => {

@@ -64,8 +64,8 @@ where v.name = 'Lantern Theatre';
 insert into seats (event_id, section_id, tier_id, row_label, row_position, seat_label, seat_position, x, y)
 select s.event_id, s.id, t.id, r::text, r, n::text, n,
     -- Each block is a wedge of the bowl: rows go outwards, seats along the arc.
-    (1000 + (300 + r * 11) * cos(2 * pi() * ((s.position - 1) + (n - 0.5) / 50 * 0.92) / 40))::real,
-    (700 + (180 + r * 9) * sin(2 * pi() * ((s.position - 1) + (n - 0.5) / 50 * 0.92) / 40))::real
+    (1000 + (760 + r * 4) * cos(2 * pi() * ((s.position - 1) + (n - 0.5) / 50 * 0.92) / 40))::real,
+    (800 + (520 + r * 4) * sin(2 * pi() * ((s.position - 1) + (n - 0.5) / 50 * 0.92) / 40))::real
 from sections s
 join events e on e.id = s.event_id
 join venues v on v.id = e.venue_id and v.name = 'Northgate Stadium'

@@ -10,39 +10,51 @@ use standalone::settings::Part;
 use super::{decided, queue_up};
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
-#[tokio::test]
-async fn killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
+/// Workers are killed again and again while so many jobs are decided, in the midst of whatever they do.
+async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=20"]).await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(30, 20)).await?;
-    let shoppers = lab.shoppers(800).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(rows, 20)).await?;
+    let shoppers = lab.shoppers(jobs).await?;
+    let all = i64::try_from(jobs)?;
+    let step = all / i64::from(wanted_kills) / 2;
     let queueing = queue_up(&shoppers, event);
     let killing = async {
-        let mut kills = 0;
-        let mut before = 0;
-        // Each worker lives until it has decided a few more batches, and is then killed in the midst of one.
-        while before < 800 && kills < 8 {
+        let (mut kills, mut before) = (0, 0);
+        while before < all && kills < wanted_kills {
             let mut worker = lab.spawn("worker")?;
             eventually("the worker gets on", async || {
-                decided(&lab, event).await.is_ok_and(|now| now > before + 60 || now >= 800)
+                decided(&lab, event).await.is_ok_and(|now| now > before + step || now >= all)
             })
             .await;
+            // Not always at the same point of its round.
+            tokio::time::sleep(Duration::from_millis(u64::from(kills) * 7 % 40)).await;
             worker.kill();
             kills += 1;
             before = decided(&lab, event).await?;
         }
         Ok::<_, Box<dyn std::error::Error>>(kills)
     };
-    let (jobs, kills) = tokio::try_join!(queueing, killing)?;
-    assert!(kills >= 3, "{kills} workers were killed");
+    let (queued, kills) = tokio::try_join!(queueing, killing)?;
+    assert!(kills * 2 >= wanted_kills, "{kills} workers were killed");
     let _last = lab.spawn("worker")?;
-    lab.until_decided(event, jobs.len()).await?;
-    assert_eq!(decided(&lab, event).await?, 800);
+    lab.until_decided(event, queued.len()).await?;
+    assert_eq!(decided(&lab, event).await?, all);
     // The settlement that a killed worker owed is made up for as well.
     eventually("nobody waits", async || {
         lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting + lane.active == 0)
     })
     .await;
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
+    kill_workers(30, 800, 6).await
+}
+
+#[tokio::test]
+async fn soak_two_hundred_killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
+    kill_workers(1_000, 50_000, 200).await
 }
 
 #[tokio::test]
