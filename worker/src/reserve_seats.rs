@@ -37,8 +37,10 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
         );
     }
     let started = Instant::now();
-    let renewing = tokio::spawn(renew(job.queue.clone(), batch.lease.clone(), job.limit));
-    let result = tokio::time::timeout(job.limit, job.reserver.reserve(&batch)).await;
+    let lease = batch.lease.clone();
+    let renewing = tokio::spawn(renew(job.queue.clone(), lease, job.limit));
+    let most = job.scheduler.batch_size(event);
+    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, most)).await;
     renewing.abort();
     let took = started.elapsed();
     match result {
@@ -49,9 +51,11 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
                 ended = reserved.ended,
                 waiting = reserved.waiting,
                 duration_ms = took.as_secs_f64() * 1_000.0,
-                "batch decided"
+                batches = reserved.batches,
+                "batches decided"
             );
-            job.scheduler.note_batch(event, jobs, took);
+            let batches = reserved.batches.max(1);
+            job.scheduler.note_batch(event, reserved.ended / batches as usize, took / batches);
             if reserved.waiting > 0 {
                 job.scheduler.push(event);
             }

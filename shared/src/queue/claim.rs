@@ -1,6 +1,6 @@
 //! Handing the head of a lane to a worker.
 
-use super::script::{arg, script};
+use super::script::{Reply, arg, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId};
 
@@ -80,13 +80,7 @@ impl Queue {
             "claimed" => {
                 let lease = Lease { event, worker: worker.to_owned(), fence: reply.next()? };
                 let was_stalled = reply.next::<String>()? == "1";
-                let mut jobs = Vec::with_capacity(reply.left() / 3);
-                while reply.left() > 0 {
-                    let number = reply.next()?;
-                    let payload: Vec<u8> = reply.next()?;
-                    let attempts = reply.next()?;
-                    jobs.push(ClaimedJob { number, envelope: Envelope::decode(&payload).ok(), attempts });
-                }
+                let jobs = read_jobs(reply)?;
                 Claim::Batch(Batch { lease, jobs, was_stalled })
             }
             "empty" => Claim::Empty,
@@ -98,6 +92,35 @@ impl Queue {
             "restarted" => Claim::Restarted(reply.next()?),
             _ => return Err(reply.unknown()),
         })
+    }
+
+    /// Takes further jobs under the lease of a batch whose jobs are all decided; none when the lane has no more, is
+    /// paused, or is somebody else's.
+    ///
+    /// # Errors
+    /// Redis is away. Jobs may have been taken all the same; they are claimed anew when the lease is over.
+    pub async fn extend(&self, lease: &Lease, max_jobs: usize) -> Result<Option<Batch>, QueueError> {
+        let (keys, event) = (self.keys(), lease.event);
+        let partition = Partition::of(event);
+        let names = [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.attempts(event),
+        ];
+        let lease_ms = self.config().queue_lease_ms;
+        let args = [arg(event), arg(&lease.worker), arg(lease.fence), arg(max_jobs), arg(lease_ms)];
+        let reply = self.call(script!("extend"), &names, &args).await?;
+        match reply.word.as_str() {
+            "extended" => {
+                Ok(Some(Batch { lease: lease.clone(), jobs: read_jobs(reply)?, was_stalled: false }))
+            }
+            "over" => Ok(None),
+            _ => Err(reply.unknown()),
+        }
     }
 
     /// Lanes of a partition that are due for a look, longest due first.
@@ -118,4 +141,15 @@ impl Queue {
             .await?;
         Ok(lanes.into_iter().map(EventId).collect())
     }
+}
+
+fn read_jobs(mut reply: Reply) -> Result<Vec<ClaimedJob>, QueueError> {
+    let mut jobs = Vec::with_capacity(reply.left() / 3);
+    while reply.left() > 0 {
+        let number = reply.next()?;
+        let payload: Vec<u8> = reply.next()?;
+        let attempts = reply.next()?;
+        jobs.push(ClaimedJob { number, envelope: Envelope::decode(&payload).ok(), attempts });
+    }
+    Ok(jobs)
 }

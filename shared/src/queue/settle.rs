@@ -37,7 +37,16 @@ pub struct Decided {
 }
 
 /// Jobs in one call at most: some milliseconds in which nobody else is served by Redis.
-const PART: usize = 250;
+const JOBS_PER_CALL: usize = 250;
+
+/// Which part of a batch is settled.
+#[derive(Clone, Copy)]
+struct Part {
+    /// No further part of this batch follows.
+    is_last: bool,
+    /// No further batch follows under this lease.
+    gives_back: bool,
+}
 
 /// Only the last jobs of either kind are kept for inspection; the first ones of a large batch are not even sent.
 struct ToKeep {
@@ -55,7 +64,8 @@ impl ToKeep {
 }
 
 impl Queue {
-    /// Ends jobs, shows their reservations, releases locks and the lease; returns how many wait on.
+    /// Ends jobs, shows their reservations, and releases their locks; the lease as well when `gives_back`. Returns how
+    /// many wait on.
     ///
     /// # Errors
     /// Redis is away: the outcomes stand, and the next delivery reads them back.
@@ -63,8 +73,9 @@ impl Queue {
         &self,
         batch: &Batch,
         decided: &Decided,
+        gives_back: bool,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
-        let mut parts: Vec<&[ClaimedJob]> = batch.jobs.chunks(PART).collect();
+        let mut parts: Vec<&[ClaimedJob]> = batch.jobs.chunks(JOBS_PER_CALL).collect();
         if parts.is_empty() {
             parts.push(&[]);
         }
@@ -72,7 +83,16 @@ impl Queue {
         let mut to_keep = self.to_keep(decided);
         let mut waiting = 0;
         for (at, part) in parts.into_iter().enumerate() {
-            match self.settle_part(&batch.lease, part, decided, at == last, &mut to_keep).await? {
+            match self
+                .settle_part(
+                    &batch.lease,
+                    part,
+                    decided,
+                    Part { is_last: at == last, gives_back },
+                    &mut to_keep,
+                )
+                .await?
+            {
                 Ok(left) => waiting = left,
                 Err(lost) => return Ok(Err(lost)),
             }
@@ -85,7 +105,7 @@ impl Queue {
         lease: &Lease,
         part: &[ClaimedJob],
         decided: &Decided,
-        is_last: bool,
+        which: Part,
         to_keep: &mut ToKeep,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
         let mut keys = self.settle_keys(lease);
@@ -109,7 +129,7 @@ impl Queue {
             jobs.push([arg(job.number), arg(word), arg(owner), arg(live_key), record]);
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
-        if is_last {
+        if which.is_last {
             done.told.clone_from(&decided.told);
             keys.extend(decided.locks.iter().cloned());
         }
@@ -126,7 +146,7 @@ impl Queue {
             arg(shown.len()),
             arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default()),
             arg(decided.delay.as_millis()),
-            arg(u8::from(is_last)),
+            arg(u8::from(which.is_last && which.gives_back)),
         ];
         args.extend(jobs.into_iter().flatten());
         args.extend(shown.into_iter().flatten());

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinHandle;
 
 use super::Fault;
 use super::carts::told;
 use super::plan::{Belief, Plan};
 use crate::domain::{EventId, Outcome, Refusal, UserId};
-use crate::queue::Queue;
 use crate::queue::claim::{Batch, ClaimedJob, Lease};
-use crate::queue::lease::GiveBack;
+use crate::queue::{Queue, QueueError};
+
+use crate::queue::lease::{GiveBack, LeaseLost};
 use crate::queue::lock::Locked;
 use crate::queue::settle::{Decided, Ending};
 use crate::store::{BatchWrite, ClaimedPlace, Commit, Prepared, Store, StoreError};
@@ -22,6 +24,8 @@ use crate::store::{BatchWrite, ClaimedPlace, Commit, Prepared, Store, StoreError
 /// Times that a batch is decided anew because something was not as believed. One is usual after another worker
 /// had the lane; more than a few mean that belief and store do not meet.
 const ROUNDS: u32 = 12;
+/// A lane is kept for this long at most before other lanes have their turn.
+const RUN: Duration = Duration::from_millis(500);
 /// After so many rounds what is believed is read anew as a whole.
 const RELOAD: u32 = 2;
 /// What is believed of an event is good for this long without a look; hints of freed places are kept for an hour.
@@ -38,6 +42,8 @@ pub struct Reserved {
     pub ended: usize,
     /// Jobs that wait on in the lane.
     pub waiting: u64,
+    /// In so many batches.
+    pub batches: u32,
 }
 
 /// Why a batch was not decided. Nothing is lost by it: the jobs wait, each in its place.
@@ -98,32 +104,66 @@ impl Reserver {
         Self { store, queue, max_attempts, backoff, beliefs: Arc::default() }
     }
 
-    /// Decides a batch and gives the lane back, whatever happens.
+    /// Decides a batch, and further ones of up to `most` jobs under the same lease for a while, and gives the lane
+    /// back, whatever happens. While one batch is settled in Redis the next one is decided in PostgreSQL.
     ///
     /// # Errors
-    /// Why it was not decided; the lane was given back where that could be done.
-    pub async fn reserve(&self, batch: &Batch) -> Result<Reserved, ReserveError> {
-        let started = Instant::now();
-        let belief = self.beliefs.lock().entry(batch.lease.event).or_default().clone();
+    /// Why a batch was not decided; the lane was given back where that could be done.
+    pub async fn reserve(&self, first: Batch, most: usize) -> Result<Reserved, ReserveError> {
+        let shared = self.beliefs.lock().entry(first.lease.event).or_default().clone();
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
-        let mut kept = belief.lock().await;
+        let mut kept = shared.lock().await;
         // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
         let mut belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
-        let mut decided = Decided::default();
-        let result = self.decide_all(&mut belief, batch, &mut decided).await;
-        if let Err(error) = result {
-            self.give_back(batch, &decided, &error).await;
-            return Err(error);
-        }
+        let reserved = self.reserve_on(&mut belief, first, most).await?;
         *kept = belief;
         drop(kept);
         self.forget_idle();
-        let mut phase = Phase::begin();
-        let settled = self.queue.settle(batch, &decided).await.map_err(Fault::from)?;
-        phase.end("settle");
-        let waiting = settled.map_err(|_| ReserveError::LeaseLost)?;
-        record(&decided, started.elapsed());
-        Ok(Reserved { ended: decided.endings.len(), waiting })
+        Ok(reserved)
+    }
+
+    async fn reserve_on(
+        &self,
+        belief: &mut Option<Belief>,
+        first: Batch,
+        most: usize,
+    ) -> Result<Reserved, ReserveError> {
+        let started = Instant::now();
+        let mut reserved = Reserved { ended: 0, waiting: 0, batches: 0 };
+        let (mut batch, mut settling) = (first, None);
+        loop {
+            let began = Instant::now();
+            let mut decided = Decided::default();
+            let result = self.decide_all(belief, &batch, &mut decided).await;
+            let before = finish(settling.take()).await;
+            // A batch before this one that could not be settled is read back by the next claim, as this one is.
+            if let Err(error) = result.and(before) {
+                self.give_back(&batch, &decided, &error).await;
+                return Err(error);
+            }
+            record(&decided, began.elapsed());
+            reserved.ended += decided.endings.len();
+            reserved.batches += 1;
+            // Only when nobody of this batch waits on may others be decided.
+            let is_whole = decided.endings.len() == batch.jobs.len();
+            let next = if is_whole && started.elapsed() < RUN {
+                self.queue.extend(&batch.lease, most).await.unwrap_or(None)
+            } else {
+                None
+            };
+            let (queue, gives_back) = (self.queue.clone(), next.is_none());
+            let settle = tokio::spawn(async move {
+                let mut phase = Phase::begin();
+                let settled = queue.settle(&batch, &decided, gives_back).await;
+                phase.end("settle");
+                settled
+            });
+            let Some(next) = next else {
+                reserved.waiting = finish(Some(settle)).await?;
+                return Ok(reserved);
+            };
+            (batch, settling) = (next, Some(settle));
+        }
     }
 
     /// Decides part by part: a part that fails by itself is halved until one job fails alone.
@@ -373,6 +413,16 @@ impl Reserver {
             );
         }
     }
+}
+
+/// A settlement under way.
+type Settling = JoinHandle<Result<Result<u64, LeaseLost>, QueueError>>;
+
+/// Waits for a settlement; how many wait on in the lane.
+async fn finish(settling: Option<Settling>) -> Result<u64, ReserveError> {
+    let Some(settling) = settling else { return Ok(0) };
+    let settled = settling.await.map_err(|_| ReserveError::Panicked)?;
+    settled.map_err(Fault::from)?.map_err(|_| ReserveError::LeaseLost)
 }
 
 /// Tells the metrics how long each phase of a batch took.

@@ -112,6 +112,12 @@ impl Scheduler {
         }
     }
 
+    /// How many jobs the next batch of a lane may have.
+    pub fn batch_size(&self, event: EventId) -> usize {
+        let size = self.inner.lanes.lock().batch.get(&event).copied();
+        size.unwrap_or(FIRST_BATCH).min(self.inner.config.worker_max_batch)
+    }
+
     /// Fits the size of a lane's next batch to how long this one took.
     pub fn note_batch(&self, event: EventId, jobs: usize, took: Duration) {
         let most = self.inner.config.worker_max_batch;
@@ -141,9 +147,7 @@ impl Scheduler {
 
     async fn claim(&self, event: EventId) -> Result<Option<Batch>, QueueError> {
         let inner = &self.inner;
-        let size = inner.lanes.lock().batch.get(&event).copied();
-        let size = size.unwrap_or(FIRST_BATCH).min(inner.config.worker_max_batch);
-        match inner.queue.claim(event, &inner.worker, size).await? {
+        match inner.queue.claim(event, &inner.worker, self.batch_size(event)).await? {
             Claim::Batch(batch) => return Ok(Some(batch)),
             Claim::Empty | Claim::Paused => {}
             Claim::NotBefore(until_ms) | Claim::Recovering(until_ms) => self.push_soon(event, until_ms),

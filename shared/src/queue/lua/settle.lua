@@ -26,7 +26,7 @@
   ARGV[9]  reserved   how many reserved keys stand in KEYS
   ARGV[10] number of a job that failed by itself and waits on, or ''
   ARGV[11] delay_ms   the lane is not claimed again before
-  ARGV[12] last       '1' for the last part of a batch; only it gives the lane back
+  ARGV[12] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[13…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
            then by 2 a reserved key: owner, ttl_ms
 

@@ -90,7 +90,7 @@ async fn run(lab: &QueueLab, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let ending = || Ending::Decided(Outcome::Failed(Refusal::SoldOut));
                 let endings = batch.jobs.iter().map(|job| (job.number, ending())).collect();
                 let decided = Decided { endings, ..Decided::default() };
-                let left = lab.queue.settle(&batch, &decided).await.map_err(|error| fail(&error))?;
+                let left = lab.queue.settle(&batch, &decided, true).await.map_err(|error| fail(&error))?;
                 for job in &batch.jobs {
                     model.waiting.remove(&job.number);
                 }

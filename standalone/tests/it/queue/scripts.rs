@@ -56,7 +56,7 @@ async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job() -> TestRes
     };
     let added = lab.queue.enqueue(LANE, &[keyed(1)?]).await?.ok_or("an epoch")?.jobs;
     let batch = claim(&lab.queue, "w", 10).await?;
-    lab.queue.settle(&batch, &refuse_all(&batch)).await??;
+    lab.queue.settle(&batch, &refuse_all(&batch), true).await??;
     let again = lab.queue.enqueue(LANE, &[keyed(1)?, keyed(2)?]).await?.ok_or("an epoch")?.jobs;
     let number = |added: &Added| match added {
         Added::Queued { number, .. } => Some(*number),
@@ -92,9 +92,39 @@ async fn claim_leases_the_head_in_order_and_to_one_worker() -> TestResult {
         numbers[..4],
         "still at the head"
     );
-    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch)).await?, Err(LeaseLost), "too late");
+    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Err(LeaseLost), "too late");
     assert_eq!(lab.queue.renew(&batch.lease).await?, Err(LeaseLost));
     assert_eq!(lab.queue.give_back(&batch.lease, &GiveBack::default()).await?, Err(LeaseLost));
+    Ok(())
+}
+
+#[tokio::test]
+async fn extend_goes_on_under_the_same_lease_while_the_batch_before_is_settled() -> TestResult {
+    let lab = QueueLab::start(&["--queue-lease-ms=400"]).await?;
+    let mut numbers = Vec::new();
+    for owner in 1..=5 {
+        numbers.push(lab.add(owner, 1).await?);
+    }
+    let first = claim(&lab.queue, "w", 2).await?;
+    let second = lab.queue.extend(&first.lease, 2).await?.ok_or("more jobs")?;
+    assert_eq!(second.lease, first.lease);
+    assert_eq!(second.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), numbers[2..4]);
+    assert_eq!(lab.queue.settle(&first, &refuse_all(&first), false).await?, Ok(3), "the lane is kept");
+    let state = lab.queue.lane_state(LANE).await?;
+    assert_eq!((state.active, state.waiting), (2, 1));
+    assert_eq!(lab.queue.settle(&second, &refuse_all(&second), true).await?, Ok(1));
+    assert!(lab.queue.extend(&first.lease, 2).await?.is_none(), "the lease is given back");
+    let third = claim(&lab.queue, "x", 2).await?;
+    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "nobody else waits");
+    lab.add(9, 1).await?;
+    let controls = Controls { queue: Pause { paused: true, message: String::new() }, ..Controls::default() };
+    lab.queue.copy_controls(Partition::of(LANE), &controls).await?;
+    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "a pause ends it");
+    lab.ready().await?;
+    tokio::time::sleep(Duration::from_millis(450)).await;
+    let rescued = claim(&lab.queue, "y", 5).await?;
+    assert_eq!(rescued.jobs.len(), 2, "what was taken and not settled is claimed anew");
+    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "a lost lease takes nothing");
     Ok(())
 }
 
@@ -118,7 +148,7 @@ async fn settle_ends_jobs_once_and_frees_the_lane() -> TestResult {
     assert_eq!(lab.queue.lock(&batch.lease, &[vec![key.clone()]]).await?, Locked::Except(vec![]));
     decided.locks.push(key.clone());
     for _ in 0..2 {
-        assert_eq!(lab.queue.settle(&batch, &decided).await?, Ok(1), "told twice, it answers the same");
+        assert_eq!(lab.queue.settle(&batch, &decided, true).await?, Ok(1), "told twice, it answers the same");
     }
     let state = lab.queue.lane_state(LANE).await?;
     assert_eq!((state.completed, state.failed, state.waiting, state.lease.is_none()), (1, 1, 1, true));
@@ -245,7 +275,7 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order() -> TestRe
     let numbers = [lab.add(1, 1).await?, lab.add(2, 1).await?];
     let batch = claim(&lab.queue, "w", 2).await?;
     let endings = numbers.iter().map(|number| (*number, Ending::StandsBy)).collect();
-    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }).await?, Ok(0));
+    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?, Ok(0));
     assert_eq!(lab.queue.lane_state(LANE).await?.standby, 2);
     assert_eq!(lab.queue.announce_seats(LANE, &SeatsChanged::default()).await?, 0, "nothing came free");
     let freed = SeatsChanged { seats: vec![SeatId(1)], ..SeatsChanged::default() };
@@ -264,7 +294,7 @@ async fn a_full_redis_refuses_enqueues_only() -> TestResult {
     assert!(matches!(lab.queue.enqueue(LANE, &[job(2, 1)?]).await, Err(shared::queue::QueueError::Full)));
     let batch = claim(&lab.queue, "w", 1).await?;
     assert_eq!(lab.queue.renew(&batch.lease).await?, Ok(()));
-    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch)).await?, Ok(0), "a full Redis drains");
+    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Ok(0), "a full Redis drains");
     assert!(lab.redis.pid().is_some());
     Ok(())
 }

@@ -1,0 +1,61 @@
+#!lua flags=allow-oom
+--[[
+  extend - take further jobs of a lane under the lease that one has, while the decided ones are being settled.
+
+  Called only when every job of the batch before is decided in PostgreSQL; so the order stays what it is.
+
+  KEYS[1]  partition  HASH    epoch, seq, run_id, recovering_until, paused
+  KEYS[2]  ready      ZSET    lane -> due at (ms)
+  KEYS[3]  feed       STREAM
+  KEYS[4]  meta       HASH    fence, lease_*, paused
+  KEYS[5]  wait       ZSET    member and score = number
+  KEYS[6]  jobs       HASH    number -> payload
+  KEYS[7]  attempts   HASH    number -> failed attempts
+  ARGV[1]  lane
+  ARGV[2]  worker
+  ARGV[3]  fence
+  ARGV[4]  max_jobs
+  ARGV[5]  lease_ms
+
+  Returns  { 'extended', then by 3: number, payload, attempts } | { 'over' }
+  Twice    the second call takes yet further jobs; those of the first are claimed anew when the lease is over
+  Cost     O(max_jobs · log n)
+  Caller   queue::claim
+]]
+local partition, ready, feed, meta, wait, jobs, attempts =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local lane, worker, fence = ARGV[1], ARGV[2], ARGV[3]
+local max_jobs, lease_ms, feed_keep_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), 60000
+
+local p = redis.call('HMGET', partition, 'epoch', 'run_id', 'recovering_until', 'paused')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_upto', 'paused')
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function text(n) return string.format('%.0f', n) end
+if m[1] ~= worker or m[2] ~= fence or p[4] == '1' or m[4] == '1' or tonumber(p[3] or 0) > now
+  or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[2] then
+  return { 'over' }
+end
+local numbers = redis.call('ZRANGEBYSCORE', wait, '(' .. m[3], '+inf', 'LIMIT', 0, max_jobs)
+if #numbers == 0 then return { 'over' } end
+
+local until_ms = text(now + lease_ms)
+redis.call('HSET', meta, 'lease_until', until_ms, 'lease_upto', numbers[#numbers])
+redis.call('HINCRBY', meta, 'lease_count', #numbers)
+redis.call('ZADD', ready, until_ms, lane)
+local reply = { 'extended' }
+local has_attempts = redis.call('HLEN', attempts) > 0
+for from = 1, #numbers, 1000 do
+  local part = { unpack(numbers, from, math.min(from + 999, #numbers)) }
+  local payloads = redis.call('HMGET', jobs, unpack(part))
+  local tries = has_attempts and redis.call('HMGET', attempts, unpack(part)) or {}
+  for i, n in ipairs(part) do
+    reply[#reply + 1] = n
+    reply[#reply + 1] = payloads[i] or ''
+    reply[#reply + 1] = tries[i] or '0'
+  end
+end
+local seq = redis.call('HINCRBY', partition, 'seq', 1)
+redis.call('XADD', feed, 'MINID', '~', text(now - feed_keep_ms), '*', 'e', p[1], 's', seq, 'l', lane,
+  'k', 'claim', 'd', numbers[#numbers])
+return reply
