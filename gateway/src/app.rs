@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,6 +24,8 @@ use crate::ws::Hub;
 
 /// How often it is looked how full Redis is.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often those who have not asked for a while are forgotten.
+const TIDY: Duration = Duration::from_mins(1);
 
 /// What handlers share; clones are cheap.
 #[derive(Clone)]
@@ -125,6 +127,7 @@ impl App {
     }
 
     async fn watch_memory(&self) {
+        let mut tidied = Instant::now();
         loop {
             if let Ok(fullness) = self.queue.fullness().await {
                 let is_full = fullness > self.config.queue_watermark;
@@ -132,8 +135,13 @@ impl App {
                     tracing::warn!(fullness, is_full, "Redis has passed the watermark of its memory");
                 }
             }
-            self.limits.forget_idle();
             self.metrics.run_upkeep();
+            if tidied.elapsed() > TIDY {
+                tidied = Instant::now();
+                // A walk over everybody who asked lately: off the threads that answer.
+                let app = self.clone();
+                let _ = tokio::task::spawn_blocking(move || app.limits.forget_idle()).await;
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -93,7 +93,7 @@ pub struct AccessTokens {
 }
 
 /// Verified tokens remembered at most.
-const REMEMBERED: usize = 50_000;
+const REMEMBERED: usize = 100_000;
 
 const AUDIENCE: &str = "usher";
 
@@ -140,10 +140,13 @@ impl AccessTokens {
         }
         let claims = self.verify_signature(token)?;
         let mut verified = self.verified.write();
-        if verified.len() >= REMEMBERED {
-            verified.clear();
-        }
+        let old = (verified.len() >= REMEMBERED).then(|| std::mem::take(&mut *verified));
         verified.insert(token.into(), claims.clone());
+        drop(verified);
+        if let Some(old) = old {
+            // Freeing so many takes milliseconds that no request should wait for.
+            std::thread::spawn(move || drop(old));
+        }
         Ok(claims)
     }
 

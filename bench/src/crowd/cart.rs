@@ -71,9 +71,6 @@ impl Shopper {
     /// Waits until the hold is over where that is soon and a socket tells; else only goes.
     async fn walk_away(&mut self, won: &Won, told: Instant, socket: Option<Socket>) {
         let over = told + won.remaining;
-        // A second early: what is told in whole seconds may be over sooner.
-        let certain = over.checked_sub(Duration::from_secs(1)).unwrap_or(told);
-        self.ledger.gives_back(self.nth, &won.places, certain);
         // The sweeper may take a second more.
         let is_soon = over + Duration::from_secs(2) < self.deadline;
         if let Some(mut socket) = socket.filter(|_| is_soon)

@@ -58,7 +58,7 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, Copy)]
 struct Holding {
     from: Instant,
-    until: Option<Instant>,
+    until: Instant,
     shopper: usize,
 }
 
@@ -89,13 +89,13 @@ impl Ledger {
         self.lock().counts.clone()
     }
 
-    /// Somebody was told that these places are theirs.
-    pub(super) fn won(&self, shopper: usize, places: &[Place], at: Instant) {
+    /// Somebody was told that these places are theirs, until their time is over.
+    pub(super) fn won(&self, shopper: usize, places: &[Place], at: Instant, over: Instant) {
         let mut inner = self.lock();
         inner.counts.reserved += 1;
         inner.counts.places += places.len() as u64;
         for place in places {
-            inner.holdings.entry(*place).or_default().push(Holding { from: at, until: None, shopper });
+            inner.holdings.entry(*place).or_default().push(Holding { from: at, until: over, shopper });
         }
     }
 
@@ -105,22 +105,19 @@ impl Ledger {
         for place in places {
             for holding in inner.holdings.get_mut(place).into_iter().flatten() {
                 if holding.shopper == shopper {
-                    holding.until = Some(holding.until.map_or(at, |until| until.min(at)));
+                    holding.until = holding.until.min(at);
                 }
             }
         }
     }
 
     /// Places that belonged to two at the same time. Only what is certain counts: from when one was told until they
-    /// asked to give it back.
+    /// asked to give it back, or their time was over.
     pub(super) fn oversold(&self) -> u64 {
         let inner = self.lock();
         let is_oversold = |holdings: &Vec<Holding>| {
             holdings.iter().enumerate().any(|(nth, one)| {
-                holdings[nth + 1..].iter().any(|other| {
-                    one.until.is_none_or(|until| other.from < until)
-                        && other.until.is_none_or(|until| one.from < until)
-                })
+                holdings[nth + 1..].iter().any(|other| other.from < one.until && one.from < other.until)
             })
         };
         inner.holdings.values().filter(|holdings| is_oversold(holdings)).count() as u64
@@ -139,14 +136,17 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let ledger = Ledger::default();
         let (seat, slot) = (Place::Seat(7), Place::Slot(7, 1));
-        ledger.won(0, &[seat, slot], at(1));
+        ledger.won(0, &[seat, slot], at(1), at(9));
         ledger.gives_back(0, &[seat], at(3));
-        ledger.won(1, &[seat], at(4));
+        ledger.won(1, &[seat], at(4), at(9));
         assert_eq!(ledger.oversold(), 0);
-        ledger.won(2, &[slot], at(4));
+        ledger.won(2, &[slot], at(4), at(9));
         assert_eq!(ledger.oversold(), 1);
-        ledger.won(3, &[seat], at(2));
+        ledger.won(3, &[seat], at(2), at(9));
         assert_eq!(ledger.oversold(), 2);
+        ledger.won(4, &[Place::Seat(8)], at(1), at(3));
+        ledger.won(5, &[Place::Seat(8)], at(3), at(5));
+        assert_eq!(ledger.oversold(), 2, "what has run out is somebody else's by right");
     }
 
     #[test]

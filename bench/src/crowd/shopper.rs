@@ -157,7 +157,9 @@ impl Shopper {
     async fn end(&mut self, end: End, told: Instant, socket: Option<Socket>) {
         match end {
             End::Won(won) => {
-                self.ledger.won(self.nth, &won.places, told);
+                // A second early: what is told in whole seconds may be over sooner.
+                let over = (told + won.remaining).checked_sub(Duration::from_secs(1)).unwrap_or(told);
+                self.ledger.won(self.nth, &won.places, told, over);
                 self.keep_or_give_back(&won, told, socket).await;
             }
             End::Refused(code) => self.refused(&code),
