@@ -5,6 +5,7 @@ use super::carts::announce;
 use crate::domain::{EventId, SeatId};
 use crate::queue::{Partition, Queue};
 use crate::store::{Lead, Store};
+use tokio::task::JoinHandle;
 
 /// Bookings in one transaction: 500 take some 10 ms.
 const BOOKINGS: i64 = 500;
@@ -42,13 +43,22 @@ impl Sweeps {
     /// PostgreSQL is away. Without Redis places are released all the same.
     pub async fn release_expired(&self) -> Result<usize, Fault> {
         let mut released = 0;
+        let mut announcing: Option<JoinHandle<()>> = None;
         for _ in 0..PASSES {
             let swept = self.store.sweep_expired(BOOKINGS).await?;
             released += swept.freed.len();
-            announce(&self.queue, &swept.freed, true).await;
+            // While one pass is announced in Redis the next one works in PostgreSQL.
+            if let Some(announced) = announcing.take() {
+                let _ = announced.await;
+            }
             if swept.bookings == 0 {
                 break;
             }
+            let queue = self.queue.clone();
+            announcing = Some(tokio::spawn(async move { announce(&queue, &swept.freed, true).await }));
+        }
+        if let Some(announced) = announcing {
+            let _ = announced.await;
         }
         if released > 0 {
             metrics::counter!("usher_expired_places_total").increment(released as u64);
