@@ -24,58 +24,49 @@ impl Queue {
         let parts: Vec<_> = seats.chain(slots).collect();
         let parts = if parts.is_empty() { vec![(&[][..], &[][..])] } else { parts };
         for (seats, slots) in parts {
-            let (keys, partition) = (self.keys(), Partition::of(event));
-            let mut names = vec![
-                keys.partition(partition),
-                keys.ready(partition),
-                keys.feed(partition),
-                keys.standby(event),
-                keys.wait(event),
-            ];
-            names.extend(seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
-            names.extend(slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
             let entry = SeatsChanged {
                 seats: seats.to_vec(),
                 slots: slots.to_vec(),
                 told: told.take().unwrap_or_default(),
             };
-            let args = [
-                arg(event),
-                arg(keys.wake()),
-                arg("seats"),
-                arg(serde_json::to_string(&entry).unwrap_or_default()),
-                arg(if seats.is_empty() && slots.is_empty() { 0 } else { RECALLED }),
-            ];
-            let mut reply = self.call(script!("announce"), &names, &args).await?;
-            match reply.word.as_str() {
-                "announced" => recalled += reply.next::<u64>()?,
-                _ => return Err(reply.unknown()),
-            }
+            let recall = if seats.is_empty() && slots.is_empty() { 0 } else { RECALLED };
+            recalled += self.announce(event, &entry, recall).await?;
         }
         Ok(recalled)
     }
-}
 
-impl Queue {
     /// Asks those who stand by again, whether or not anything was announced to come free; returns how many.
     ///
     /// # Errors
     /// Redis is away.
     pub async fn recall_standby(&self, event: EventId) -> Result<u64, QueueError> {
-        let (keys, partition) = (self.keys(), Partition::of(event));
-        let standing: u64 =
-            redis::cmd("ZCARD").arg(keys.standby(event)).query_async(&mut self.connection()).await?;
+        let standby = self.keys().standby(event);
+        let standing: u64 = redis::cmd("ZCARD").arg(standby).query_async(&mut self.connection()).await?;
         if standing == 0 {
             return Ok(0);
         }
-        let names = [
+        self.announce(event, &SeatsChanged::default(), RECALLED).await
+    }
+
+    /// One call of the script; returns how many were recalled.
+    async fn announce(&self, event: EventId, entry: &SeatsChanged, recall: u64) -> Result<u64, QueueError> {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        let mut names = vec![
             keys.partition(partition),
             keys.ready(partition),
             keys.feed(partition),
             keys.standby(event),
             keys.wait(event),
         ];
-        let args = [arg(event), arg(keys.wake()), arg("seats"), arg("{}"), arg(RECALLED)];
+        names.extend(entry.seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
+        names.extend(entry.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
+        let args = [
+            arg(event),
+            arg(keys.wake()),
+            arg("seats"),
+            arg(serde_json::to_string(entry).unwrap_or_default()),
+            arg(recall),
+        ];
         let mut reply = self.call(script!("announce"), &names, &args).await?;
         match reply.word.as_str() {
             "announced" => reply.next(),

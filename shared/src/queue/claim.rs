@@ -64,18 +64,8 @@ impl Queue {
     /// # Errors
     /// Redis is away. The lane may have been leased all the same; the lease then runs out.
     pub async fn claim(&self, event: EventId, worker: &str, max_jobs: usize) -> Result<Claim, QueueError> {
-        let (keys, partition) = (self.keys(), Partition::of(event));
-        let names = [
-            keys.partition(partition),
-            keys.ready(partition),
-            keys.feed(partition),
-            keys.meta(event),
-            keys.wait(event),
-            keys.jobs(event),
-            keys.attempts(event),
-        ];
         let args = [arg(event), arg(worker), arg(max_jobs), arg(self.config().queue_lease_ms)];
-        let mut reply = self.call(script!("claim"), &names, &args).await?;
+        let mut reply = self.call(script!("claim"), &self.claim_keys(event), &args).await?;
         Ok(match reply.word.as_str() {
             "claimed" => {
                 let lease = Lease { event, worker: worker.to_owned(), fence: reply.next()? };
@@ -100,20 +90,10 @@ impl Queue {
     /// # Errors
     /// Redis is away. Jobs may have been taken all the same; they are claimed anew when the lease is over.
     pub async fn extend(&self, lease: &Lease, max_jobs: usize) -> Result<Option<Batch>, QueueError> {
-        let (keys, event) = (self.keys(), lease.event);
-        let partition = Partition::of(event);
-        let names = [
-            keys.partition(partition),
-            keys.ready(partition),
-            keys.feed(partition),
-            keys.meta(event),
-            keys.wait(event),
-            keys.jobs(event),
-            keys.attempts(event),
-        ];
+        let event = lease.event;
         let lease_ms = self.config().queue_lease_ms;
         let args = [arg(event), arg(&lease.worker), arg(lease.fence), arg(max_jobs), arg(lease_ms)];
-        let reply = self.call(script!("extend"), &names, &args).await?;
+        let reply = self.call(script!("extend"), &self.claim_keys(event), &args).await?;
         match reply.word.as_str() {
             "extended" => {
                 Ok(Some(Batch { lease: lease.clone(), jobs: read_jobs(reply)?, was_stalled: false }))
@@ -121,6 +101,20 @@ impl Queue {
             "over" => Ok(None),
             _ => Err(reply.unknown()),
         }
+    }
+
+    /// The keys of `claim.lua` and `extend.lua`, which take jobs from the same places.
+    fn claim_keys(&self, event: EventId) -> [String; 7] {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.attempts(event),
+        ]
     }
 
     /// Lanes of a partition that are due for a look, longest due first.
