@@ -1,6 +1,7 @@
 //! Passwords and tokens.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -58,7 +59,7 @@ impl Role {
 }
 
 /// What an access token says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     /// Who.
     pub sub: UserId,
@@ -66,8 +67,14 @@ pub struct AccessClaims {
     pub role: Role,
     /// Until when, in seconds since 1970.
     pub exp: u64,
-    /// Always `usher`.
-    pub aud: String,
+}
+
+/// What is signed: the claims, and for whom they are.
+#[derive(Serialize)]
+struct Signed {
+    #[serde(flatten)]
+    claims: AccessClaims,
+    aud: &'static str,
 }
 
 /// Why a token was refused.
@@ -88,8 +95,10 @@ pub struct AccessTokens {
     verifying: Arc<[DecodingKey]>,
     validation: Arc<Validation>,
     seconds: u64,
-    /// Tokens that were verified, so that a shopper who asks often is not verified each time.
-    verified: Arc<RwLock<HashMap<Box<str>, AccessClaims>>>,
+    /// Tokens that were verified, so that a shopper who asks often is not verified each time. A token is known by 128
+    /// bits of hashes whose keys this process drew, so nobody can make another one that is taken for it.
+    verified: Arc<RwLock<HashMap<[u64; 2], AccessClaims>>>,
+    hashers: [RandomState; 2],
 }
 
 /// Verified tokens remembered at most.
@@ -110,6 +119,7 @@ impl AccessTokens {
             validation: Arc::new(validation),
             seconds,
             verified: Arc::default(),
+            hashers: [RandomState::new(), RandomState::new()],
         }
     }
 
@@ -124,8 +134,8 @@ impl AccessTokens {
     /// The claims cannot be signed, which does not happen with HS256.
     pub fn sign(&self, user: UserId, role: Role) -> Result<String, TokenError> {
         let now = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
-        let claims = AccessClaims { sub: user, role, exp: now + self.seconds, aud: AUDIENCE.to_owned() };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+        let claims = AccessClaims { sub: user, role, exp: now + self.seconds };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Signed { claims, aud: AUDIENCE }, &self.signing)
             .map_err(|_| TokenError::Invalid)
     }
 
@@ -134,14 +144,16 @@ impl AccessTokens {
     /// # Errors
     /// It is not ours, or its time is over.
     pub fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        if let Some(claims) = self.verified.read().get(token) {
+        let known = [0, 1].map(|nth: usize| self.hashers[nth].hash_one(token));
+        let verified = self.verified.read().get(&known).copied();
+        if let Some(claims) = verified {
             let is_good = u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < claims.exp);
-            return if is_good { Ok(claims.clone()) } else { Err(TokenError::Expired) };
+            return if is_good { Ok(claims) } else { Err(TokenError::Expired) };
         }
         let claims = self.verify_signature(token)?;
         let mut verified = self.verified.write();
         let old = (verified.len() >= REMEMBERED).then(|| std::mem::take(&mut *verified));
-        verified.insert(token.into(), claims.clone());
+        verified.insert(known, claims);
         drop(verified);
         if let Some(old) = old {
             // Freeing so many takes milliseconds that no request should wait for.

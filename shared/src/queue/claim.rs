@@ -84,8 +84,8 @@ impl Queue {
         })
     }
 
-    /// Takes further jobs under the lease of a batch whose jobs are all decided; none when the lane has no more, is
-    /// paused, or is somebody else's.
+    /// Takes further jobs under the lease that one has, to be decided after all those before; none when the lane has
+    /// no more, is paused, or is somebody else's.
     ///
     /// # Errors
     /// Redis is away. Jobs may have been taken all the same; they are claimed anew when the lease is over.

@@ -10,7 +10,7 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 use secrecy::ExposeSecret as _;
 
 use super::Keys;
-use super::script::Reply;
+use super::script::{Call, Reply};
 use crate::config::{ConfigError, QueueConfig};
 
 /// How long an ordinary call may take; Redis answers within a millisecond or is in trouble.
@@ -202,16 +202,25 @@ impl Queue {
         Ok(if limit > 0.0 { read("used_memory") / limit } else { 0.0 })
     }
 
-    /// Calls a script, once more when the connection was cut.
+    /// Calls a script; see [`Self::send`].
     pub(super) async fn call(
         &self,
-        script: &redis::Script,
+        script: &'static redis::Script,
         keys: &[String],
         args: &[Vec<u8>],
     ) -> Result<Reply, QueueError> {
+        let mut call = Call::new(script, keys);
+        for arg in args {
+            call.arg(arg);
+        }
+        self.send(&call).await
+    }
+
+    /// Makes a call, once more when the connection was cut.
+    pub(super) async fn send(&self, call: &Call) -> Result<Reply, QueueError> {
         let mut tries = 0;
         loop {
-            match super::script::call(self, script, keys, args).await {
+            match call.send(self).await {
                 Err(QueueError::Redis(error)) if error.code() == Some("OOM") => return Err(QueueError::Full),
                 Err(QueueError::Redis(error))
                     if tries < RETRIES

@@ -1,6 +1,6 @@
 //! Adding jobs to a lane.
 
-use super::script::{arg, script};
+use super::script::{Call, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId, hex16};
 
@@ -75,41 +75,27 @@ impl Queue {
             keys.idem_old(event),
         ];
         let config = self.config();
-        let mut args = vec![
-            arg(event),
-            arg(keys.wake()),
-            arg(config.queue_max_waiting),
-            arg(config.queue_max_jobs_per_shopper),
-        ];
+        let mut call = Call::new(script!("enqueue"), &names);
+        call.arg(event.0).arg(keys.wake());
+        call.arg(config.queue_max_waiting).arg(config.queue_max_jobs_per_shopper);
         for job in jobs {
             let envelope = &job.envelope;
             let seats: Vec<String> = envelope.request.named_seats().iter().map(ToString::to_string).collect();
-            args.extend([
-                arg(envelope.owner),
-                arg(envelope.live_key()),
-                arg(job.idempotency.as_deref().unwrap_or_default()),
-                arg(envelope.request.fingerprint(envelope.owner)),
-                arg(envelope.nonce),
-                envelope.encode(),
-                arg(seats.join(",")),
-            ]);
+            call.arg(envelope.owner.0)
+                .arg(envelope.request.fingerprint(envelope.owner))
+                .arg(job.idempotency.as_deref().unwrap_or_default())
+                .arg(envelope.nonce)
+                .arg(envelope.encode())
+                .arg(seats.join(","));
         }
-        let mut reply = self.call(script!("enqueue"), &names, &args).await?;
+        let mut reply = self.send(&call).await?;
         match reply.word.as_str() {
             "no_epoch" => Ok(None),
             "ok" => {
                 let (epoch, seq) = (reply.next()?, reply.next()?);
                 let mut added = Vec::with_capacity(jobs.len());
                 while reply.left() > 0 {
-                    let word: String = reply.next()?;
-                    let (number, nonce, place) = (reply.next()?, reply.next()?, reply.next()?);
-                    added.push(match word.as_str() {
-                        "queued" | "same" => Added::Queued { number, nonce, place, is_new: word == "queued" },
-                        "mismatch" => Added::Mismatch,
-                        "too_many" => Added::TooMany,
-                        "full" => Added::Full,
-                        _ => return Err(QueueError::Word(word)),
-                    });
+                    added.push(read(&reply.next::<String>()?)?);
                 }
                 if added.len() != jobs.len() {
                     return Err(QueueError::Reply("not one answer a job"));
@@ -119,4 +105,24 @@ impl Queue {
             _ => Err(reply.unknown()),
         }
     }
+}
+
+/// What became of one job: `word number nonce place`.
+fn read(line: &str) -> Result<Added, QueueError> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    Ok(match word {
+        "queued" | "same" => {
+            let mut numbers = rest.split(' ').map(str::parse);
+            let (Some(Ok(number)), Some(Ok(nonce)), Some(Ok(place))) =
+                (numbers.next(), numbers.next(), numbers.next())
+            else {
+                return Err(QueueError::Reply("not three numbers"));
+            };
+            Added::Queued { number, nonce, place, is_new: word == "queued" }
+        }
+        "mismatch" => Added::Mismatch,
+        "too_many" => Added::TooMany,
+        "full" => Added::Full,
+        _ => return Err(QueueError::Word(word.to_owned())),
+    })
 }

@@ -1,7 +1,7 @@
 //! Seat locks: they keep two workers from proposing the same place; PostgreSQL decides all the same.
 
 use super::claim::Lease;
-use super::script::{arg, script};
+use super::script::{Call, script};
 use super::{Queue, QueueError};
 
 /// Keys in one call at most, so that no call holds Redis up.
@@ -28,10 +28,12 @@ impl Queue {
             let is_last = to == jobs.len();
             if is_last || keys.len() + jobs[to].len() > KEYS_PER_CALL {
                 if !keys.is_empty() {
-                    let mut args =
-                        vec![arg(lease.event), arg(lease.fence), arg(self.config().queue_lease_ms)];
-                    args.extend(jobs[from..to].iter().map(|keys| arg(keys.len())));
-                    let reply = self.call(script!("lock"), &keys, &args).await?;
+                    let mut call = Call::new(script!("lock"), &keys);
+                    call.arg(lease.event.0).arg(lease.fence).arg(self.config().queue_lease_ms);
+                    for keys in &jobs[from..to] {
+                        call.arg(keys.len());
+                    }
+                    let reply = self.send(&call).await?;
                     match reply.word.as_str() {
                         "locked" => kept_out.extend(reply.rest::<usize>()?.into_iter().map(|at| at + from)),
                         "stale" => return Ok(Locked::Stale),

@@ -1,6 +1,6 @@
 //! Calling Lua scripts, and reading their word-first replies.
 
-use redis::{FromRedisValue as _, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue as _, ServerErrorKind, ToRedisArgs, Value};
 
 use super::client::{Queue, QueueError};
 
@@ -34,28 +34,41 @@ impl Reply {
     }
 }
 
-/// Calls a script: keys and arguments in the order of its header.
-pub(super) async fn call(
-    queue: &Queue,
-    script: &redis::Script,
-    keys: &[String],
-    args: &[Vec<u8>],
-) -> Result<Reply, QueueError> {
-    let mut invocation = script.prepare_invoke();
-    for key in keys {
-        invocation.key(key);
+/// A call of a script, written as it is put together: keys first, then arguments, in the order of its header.
+pub(super) struct Call {
+    script: &'static redis::Script,
+    cmd: Cmd,
+}
+
+impl Call {
+    pub(super) fn new(script: &'static redis::Script, keys: &[String]) -> Self {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(script.get_hash()).arg(keys.len()).arg(keys);
+        Self { script, cmd }
     }
-    for arg in args {
-        invocation.arg(arg.as_slice());
+
+    /// Adds an argument.
+    pub(super) fn arg(&mut self, value: impl ToRedisArgs) -> &mut Self {
+        self.cmd.arg(value);
+        self
     }
-    let reply: Value = invocation.invoke_async(&mut queue.connection()).await?;
-    let Value::Array(parts) = reply else {
-        return Err(QueueError::Reply("the reply is not an array"));
-    };
-    let mut rest = parts.into_iter();
-    let word = rest.next().ok_or(QueueError::Reply("the reply is empty"))?;
-    let word = String::from_redis_value(word).map_err(|_| QueueError::Reply("the reply has no word"))?;
-    Ok(Reply { word, rest })
+
+    /// Makes the call; a server that does not know the script is told it first.
+    pub(super) async fn send(&self, queue: &Queue) -> Result<Reply, QueueError> {
+        let mut connection = queue.connection();
+        let mut answer = self.cmd.query_async::<Value>(&mut connection).await;
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
+            self.script.load_async(&mut connection).await?;
+            answer = self.cmd.query_async(&mut connection).await;
+        }
+        let Value::Array(parts) = answer? else {
+            return Err(QueueError::Reply("the reply is not an array"));
+        };
+        let mut rest = parts.into_iter();
+        let word = rest.next().ok_or(QueueError::Reply("the reply is empty"))?;
+        let word = String::from_redis_value(word).map_err(|_| QueueError::Reply("the reply has no word"))?;
+        Ok(Reply { word, rest })
+    }
 }
 
 /// An argument, as bytes.

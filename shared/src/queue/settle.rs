@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::claim::{Batch, ClaimedJob, Lease};
 use super::feed::{Done, Told};
 use super::lease::LeaseLost;
-use super::script::{arg, script};
+use super::script::{Call, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, Outcome, UserId};
 
@@ -126,7 +126,7 @@ impl Queue {
             };
             let live_key = job.envelope.as_ref().map(Envelope::live_key).unwrap_or_default();
             let record = if to_keep.is_kept(word) { record(job, owner, ending, decided) } else { Vec::new() };
-            jobs.push([arg(job.number), arg(word), arg(owner), arg(live_key), record]);
+            jobs.push((job.number, word, owner, live_key, record));
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
         if which.is_last {
@@ -134,23 +134,26 @@ impl Queue {
             keys.extend(decided.locks.iter().cloned());
         }
         let config = self.config();
-        let mut args = vec![
-            arg(lease.event),
-            arg(&lease.worker),
-            arg(lease.fence),
-            arg(self.keys().wake()),
-            arg(serde_json::to_string(&done).unwrap_or_default()),
-            arg(config.queue_keep_completed),
-            arg(config.queue_keep_failed),
-            arg(jobs.len()),
-            arg(shown.len()),
-            arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default()),
-            arg(decided.delay.as_millis()),
-            arg(u8::from(which.is_last && which.gives_back)),
-        ];
-        args.extend(jobs.into_iter().flatten());
-        args.extend(shown.into_iter().flatten());
-        let mut reply = self.call(script!("settle"), &keys, &args).await?;
+        let mut call = Call::new(script!("settle"), &keys);
+        call.arg(lease.event.0)
+            .arg(&lease.worker)
+            .arg(lease.fence)
+            .arg(self.keys().wake())
+            .arg(serde_json::to_string(&done).unwrap_or_default())
+            .arg(config.queue_keep_completed)
+            .arg(config.queue_keep_failed)
+            .arg(jobs.len())
+            .arg(shown.len())
+            .arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default())
+            .arg(decided.delay.as_secs() * 1_000 + u64::from(decided.delay.subsec_millis()))
+            .arg(u8::from(which.is_last && which.gives_back));
+        for (number, word, owner, live_key, record) in jobs {
+            call.arg(number).arg(word).arg(owner.0).arg(live_key).arg(record);
+        }
+        for (owner, ttl_ms) in shown {
+            call.arg(owner.0).arg(ttl_ms);
+        }
+        let mut reply = self.send(&call).await?;
         match reply.word.as_str() {
             "settled" => Ok(Ok(reply.next()?)),
             "lost" => Ok(Err(LeaseLost)),
@@ -197,7 +200,7 @@ impl Queue {
         ending: &Ending,
         now_ms: i64,
         keys: &mut Vec<String>,
-        shown: &mut Vec<[Vec<u8>; 2]>,
+        shown: &mut Vec<(UserId, i64)>,
     ) {
         let Ending::Decided(Outcome::Completed(won)) = ending else { return };
         let ttl_ms = won.expires_at_ms - now_ms;
@@ -208,7 +211,7 @@ impl Queue {
         let slots = won.slots.iter().map(|(area, slot)| self.keys().slot_reserved(lease.event, *area, *slot));
         for key in seats.chain(slots) {
             keys.push(key);
-            shown.push([arg(owner), arg(ttl_ms)]);
+            shown.push((owner, ttl_ms));
         }
     }
 }

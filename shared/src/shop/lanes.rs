@@ -20,6 +20,8 @@ use crate::store::Store;
 
 /// How long one read of a feed waits.
 const READ: Duration = Duration::from_secs(1);
+/// Between one read and the next: what comes meanwhile is read at once.
+const BETWEEN_READS: Duration = Duration::from_millis(2);
 /// Jobs read at once when a lane is loaded.
 const PAGE: usize = 1_000;
 /// After a fault, before the next try.
@@ -325,6 +327,7 @@ impl Lanes {
             self.set_following(partition, true);
             while let Some(after) = known.after.clone() {
                 known.after = self.read_on(&mut connection, partition, known, &after).await?;
+                tokio::time::sleep(BETWEEN_READS).await;
             }
             self.set_following(partition, false);
         }
@@ -402,8 +405,30 @@ impl Lanes {
         Ok(())
     }
 
+    /// Pauses that Redis has forgotten are copied to it first, so that nobody is told meanwhile that the line moves.
+    async fn copy_missing_controls(&self, partition: Partition) -> Result<(), Fault> {
+        let queue = &self.inner.queue;
+        let state = queue.partition_state(partition).await?;
+        if state.controls == state.epoch {
+            return Ok(());
+        }
+        match self.inner.store.controls().await {
+            Ok(controls) => queue.copy_controls(partition, &controls).await.map(|_| ()).map_err(Fault::from),
+            // Whoever claims next copies them before anything is decided.
+            Err(error) => {
+                tracing::warn!(
+                    partition = partition.index(),
+                    error = crate::telemetry::chain(&error),
+                    "pauses could not be read; lines may seem to move until they can"
+                );
+                Ok(())
+            }
+        }
+    }
+
     async fn load_lanes(&self, partition: Partition) -> Result<(), Fault> {
         let queue = &self.inner.queue;
+        self.copy_missing_controls(partition).await?;
         self.note_whole_pause(partition, queue.whole_pause(partition).await?);
         let mut events = queue.lanes(partition).await?;
         events.extend(self.of_partition(partition).iter().map(|lane| lane.event));

@@ -13,7 +13,6 @@ mod desk;
 mod lanes;
 mod live_seats;
 mod operations;
-mod plan;
 pub mod recover;
 mod reserve;
 mod sweeps;

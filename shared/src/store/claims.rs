@@ -96,38 +96,6 @@ impl Store {
     }
 }
 
-/// What came free in an event since `xmin`, but for rows that were seen.
-pub(super) async fn freed_since(
-    connection: &mut PgConnection,
-    event: EventId,
-    xmin: &str,
-    seen: &HashSet<i64>,
-) -> Result<FreedPlaces, StoreError> {
-    let rows = sqlx::query!(
-        r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!",
-               f.id as "id?", f.seat_ids as "seat_ids?", f.area_ids as "area_ids?", f.slots as "slots?"
-           from (select 1) as one
-           left join claim_frees f on f.event_id = $1 and f.xid >= ($2::text)::xid8"#,
-        event.0,
-        xmin
-    )
-    .fetch_all(connection)
-    .await?;
-    let mut freed = FreedPlaces::default();
-    for row in rows {
-        freed.xmin = row.xmin;
-        let Some(id) = row.id else { continue };
-        freed.rows.insert(id);
-        if seen.contains(&id) {
-            continue;
-        }
-        freed.places.extend(row.seat_ids.into_iter().flatten().map(|seat| ClaimedPlace::Seat(SeatId(seat))));
-        let slots = row.area_ids.into_iter().flatten().zip(row.slots.into_iter().flatten());
-        freed.places.extend(slots.map(|(area, at)| ClaimedPlace::Slot(AreaId(area), slot(at))));
-    }
-    Ok(freed)
-}
-
 /// Deletes the reservations of these bookings that have run out. The bookings' rows are locked by the caller.
 pub(super) async fn delete_expired(
     connection: &mut PgConnection,

@@ -104,7 +104,10 @@ impl Store {
         let options = PgConnectOptions::from_str(config.url()?.expose_secret())?
             .application_name("usher")
             .disable_statement_logging()
-            .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))));
+            .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))))
+            // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept,
+            // when they were empty would read them from end to end.
+            .options([("plan_cache_mode", "force_custom_plan")]);
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(3))

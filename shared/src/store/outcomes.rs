@@ -22,6 +22,34 @@ pub(super) fn read_outcome(
     }
 }
 
+/// Number, nonce, user, status, code, result.
+pub(super) type OutcomeRow = (i64, i64, UserId, String, Option<String>, Option<serde_json::Value>);
+
+/// The outcomes of jobs (numbers and nonces), by number. A row of another job with the same number ends this one too,
+/// as a failure.
+pub(super) fn known_outcomes(
+    event: EventId,
+    jobs: &[(u64, u64)],
+    rows: Vec<OutcomeRow>,
+) -> Result<HashMap<u64, (UserId, Outcome)>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let nonces: HashMap<u64, u64> = jobs.iter().copied().collect();
+    rows.into_iter()
+        .map(|(number, nonce, user, status, code, result)| {
+            let number = number.cast_unsigned();
+            let outcome = if nonces.get(&number) == Some(&nonce.cast_unsigned()) {
+                read_outcome(&status, code.as_deref(), result)?
+            } else {
+                tracing::error!(event.id = event.0, job.number = number, "two jobs have the same number");
+                Outcome::Failed(Refusal::Internal)
+            };
+            Ok((number, (user, outcome)))
+        })
+        .collect()
+}
+
 impl Store {
     /// The outcomes that exist of these jobs, with whose they are. A row of another job with the same number (its
     /// nonce differs) ends this one too, as a failure: its number is used up.
@@ -33,28 +61,20 @@ impl Store {
         event: EventId,
         jobs: &[(u64, u64)],
     ) -> Result<HashMap<u64, (UserId, Outcome)>, StoreError> {
-        let nonces: HashMap<u64, u64> = jobs.iter().copied().collect();
-        let numbers: Vec<i64> = nonces.keys().filter_map(|number| i64::try_from(*number).ok()).collect();
+        let numbers: Vec<i64> = jobs.iter().filter_map(|(number, _)| i64::try_from(*number).ok()).collect();
         let rows = sqlx::query!(
-            "select number, nonce, user_id, status, code, result from job_outcomes
-             where event_id = $1 and number = any($2)",
+            // Each by its key: see `sql/read_batch.sql`.
+            "select o.number, o.nonce, o.user_id, o.status, o.code, o.result
+             from unnest($2::bigint[]) as job (number), lateral (
+                 select * from job_outcomes where event_id = $1 and number = job.number limit 1
+             ) o",
             event.0,
             &numbers
         )
+        .map(|row| (row.number, row.nonce, UserId(row.user_id), row.status, row.code, row.result))
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let number = u64::try_from(row.number).unwrap_or(0);
-                let outcome = if nonces.get(&number) == Some(&row.nonce.cast_unsigned()) {
-                    read_outcome(&row.status, row.code.as_deref(), row.result)?
-                } else {
-                    tracing::error!(event.id = event.0, job.number = number, "two jobs have the same number");
-                    Outcome::Failed(Refusal::Internal)
-                };
-                Ok((number, (UserId(row.user_id), outcome)))
-            })
-            .collect()
+        known_outcomes(event, jobs, rows)
     }
 
     /// Ends a job that nobody has decided yet; answers with the outcome that stands.

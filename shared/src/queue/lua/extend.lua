@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 --[[
-  extend - take further jobs of a lane under the lease that one has, while the decided ones are being settled.
+  extend - take further jobs of a lane under the lease that one has, while those before are written or settled.
 
-  Called only when every job of the batch before is decided in PostgreSQL; so the order stays what it is.
+  They are written only when every job before them is decided in PostgreSQL; so the order stays what it is.
 
   KEYS[1]  partition  HASH    epoch, seq, run_id, recovering_until, paused
   KEYS[2]  ready      ZSET    lane -> due at (ms)

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::live_seats::place_of;
 use crate::domain::{
     BookingId, Hold, Layout, Outcome, Place, Refusal, Reservation, SeatId, SeatMap, UserId, choose,
 };
 use crate::queue::claim::ClaimedJob;
+use crate::shop::live_seats::place_of;
 use crate::store::{ClaimedPlace, JobWrite, Prepared, Usage};
 
 /// What one worker believes of an event, between batches.
@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) known_expired: HashSet<ClaimedPlace>,
     /// What each write reserves, for locks.
     pub(super) places: Vec<Vec<ClaimedPlace>>,
+    /// What those who win something have afterwards.
+    pub(super) usage: HashMap<UserId, Usage>,
     /// What this plan took.
     mine: HashSet<Place>,
 }
@@ -53,15 +55,21 @@ impl Belief {
         Self { layout, map, xmin, looked: Instant::now(), seen: HashSet::new(), expired: HashSet::new() }
     }
 
-    /// Believes that places are free; of `expired` ones that a reservation must be taken over.
-    pub(super) fn note_free(&mut self, places: &[ClaimedPlace], is_expired: bool) {
+    /// Believes that places are free, but for those that a plan takes which is still being written.
+    pub(super) fn note_freed(&mut self, places: &[ClaimedPlace], unwritten: Option<&Plan>) {
+        for place in places.iter().filter_map(|place| place_of(&self.layout, *place)) {
+            if unwritten.is_none_or(|plan| !plan.mine.contains(&place)) {
+                self.map.set(&self.layout, place, Hold::Free);
+            }
+            self.expired.remove(&place);
+        }
+    }
+
+    /// Believes that places are free once a reservation that ran out is taken over.
+    pub(super) fn note_expired(&mut self, places: &[ClaimedPlace]) {
         for place in places.iter().filter_map(|place| place_of(&self.layout, *place)) {
             self.map.set(&self.layout, place, Hold::Free);
-            if is_expired {
-                self.expired.insert(place);
-            } else {
-                self.expired.remove(&place);
-            }
+            self.expired.insert(place);
         }
     }
 
@@ -88,7 +96,7 @@ impl Belief {
     }
 
     /// Decides jobs in order and marks what they take.
-    pub(super) fn plan(&mut self, jobs: &[&ClaimedJob], prepared: &Prepared) -> Plan {
+    pub(super) fn plan(&mut self, jobs: &[ClaimedJob], prepared: &Prepared) -> Plan {
         let known_expired =
             self.expired.iter().filter_map(|place| claimed_place(&self.layout, *place)).collect();
         let mut plan = Plan { known_expired, ..Plan::default() };
@@ -118,6 +126,7 @@ impl Belief {
             };
             let booking = *own.open_booking.get_or_insert_with(BookingId::new);
             own.places += u32::try_from(places.len()).unwrap_or(u32::MAX);
+            plan.usage.insert(user, *own);
             let (won, ids) = self.take(&mut plan, booking, &places, prepared.expires_at_ms);
             plan.push(job.number, envelope.nonce, user, Some(Outcome::Completed(won)), ids);
         }

@@ -1,0 +1,190 @@
+//! A run on one lane: batch after batch under one lease.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use super::plan::Belief;
+use super::propose::Proposal;
+use super::{Fault, ReserveError, Reserved, Reserver};
+use crate::domain::Outcome;
+use crate::queue::QueueError;
+use crate::queue::claim::{Batch, Lease};
+use crate::queue::lease::{GiveBack, LeaseLost};
+use crate::queue::settle::{Decided, Ending};
+
+/// A lane is kept for this long at most before other lanes have their turn.
+const RUN: Duration = Duration::from_millis(500);
+/// A lane whose seats somebody else has locked rests this long.
+pub(super) const FOREIGN_LOCK: Duration = Duration::from_millis(50);
+/// The longest rest after failures.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// What one worker does on one lane, from a claim until it gives the lane back.
+pub(super) struct Run<'a> {
+    pub(super) reserver: &'a Reserver,
+    pub(super) lease: Lease,
+    /// `None` until it is read, and after anything that throws doubt on it.
+    pub(super) belief: Option<Belief>,
+    most: usize,
+    started: Instant,
+}
+
+/// A batch under way.
+pub(super) struct Turn {
+    pub(super) batch: Batch,
+    /// Made while the batch before was written.
+    pub(super) proposal: Option<Proposal>,
+    pub(super) decided: Decided,
+    /// The batch after this one, taken while this one was written.
+    pub(super) next: Option<Box<Turn>>,
+}
+
+impl Turn {
+    fn new(batch: Batch) -> Self {
+        Self { batch, proposal: None, decided: Decided::default(), next: None }
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(reserver: &'a Reserver, lease: Lease, most: usize, belief: Option<Belief>) -> Self {
+        Self { reserver, lease, belief, most, started: Instant::now() }
+    }
+
+    /// Decides batches until the lane is empty or others shall have their turn.
+    pub(super) async fn go(&mut self, first: Batch) -> Result<Reserved, ReserveError> {
+        let mut reserved = Reserved::default();
+        let (mut turn, mut settling) = (Turn::new(first), None);
+        loop {
+            let began = Instant::now();
+            let result = self.decide_all(&mut turn).await;
+            let before = finish(settling.take()).await;
+            // A batch before this one that could not be settled is read back by the next claim, as this one is.
+            if let Err(error) = result.and(before) {
+                self.give_back(turn, &error).await;
+                return Err(error);
+            }
+            let Turn { batch, mut decided, next, .. } = turn;
+            record(&decided, began.elapsed());
+            reserved.ended += decided.endings.len();
+            reserved.batches += 1;
+            // Only when nobody of this batch waits on may others be decided.
+            let next = if decided.endings.len() == batch.jobs.len() {
+                match next {
+                    Some(next) => Some(*next),
+                    None => self.take_more().await.map(Turn::new),
+                }
+            } else {
+                self.forgo(next, &mut decided);
+                None
+            };
+            let (queue, gives_back) = (self.reserver.queue.clone(), next.is_none());
+            let settle = tokio::spawn(async move {
+                let mut phase = Phase::begin();
+                let settled = queue.settle(&batch, &decided, gives_back).await;
+                phase.end("settle");
+                settled
+            });
+            let Some(next) = next else {
+                reserved.waiting = finish(Some(settle)).await?;
+                return Ok(reserved);
+            };
+            (turn, settling) = (next, Some(settle));
+        }
+    }
+
+    /// Takes and proposes the next batch on top of a proposal that is being written. It is written only when all of
+    /// that stands, so the order stays what it is. Whatever is in the way here is met again when its turn comes.
+    pub(super) async fn look_ahead(&mut self, before: &Proposal) -> Option<Box<Turn>> {
+        self.belief.as_ref()?;
+        let mut turn = Box::new(Turn::new(self.take_more().await?));
+        let proposed = self.propose(&turn.batch.jobs, Some(before), &mut turn.decided.locks).await;
+        turn.proposal = proposed.ok().and_then(|proposed| proposed.whole(turn.batch.jobs.len()));
+        Some(turn)
+    }
+
+    /// What was proposed ahead does not stand: it is proposed anew when its turn comes.
+    pub(super) fn undo_ahead(&mut self, ahead: Option<&mut Turn>) {
+        let proposal = ahead.and_then(|turn| turn.proposal.take());
+        if let (Some(proposal), Some(mine)) = (proposal, &mut self.belief) {
+            mine.undo(&proposal.plan);
+        }
+    }
+
+    /// How long a lane rests after a job has failed by itself so often.
+    pub(super) fn rest(&self, attempts: u32) -> Duration {
+        let rest = self.reserver.backoff.saturating_mul(1u32 << attempts.min(10)).min(LONGEST_REST);
+        rest.mul_f64(rand::random_range(0.75..1.25))
+    }
+
+    async fn take_more(&self) -> Option<Batch> {
+        if self.started.elapsed() > RUN {
+            return None;
+        }
+        self.reserver.queue.extend(&self.lease, self.most).await.unwrap_or(None)
+    }
+
+    /// Leaves the batch after this one to the next claim.
+    fn forgo(&mut self, mut next: Option<Box<Turn>>, decided: &mut Decided) {
+        self.undo_ahead(next.as_deref_mut());
+        decided.locks.extend(next.into_iter().flat_map(|next| next.decided.locks));
+    }
+
+    async fn give_back(&mut self, turn: Turn, error: &ReserveError) {
+        let mut decided = turn.decided;
+        self.forgo(turn.next, &mut decided);
+        let mut how = GiveBack { locks: decided.locks, ..GiveBack::default() };
+        match error {
+            ReserveError::LeaseLost => return,
+            ReserveError::Stale(fence) => how.least_fence = *fence,
+            ReserveError::ForeignLock => how.delay = FOREIGN_LOCK,
+            ReserveError::Fault(_) | ReserveError::Panicked | ReserveError::Unsettled => {
+                how.delay = self.rest(1);
+            }
+        }
+        if let Err(error) = self.reserver.queue.give_back(&self.lease, &how).await {
+            tracing::warn!(
+                event.id = self.lease.event.0,
+                error = crate::telemetry::chain(&error),
+                "lane could not be given back; its lease will run out"
+            );
+        }
+    }
+}
+
+/// A settlement under way.
+type Settling = JoinHandle<Result<Result<u64, LeaseLost>, QueueError>>;
+
+/// Waits for a settlement; how many wait on in the lane.
+async fn finish(settling: Option<Settling>) -> Result<u64, ReserveError> {
+    let Some(settling) = settling else { return Ok(0) };
+    let settled = settling.await.map_err(|_| ReserveError::Panicked)?;
+    settled.map_err(Fault::from)?.map_err(|_| ReserveError::LeaseLost)
+}
+
+/// Tells the metrics how long each phase of a batch took.
+pub(super) struct Phase(Instant);
+
+impl Phase {
+    pub(super) fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn end(&mut self, name: &'static str) {
+        let took = std::mem::replace(&mut self.0, Instant::now()).elapsed();
+        metrics::histogram!("usher_batch_phase_seconds", "phase" => name).record(took);
+    }
+}
+
+fn record(decided: &Decided, took: Duration) {
+    metrics::histogram!("usher_batch_jobs").record(u32::try_from(decided.endings.len()).unwrap_or(u32::MAX));
+    metrics::histogram!("usher_batch_seconds").record(took);
+    for ending in decided.endings.values() {
+        let outcome = match ending {
+            Ending::Decided(Outcome::Completed(_)) => "completed",
+            Ending::Decided(Outcome::Failed(refusal)) => refusal.code(),
+            Ending::StandsBy => "standby",
+        };
+        metrics::counter!("usher_jobs_total", "outcome" => outcome).increment(1);
+    }
+}

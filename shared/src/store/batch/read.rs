@@ -1,0 +1,82 @@
+//! One look at all that a batch is decided on.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::{Prepared, Usage};
+use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
+use crate::store::claims::slot;
+use crate::store::outcomes::{OutcomeRow, known_outcomes};
+use crate::store::{ClaimedPlace, FreedPlaces, StoreError};
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    /// Numbers and nonces.
+    pub(super) jobs: &'a [(u64, u64)],
+    pub(super) users: &'a [UserId],
+    /// From which transaction on to look for what came free,
+    pub(super) xmin: &'a str,
+    /// but for these rows.
+    pub(super) seen: &'a HashSet<i64>,
+}
+
+/// User, booking, whether it is open, places.
+type UsageRow = (UserId, BookingId, bool, u32);
+/// Id, seats, areas and their slots.
+type FreedRow = (i64, Vec<SeatId>, Vec<AreaId>, Vec<i32>);
+
+pub(super) async fn read_batch(
+    connection: &mut PgConnection,
+    event: EventId,
+    question: &Question<'_>,
+) -> Result<Option<Prepared>, StoreError> {
+    let numbers: Vec<i64> = question.jobs.iter().map(|(number, _)| number.cast_signed()).collect();
+    let users: Vec<i64> = question.users.iter().map(|user| user.0).collect();
+    let Some(row) =
+        sqlx::query_file!("src/store/sql/read_batch.sql", event.0, &numbers, &users, question.xmin)
+            .fetch_optional(connection)
+            .await?
+    else {
+        return Ok(None);
+    };
+    let now_ms = row.now.timestamp_millis();
+    let rows = |rows: Option<Json<Vec<OutcomeRow>>>| rows.map(|Json(rows)| rows).unwrap_or_default();
+    Ok(Some(Prepared {
+        version: row.version,
+        layout_version: u32::try_from(row.layout_version).unwrap_or(0),
+        seat_limit: u32::try_from(row.seat_limit).unwrap_or(0),
+        now_ms,
+        expires_at_ms: now_ms + i64::from(row.hold_seconds) * 1_000,
+        is_closed: row.is_closed,
+        outcomes: known_outcomes(event, question.jobs, rows(row.outcomes))?,
+        usage: usage(row.usage.map(|Json(rows)| rows).unwrap_or_default()),
+        freed: freed(row.freed.map(|Json(rows)| rows).unwrap_or_default(), row.xmin, question.seen),
+    }))
+}
+
+fn usage(rows: Vec<UsageRow>) -> HashMap<UserId, Usage> {
+    let mut usage: HashMap<UserId, Usage> = HashMap::new();
+    for (user, booking, is_open, places) in rows {
+        let entry = usage.entry(user).or_default();
+        entry.places += places;
+        if is_open {
+            entry.open_booking = Some(booking);
+        }
+    }
+    usage
+}
+
+fn freed(rows: Vec<FreedRow>, xmin: String, seen: &HashSet<i64>) -> FreedPlaces {
+    let mut freed = FreedPlaces { xmin, ..FreedPlaces::default() };
+    for (id, seats, areas, slots) in rows {
+        freed.rows.insert(id);
+        if !seen.contains(&id) {
+            freed.places.extend(seats.into_iter().map(ClaimedPlace::Seat));
+            let slots = areas.into_iter().zip(slots);
+            freed.places.extend(slots.map(|(area, at)| ClaimedPlace::Slot(area, slot(at))));
+        }
+    }
+    freed
+}

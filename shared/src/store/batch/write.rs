@@ -1,0 +1,198 @@
+//! The rows of a batch.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use super::{BatchWrite, Commit};
+use crate::domain::{AreaId, BookingId, Outcome, SeatId};
+use crate::store::claims::{Fact, append_outbox, delete_expired, slot, slot_column};
+use crate::store::{ClaimedPlace, Freed, StoreError, time_of};
+
+/// Locks the bookings that were open before; the ones that are to be new, or `None` when not all are open any more.
+pub(super) async fn reopen_bookings(
+    tx: &mut PgConnection,
+    batch: &BatchWrite<'_>,
+) -> Result<Option<HashSet<BookingId>>, StoreError> {
+    let (mut new, mut old) = (HashSet::new(), HashSet::new());
+    for job in batch.jobs {
+        let Some(Outcome::Completed(won)) = &job.outcome else { continue };
+        let known = batch.prepared.usage.get(&job.user).and_then(|usage| usage.open_booking);
+        if known == Some(won.booking) {
+            old.insert(won.booking.0)
+        } else {
+            new.insert(won.booking)
+        };
+    }
+    if old.is_empty() {
+        return Ok(Some(new));
+    }
+    let old: Vec<uuid::Uuid> = old.into_iter().collect();
+    let open = sqlx::query!(
+        "with open as (
+             select id from bookings where id = any($1) and status = 'created' order by id for update
+         )
+         update bookings set expires_at = null from open where bookings.id = open.id",
+        &old
+    )
+    .execute(tx)
+    .await?;
+    Ok((open.rows_affected() == old.len() as u64).then_some(new))
+}
+
+/// Deletes, as the sweeper would, what has run out of the bookings whose places a batch takes over.
+pub(super) async fn take_over(
+    tx: &mut PgConnection,
+    places: &[ClaimedPlace],
+) -> Result<Vec<Freed>, StoreError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (seats, areas, slots) = columns(places);
+    let bookings = sqlx::query_scalar!(
+        "select id from bookings
+         where status = 'created' and id in (
+             select booking_id from seat_claims where seat_id = any($1)
+             union
+             select c.booking_id from area_claims c
+             join unnest($2::bigint[], $3::integer[]) as p (area_id, slot) using (area_id, slot))
+         order by id for update",
+        &seats,
+        &areas,
+        &slots
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    delete_expired(tx, &bookings).await
+}
+
+fn columns(places: &[ClaimedPlace]) -> (Vec<i64>, Vec<i64>, Vec<i32>) {
+    let (mut seats, mut areas, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+    for place in places {
+        match place {
+            ClaimedPlace::Seat(seat) => seats.push(seat.0),
+            ClaimedPlace::Slot(area, slot) => {
+                areas.push(area.0);
+                slots.push(slot_column(*slot));
+            }
+        }
+    }
+    (seats, areas, slots)
+}
+
+/// Bookings, outcomes and claims, column by column.
+#[derive(Default)]
+struct Columns {
+    bookings: (Vec<uuid::Uuid>, Vec<i64>),
+    numbers: Vec<i64>,
+    nonces: Vec<i64>,
+    users: Vec<i64>,
+    statuses: Vec<String>,
+    codes: Vec<Option<String>>,
+    results: Vec<Option<String>>,
+    seats: (Vec<i64>, Vec<uuid::Uuid>, Vec<i64>),
+    slots: (Vec<i64>, Vec<i32>, Vec<uuid::Uuid>, Vec<i64>),
+}
+
+impl Columns {
+    fn of(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Self {
+        let mut all = Self::default();
+        let mut owners = HashMap::new();
+        for job in batch.jobs {
+            let Some(outcome) = &job.outcome else { continue };
+            let user = job.user.0;
+            let (code, result) = match outcome {
+                Outcome::Completed(won) => {
+                    let booking = won.booking.0;
+                    if new.contains(&won.booking) {
+                        owners.insert(booking, user);
+                    }
+                    for seat in &won.seats {
+                        all.seats.0.push(seat.0);
+                        all.seats.1.push(booking);
+                        all.seats.2.push(user);
+                    }
+                    for (area, slot) in &won.slots {
+                        all.slots.0.push(area.0);
+                        all.slots.1.push(slot_column(*slot));
+                        all.slots.2.push(booking);
+                        all.slots.3.push(user);
+                    }
+                    (None, serde_json::to_string(won).ok())
+                }
+                Outcome::Failed(refusal) => (Some(refusal.code().to_owned()), None),
+            };
+            all.numbers.push(job.number.cast_signed());
+            all.nonces.push(job.nonce.cast_signed());
+            all.users.push(user);
+            all.statuses.push(outcome.word().to_owned());
+            all.codes.push(code);
+            all.results.push(result);
+        }
+        all.bookings = owners.into_iter().unzip();
+        all
+    }
+}
+
+/// Writes everything but the facts, in one statement; what stands in the way, if anything does.
+pub(super) async fn write_rows(
+    tx: &mut PgConnection,
+    batch: &BatchWrite<'_>,
+    new: &HashSet<BookingId>,
+) -> Result<Option<Commit>, StoreError> {
+    let all = Columns::of(batch, new);
+    let written = sqlx::query_file!(
+        "src/store/sql/write_batch.sql",
+        batch.lease.event.0,
+        batch.lease.fence.cast_signed(),
+        batch.lease.worker,
+        time_of(batch.prepared.expires_at_ms),
+        &all.bookings.0,
+        &all.bookings.1,
+        &all.numbers,
+        &all.nonces,
+        &all.users,
+        &all.statuses,
+        &all.codes as &[Option<String>],
+        &all.results as &[Option<String>],
+        &all.seats.0,
+        &all.seats.1,
+        &all.seats.2,
+        &all.slots.0,
+        &all.slots.1,
+        &all.slots.2,
+        &all.slots.3
+    )
+    .fetch_one(tx)
+    .await?;
+    let seats = written.lost_seats.into_iter().map(|seat| ClaimedPlace::Seat(SeatId(seat)));
+    let slots = written.lost_areas.into_iter().zip(written.lost_slots);
+    let slots = slots.map(|(area, at)| ClaimedPlace::Slot(AreaId(area), slot(at)));
+    let taken: Vec<ClaimedPlace> = seats.chain(slots).collect();
+    let are = |written: i64, wanted: usize| written.unsigned_abs() == wanted as u64;
+    let is_whole = are(written.opened, all.bookings.0.len()) && are(written.ended, all.numbers.len());
+    let is_whole = is_whole && taken.is_empty();
+    Ok((!is_whole).then(|| Commit::Conflict { free: Vec::new(), expired: Vec::new(), taken }))
+}
+
+/// Tells the outside.
+pub(super) async fn append_facts(
+    tx: &mut PgConnection,
+    batch: &BatchWrite<'_>,
+    new: &HashSet<BookingId>,
+) -> Result<(), StoreError> {
+    append_outbox(tx, batch.lease.event, facts(batch, new)).await
+}
+
+fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<Fact> {
+    let mut told = HashSet::new();
+    let mut facts = Vec::with_capacity(batch.jobs.len() * 2);
+    for job in batch.jobs {
+        let Some(Outcome::Completed(won)) = &job.outcome else { continue };
+        if new.contains(&won.booking) && told.insert(won.booking) {
+            facts.push(Fact::of_booking("booking.created", won.booking, job.user, &[], &[]));
+        }
+        facts.push(Fact::of_booking("seat.selected", won.booking, job.user, &won.seats, &won.slots));
+    }
+    facts
+}
