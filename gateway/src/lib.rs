@@ -2,11 +2,13 @@
 //!
 //! - [`config`]: its settings. [`app`]: what handlers share. [`router`]: every path.
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
+//!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
 
+pub mod answer;
 pub mod app;
 pub mod auth;
 pub mod bookings;

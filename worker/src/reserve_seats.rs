@@ -39,8 +39,8 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     let started = Instant::now();
     let lease = batch.lease.clone();
     let renewing = tokio::spawn(renew(job.queue.clone(), lease, job.limit));
-    let most = job.scheduler.batch_size(event);
-    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, most)).await;
+    let size = job.scheduler.batch_size(event);
+    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, size)).await;
     renewing.abort();
     let took = started.elapsed();
     match result {
@@ -54,8 +54,7 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
                 batches = reserved.batches,
                 "batches decided"
             );
-            let batches = reserved.batches.max(1);
-            job.scheduler.note_batch(event, reserved.ended / batches as usize, took / batches);
+            job.scheduler.note_size(event, reserved.size);
             if reserved.waiting > 0 {
                 job.scheduler.push(event);
             }

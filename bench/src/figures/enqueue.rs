@@ -10,7 +10,7 @@ use crate::lab::server::Server;
 use crate::lab::{Event, Lab};
 use crate::load::{Bookings, Pace, Plan, Tally, run};
 
-const CONNECTIONS: usize = 128;
+const CONNECTIONS: usize = 1_000;
 const TIME: Duration = Duration::from_secs(5);
 const PROMISED: f64 = 0.35;
 

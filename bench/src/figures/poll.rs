@@ -15,7 +15,7 @@ use crate::load::{Bookings, Pace, Plan, Polls, Tally, run};
 use crate::report::float;
 
 const JOBS: u64 = 10_000;
-const CONNECTIONS: usize = 128;
+const CONNECTIONS: usize = 1_000;
 const TIME: Duration = Duration::from_secs(5);
 const PROMISED: f64 = 0.8;
 /// What the stores do by themselves varies by some calls a second; a call a poll would be 1.

@@ -1,6 +1,5 @@
 //! `POST /api/bookings/:id/book`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use shared::domain::{AreaId, BookingRequest, EventId, SeatId, SectionId, TierId,
 use utoipa::ToSchema;
 
 use super::{Accepted, check_room};
+use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Path};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -59,12 +59,12 @@ pub async fn book_event(
     IdempotencyKey(key): IdempotencyKey,
     Path(event): Path<EventId>,
     Body(body): Body<BookBody>,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
     let request = parse(body)?;
     let booked = app.desk.book(event, caller.user, request, key.as_deref(), Some(ip)).await?;
-    Ok((StatusCode::ACCEPTED, Json(booked.into())))
+    Ok((StatusCode::ACCEPTED, Answer(booked.into())))
 }
 
 fn parse(body: BookBody) -> Result<BookingRequest, Problem> {

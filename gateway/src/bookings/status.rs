@@ -1,9 +1,9 @@
 //! `GET /api/bookings/status/:id`
 
-use axum::Json;
 use axum::extract::State;
 use shared::shop::Status;
 
+use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{ClientIp, MaybeCaller, Path};
 use crate::problem::{Problem, ProblemBody};
@@ -16,7 +16,7 @@ pub async fn show_status(
     MaybeCaller(caller): MaybeCaller,
     ClientIp(ip): ClientIp,
     Path(reference): Path<String>,
-) -> Result<Json<Status>, Problem> {
+) -> Result<Answer<Status>, Problem> {
     app.limits.check_read(ip)?;
-    Ok(Json(app.desk.status(&reference, caller.map(|caller| caller.user)).await?))
+    Ok(Answer(app.desk.status(&reference, caller.map(|caller| caller.user)).await?))
 }

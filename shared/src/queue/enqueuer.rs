@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::enqueue::{Added, NewJob};
@@ -19,9 +19,11 @@ use crate::domain::EventId;
 const BATCH: usize = 500;
 /// Calls under way at once, when no more lanes than that are booked.
 const CALLS: usize = 3;
-/// From one round of calls to the next at least. Whoever comes after a quiet moment does not wait; in a rush each call
-/// carries more, which costs Redis and this process less.
+/// From one round of calls to the next at least, unless many wait: whoever comes after a quiet moment does not wait, and
+/// in a rush each call carries more, which costs Redis and this process less.
 const BETWEEN: Duration = Duration::from_millis(1);
+/// So many do not wait any longer.
+const MANY: usize = 32;
 /// Requests that wait for a call at most; beyond it a request is refused at once.
 const WAITING: usize = 20_000;
 
@@ -30,6 +32,7 @@ const WAITING: usize = 20_000;
 #[derive(Clone)]
 pub struct Enqueuer {
     requests: mpsc::Sender<Request>,
+    many: Arc<Notify>,
     seen_seq: Arc<[AtomicU64]>,
 }
 
@@ -44,8 +47,9 @@ impl Enqueuer {
     pub fn start(queue: Queue) -> Self {
         let (requests, received) = mpsc::channel(WAITING);
         let seen_seq: Arc<[AtomicU64]> = (0..PARTITIONS).map(|_| AtomicU64::new(0)).collect();
-        tokio::spawn(run(queue, received, seen_seq.clone()));
-        Self { requests, seen_seq }
+        let many = Arc::new(Notify::new());
+        tokio::spawn(run(queue, received, many.clone(), seen_seq.clone()));
+        Self { requests, many, seen_seq }
     }
 
     /// Adds a job.
@@ -55,6 +59,9 @@ impl Enqueuer {
     pub async fn add(&self, event: EventId, job: NewJob) -> Result<Added, QueueError> {
         let (answer, answered) = oneshot::channel();
         self.requests.try_send(Request { event, job, answer }).map_err(|_| QueueError::Full)?;
+        if self.requests.max_capacity() - self.requests.capacity() == MANY {
+            self.many.notify_one();
+        }
         answered.await.map_err(|_| QueueError::Closed)?
     }
 
@@ -71,7 +78,12 @@ impl Enqueuer {
     }
 }
 
-async fn run(queue: Queue, mut received: mpsc::Receiver<Request>, seen_seq: Arc<[AtomicU64]>) {
+async fn run(
+    queue: Queue,
+    mut received: mpsc::Receiver<Request>,
+    many: Arc<Notify>,
+    seen_seq: Arc<[AtomicU64]>,
+) {
     let mut requests = Vec::with_capacity(BATCH);
     let mut calls = FuturesUnordered::new();
     let mut pause = pin!(sleep(Duration::ZERO));
@@ -80,6 +92,7 @@ async fn run(queue: Queue, mut received: mpsc::Receiver<Request>, seen_seq: Arc<
             biased;
             Some(()) = calls.next() => {}
             () = &mut pause, if !pause.is_elapsed() => {}
+            () = many.notified(), if !pause.is_elapsed() => pause.as_mut().reset(Instant::now()),
             // While one call is at Redis the next is put together; they go out over one connection, in order.
             count = received.recv_many(&mut requests, BATCH), if calls.len() < CALLS && pause.is_elapsed() => {
                 if count == 0 {

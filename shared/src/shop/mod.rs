@@ -24,7 +24,7 @@ pub use desk::{BookError, Booked, Desk, StatusError};
 pub use lanes::{Lane, Lanes, Listener};
 pub use live_seats::{LiveSeats, SeatStatus};
 pub use operations::{LaneReport, Operations, OperationsError};
-pub use reserve::{ReserveError, Reserved, Reserver};
+pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};
 pub use sweeps::Sweeps;
 pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};
 

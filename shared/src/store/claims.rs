@@ -101,35 +101,39 @@ pub(super) async fn delete_expired(
     connection: &mut PgConnection,
     bookings: &[uuid::Uuid],
 ) -> Result<Vec<Freed>, StoreError> {
-    let seats = sqlx::query!(
-        "delete from seat_claims
-         where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
-         returning seat_id, event_id, booking_id, user_id",
-        bookings
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let slots = sqlx::query!(
-        "delete from area_claims
-         where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
-         returning area_id, slot, event_id, booking_id, user_id",
+    let rows = sqlx::query!(
+        r#"with seats as (
+               delete from seat_claims
+               where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
+               returning seat_id, event_id, booking_id, user_id
+           ), slots as (
+               delete from area_claims
+               where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
+               returning area_id, slot, event_id, booking_id, user_id
+           )
+           select event_id as "event_id!", booking_id as "booking_id!", user_id as "user_id!", seat_id,
+               null::bigint as area_id, null::integer as slot
+           from seats
+           union all
+           select event_id, booking_id, user_id, null, area_id, slot from slots"#,
         bookings
     )
     .fetch_all(connection)
     .await?;
-    let seats = seats.into_iter().map(|row| Freed {
-        event: EventId(row.event_id),
-        booking: BookingId(row.booking_id),
-        user: UserId(row.user_id),
-        place: ClaimedPlace::Seat(SeatId(row.seat_id)),
+    let freed = rows.into_iter().filter_map(|row| {
+        let place = match (row.seat_id, row.area_id, row.slot) {
+            (Some(seat), ..) => ClaimedPlace::Seat(SeatId(seat)),
+            (None, Some(area), Some(at)) => ClaimedPlace::Slot(AreaId(area), slot(at)),
+            (None, ..) => return None,
+        };
+        Some(Freed {
+            event: EventId(row.event_id),
+            booking: BookingId(row.booking_id),
+            user: UserId(row.user_id),
+            place,
+        })
     });
-    let slots = slots.into_iter().map(|row| Freed {
-        event: EventId(row.event_id),
-        booking: BookingId(row.booking_id),
-        user: UserId(row.user_id),
-        place: ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)),
-    });
-    Ok(seats.chain(slots).collect())
+    Ok(freed.collect())
 }
 
 /// Writes down what follows from deleted claims: the hint for workers, the state of the bookings, the outbox.

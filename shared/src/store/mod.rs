@@ -23,7 +23,7 @@ pub use bookings::{BookingRecord, ClaimRecord, Closed};
 pub use catalogue::{ArtistRecord, EventRecord};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces};
 pub use people::{NewUser, UserRecord};
-pub use sweep::{Lead, Swept};
+pub use sweep::{Half, Lead, Swept};
 
 use crate::config::{ConfigError, StoreConfig};
 
@@ -105,9 +105,10 @@ impl Store {
             .application_name("usher")
             .disable_statement_logging()
             .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))))
-            // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept,
-            // when they were empty would read them from end to end.
-            .options([("plan_cache_mode", "force_custom_plan")]);
+            // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept, when
+            // they were empty would read them from end to end. What has no index is still read so, at a cost that
+            // would have it compiled first.
+            .options([("enable_seqscan", "off"), ("jit", "off")]);
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(3))

@@ -1,7 +1,10 @@
 //! What the sweeper does in PostgreSQL. Every pass is bounded and safe to run twice or by two at once.
 
+use std::collections::HashSet;
+
 use super::claims::{Why, delete_expired, record_freed};
 use super::{Freed, Store, StoreError};
+use crate::domain::{BookingId, EventId, SeatId, UserId};
 
 /// What one pass did.
 #[derive(Debug, Default)]
@@ -12,28 +15,65 @@ pub struct Swept {
     pub bookings: usize,
 }
 
+/// Half of all bookings, by a bit of their ids: two can work at the same time and not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The bit is not set.
+    Even,
+    /// It is.
+    Odd,
+}
+
+impl Half {
+    fn bit(self) -> i32 {
+        match self {
+            Self::Even => 0,
+            Self::Odd => 1,
+        }
+    }
+}
+
 impl Store {
-    /// Releases reservations that have run out, of at most so many bookings, and expires bookings that are
-    /// empty. Locked rows are left for the next pass.
+    /// Open bookings of one half with something that has run out, of at most so many claims, oldest first.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn sweep_expired(&self, at_most: i64) -> Result<Swept, StoreError> {
+    pub async fn due_bookings(&self, half: Half, at_most: i64) -> Result<Vec<BookingId>, StoreError> {
+        let due = sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most, half.bit());
+        Ok(due.fetch_all(&self.pool).await?.into_iter().map(BookingId).collect())
+    }
+
+    /// Releases what has run out of these bookings, and expires those that are empty, in one transaction. Locked rows
+    /// are left alone: whoever has one locked is changing it right now.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn release_expired(&self, bookings: &[BookingId]) -> Result<Swept, StoreError> {
+        let ids: Vec<uuid::Uuid> = bookings.iter().map(|booking| booking.0).collect();
         let mut tx = self.pool.begin().await?;
-        let bookings =
-            sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most).fetch_all(&mut *tx).await?;
+        let bookings = sqlx::query_scalar!(
+            "select id from bookings where id = any($1) and status = 'created' order by id for update skip locked",
+            &ids
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         if bookings.is_empty() {
             return Ok(Swept::default());
         }
         let freed = delete_expired(&mut tx, &bookings).await?;
+        let had_places: HashSet<uuid::Uuid> = freed.iter().map(|one| one.booking.0).collect();
+        let empty: Vec<uuid::Uuid> = bookings.iter().copied().filter(|id| !had_places.contains(id)).collect();
+        if !empty.is_empty() {
+            sqlx::query!(
+                "update bookings b set status = 'expired', closed_at = clock_timestamp()
+                 where b.id = any($1) and b.status = 'created' and b.expires_at <= clock_timestamp()",
+                &empty
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        // Last, as it holds the counter of the outbox, which others need.
         record_freed(&mut tx, &freed, Why::Expired).await?;
-        sqlx::query!(
-            "update bookings b set status = 'expired', closed_at = clock_timestamp()
-             where b.id = any($1) and b.status = 'created' and b.expires_at <= clock_timestamp()",
-            &bookings
-        )
-        .execute(&mut *tx)
-        .await?;
         tx.commit().await?;
         Ok(Swept { freed, bookings: bookings.len() })
     }
@@ -80,10 +120,10 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn reservations_after(
         &self,
-        event: crate::domain::EventId,
-        after: crate::domain::SeatId,
+        event: EventId,
+        after: SeatId,
         at_most: i64,
-    ) -> Result<Vec<(crate::domain::SeatId, crate::domain::UserId, i64)>, StoreError> {
+    ) -> Result<Vec<(SeatId, UserId, i64)>, StoreError> {
         let rows = sqlx::query!(
             r#"select seat_id, user_id,
                    (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as "ttl_ms!"
@@ -96,10 +136,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (crate::domain::SeatId(row.seat_id), crate::domain::UserId(row.user_id), row.ttl_ms))
-            .collect())
+        Ok(rows.into_iter().map(|row| (SeatId(row.seat_id), UserId(row.user_id), row.ttl_ms)).collect())
     }
 
     /// Takes the sweeper's lead for as long as the connection lives; `None` when somebody else has it.

@@ -10,6 +10,7 @@ use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::lease::GiveBack;
 use shared::queue::{Partition, Queue, QueueError};
+use shared::shop::BatchSize;
 use shared::store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -24,13 +25,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LANES: usize = 100;
 /// Jobs in the first batch of a lane.
 const FIRST_BATCH: usize = 256;
-/// A full batch that took less than this is followed by a larger one,
-const QUICK: Duration = Duration::from_millis(40);
-/// and one that took longer than this by a smaller one.
-const SLOW: Duration = Duration::from_millis(150);
-/// No smaller than this by itself.
-const SMALL_BATCH: usize = 32;
-
 /// Finds lanes and claims their heads; clones share the state.
 #[derive(Clone)]
 pub struct Scheduler {
@@ -51,7 +45,7 @@ struct Inner {
 struct Lanes {
     turn: VecDeque<EventId>,
     waiting: HashSet<EventId>,
-    batch: HashMap<EventId, usize>,
+    sizes: HashMap<EventId, BatchSize>,
 }
 
 impl Scheduler {
@@ -112,22 +106,15 @@ impl Scheduler {
         }
     }
 
-    /// How many jobs the next batch of a lane may have.
-    pub fn batch_size(&self, event: EventId) -> usize {
-        let size = self.inner.lanes.lock().batch.get(&event).copied();
-        size.unwrap_or(FIRST_BATCH).min(self.inner.config.worker_max_batch)
+    /// How many jobs to take of a lane at once.
+    pub fn batch_size(&self, event: EventId) -> BatchSize {
+        let size = self.inner.lanes.lock().sizes.get(&event).copied();
+        size.unwrap_or_else(|| BatchSize::new(FIRST_BATCH, self.inner.config.worker_max_batch))
     }
 
-    /// Fits the size of a lane's next batch to how long this one took.
-    pub fn note_batch(&self, event: EventId, jobs: usize, took: Duration) {
-        let most = self.inner.config.worker_max_batch;
-        let mut lanes = self.inner.lanes.lock();
-        let size = lanes.batch.entry(event).or_insert(FIRST_BATCH.min(most));
-        if took > SLOW {
-            *size = (*size / 2).max(SMALL_BATCH).min(most);
-        } else if jobs >= *size && took < QUICK {
-            *size = (*size * 2).min(most);
-        }
+    /// Remembers what size fits a lane.
+    pub fn note_size(&self, event: EventId, size: BatchSize) {
+        self.inner.lanes.lock().sizes.insert(event, size);
     }
 
     async fn next_lane(&self) -> EventId {
@@ -147,7 +134,7 @@ impl Scheduler {
 
     async fn claim(&self, event: EventId) -> Result<Option<Batch>, QueueError> {
         let inner = &self.inner;
-        match inner.queue.claim(event, &inner.worker, self.batch_size(event)).await? {
+        match inner.queue.claim(event, &inner.worker, self.batch_size(event).get()).await? {
             Claim::Batch(batch) => return Ok(Some(batch)),
             Claim::Empty | Claim::Paused => {}
             Claim::NotBefore(until_ms) | Claim::Recovering(until_ms) => self.push_soon(event, until_ms),

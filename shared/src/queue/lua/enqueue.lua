@@ -39,6 +39,8 @@ local time = call('TIME')
 local now_s, now_ms = tonumber(time[1]), tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local m = call('HMGET', meta, 'last', 'lease_until', 'lease_count', 'idem_since', 'paused')
 local number = math.max(tonumber(m[1] or 0) + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
+-- Integers of six digits are much cheaper to write than such large numbers, which Lua keeps as floating-point.
+local function text(n) return string.format('%d%06d', n / 1000000, n % 1000000) end
 local first, waiting = number, call('ZCARD', wait)
 local leased = tonumber(m[2] or 0) > now_ms
 local active = leased and tonumber(m[3] or 0) or 0
@@ -92,7 +94,7 @@ local function add(owner, body, idem_key, nonce, payload)
   if waiting >= max_waiting then return 'full', '0', '0', 0 end
   local count = tonumber(owned[owner] or 0)
   if count >= max_per_owner then return 'too_many', '0', '0', 0 end
-  local at = string.format('%.0f', number)
+  local at = text(number)
   number, waiting = number + 1, waiting + 1
   places[at], owned[owner], more[owner] = waiting - active, count + 1, true
   to_wait[#to_wait + 1], to_wait[#to_wait + 2] = at, at
@@ -111,23 +113,23 @@ local reply, named = { 'ok', epoch, '0' }, {}
 for i = 5, #ARGV, 6 do
   local word, at, nonce, place = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
   if word == 'queued' and ARGV[i + 5] ~= '' then named[#named + 1] = at .. '=' .. ARGV[i + 5] end
-  reply[#reply + 1] = word .. ' ' .. at .. ' ' .. nonce .. ' ' .. place
+  reply[#reply + 1] = string.format('%s %s %s %d', word, at, nonce, place)
 end
 
 local added = number - first
 if added > 0 then
-  for owner in pairs(more) do to_owners[#to_owners + 1], to_owners[#to_owners + 2] = owner, owned[owner] end
+  for owner in pairs(more) do to_owners[#to_owners + 1], to_owners[#to_owners + 2] = owner, string.format('%d', owned[owner]) end
   write('ZADD', wait, to_wait)
   write('HSET', jobs, to_jobs)
   write('HSET', live, to_live)
   write('HSET', idem, to_idem)
   write('HSET', owners, to_owners)
-  call('HSET', meta, 'last', string.format('%.0f', number - 1))
+  call('HSET', meta, 'last', text(number - 1))
   call('SADD', lanes, lane)
   local seq = call('HINCRBY', partition, 'seq', 1)
   reply[3] = tostring(seq)
   call('XADD', feed, 'MINID', '~', string.format('%.0f', now_ms - feed_keep_ms), '*', 'e', epoch, 's', seq,
-    'l', lane, 'k', 'add', 'd', string.format('%.0f', first) .. ':' .. added .. ':' .. table.concat(named, ';'))
+    'l', lane, 'k', 'add', 'd', text(first) .. ':' .. added .. ':' .. table.concat(named, ';'))
   -- A paused lane is put into `ready` by whoever ends the pause.
   if p[2] ~= '1' and m[5] ~= '1' then
     call('ZADD', ready, 'NX', now_ms, lane)

@@ -101,15 +101,19 @@ impl Run<'_> {
         let mut phase = Phase::begin();
         let (store, lease) = (&self.reserver.store, self.lease.clone());
         let batch = proposal.write(&lease);
-        let commit = match &mut writing.next {
-            Some(next) if next.is_none() && proposal.count == writing.jobs.len() => {
-                let (commit, ahead) = tokio::join!(store.commit_batch(&batch), self.look_ahead(proposal));
-                **next = ahead;
-                commit
-            }
-            _ => store.commit_batch(&batch).await,
+        let write = async {
+            let commit = store.commit_batch(&batch).await;
+            (commit, phase.end("commit"))
         };
-        phase.end("commit");
+        let (commit, took) = match &mut writing.next {
+            Some(next) if next.is_none() && proposal.count == writing.jobs.len() => {
+                let (written, ahead) = tokio::join!(write, self.look_ahead(proposal));
+                **next = ahead;
+                written
+            }
+            _ => write.await,
+        };
+        self.note_written(proposal.count, took);
         if !matches!(commit, Ok(Commit::Done(_))) {
             self.undo_ahead(writing.next.as_mut().and_then(|next| next.as_deref_mut()));
         }

@@ -8,6 +8,8 @@ mod plan;
 mod propose;
 mod run;
 
+pub use run::BatchSize;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +29,7 @@ use crate::store::{Store, StoreError};
 const BELIEF: Duration = Duration::from_mins(10);
 
 /// What became of a batch and those after it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserved {
     /// Jobs that ended or stand by.
     pub ended: usize,
@@ -35,6 +37,8 @@ pub struct Reserved {
     pub waiting: u64,
     /// In so many batches.
     pub batches: u32,
+    /// How many jobs to take at once from here on.
+    pub size: BatchSize,
 }
 
 /// Why a batch was not decided. Nothing is lost by it: the jobs wait, each in its place.
@@ -95,19 +99,19 @@ impl Reserver {
         Self { store, queue, max_attempts, backoff, beliefs: Arc::default() }
     }
 
-    /// Decides a batch, and further ones of up to `most` jobs under the same lease for a while, and gives the lane
+    /// Decides a batch, and further ones of that size under the same lease for a while, and gives the lane
     /// back, whatever happens. While one batch is written in PostgreSQL the next one is proposed, and the one before
     /// is settled in Redis.
     ///
     /// # Errors
     /// Why a batch was not decided; the lane was given back where that could be done.
-    pub async fn reserve(&self, first: Batch, most: usize) -> Result<Reserved, ReserveError> {
+    pub async fn reserve(&self, first: Batch, size: BatchSize) -> Result<Reserved, ReserveError> {
         let shared = self.beliefs.lock().entry(first.lease.event).or_default().clone();
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
         let mut kept = shared.lock().await;
         // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
         let belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
-        let mut run = Run::new(self, first.lease.clone(), most, belief);
+        let mut run = Run::new(self, first.lease.clone(), size, belief);
         let reserved = run.go(first).await?;
         *kept = run.belief;
         drop(kept);

@@ -15,6 +15,16 @@ use crate::queue::settle::{Decided, Ending};
 
 /// A lane is kept for this long at most before other lanes have their turn.
 const RUN: Duration = Duration::from_millis(500);
+/// From one batch to the next at least, unless that many are in one or it is full: a batch has a cost of its own, which
+/// those who come within some milliseconds share.
+const BETWEEN: Duration = Duration::from_millis(12);
+const MANY: usize = 256;
+/// A full batch that was written in less than this is followed by a larger one,
+const QUICK: Duration = Duration::from_millis(40);
+/// and one that took longer than this by a smaller one.
+const SLOW: Duration = Duration::from_millis(150);
+/// No smaller than this by itself.
+const SMALL_BATCH: usize = 32;
 /// A lane whose seats somebody else has locked rests this long.
 pub(super) const FOREIGN_LOCK: Duration = Duration::from_millis(50);
 /// The longest rest after failures.
@@ -26,8 +36,37 @@ pub(super) struct Run<'a> {
     pub(super) lease: Lease,
     /// `None` until it is read, and after anything that throws doubt on it.
     pub(super) belief: Option<Belief>,
-    most: usize,
+    size: BatchSize,
     started: Instant,
+    /// When the last batch was taken, and how many jobs it had.
+    taken: (Instant, usize),
+}
+
+/// How many jobs one takes at once: as many as can be written in good time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSize {
+    now: usize,
+    most: usize,
+}
+
+impl BatchSize {
+    /// Begins with so many, and never takes more than `most`.
+    pub fn new(first: usize, most: usize) -> Self {
+        Self { now: first.min(most), most }
+    }
+
+    /// So many at once.
+    pub fn get(self) -> usize {
+        self.now
+    }
+
+    fn note(&mut self, jobs: usize, took: Duration) {
+        if took > SLOW {
+            self.now = (self.now / 2).max(SMALL_BATCH).min(self.most);
+        } else if jobs >= self.now && took < QUICK {
+            self.now = (self.now * 2).min(self.most);
+        }
+    }
 }
 
 /// A batch under way.
@@ -47,13 +86,15 @@ impl Turn {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(reserver: &'a Reserver, lease: Lease, most: usize, belief: Option<Belief>) -> Self {
-        Self { reserver, lease, belief, most, started: Instant::now() }
+    pub(super) fn new(reserver: &'a Reserver, lease: Lease, size: BatchSize, belief: Option<Belief>) -> Self {
+        let now = Instant::now();
+        Self { reserver, lease, belief, size, started: now, taken: (now, 0) }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
     pub(super) async fn go(&mut self, first: Batch) -> Result<Reserved, ReserveError> {
-        let mut reserved = Reserved::default();
+        let mut reserved = Reserved { ended: 0, waiting: 0, batches: 0, size: self.size };
+        self.taken.1 = first.jobs.len();
         let (mut turn, mut settling) = (Turn::new(first), None);
         loop {
             let began = Instant::now();
@@ -87,6 +128,7 @@ impl<'a> Run<'a> {
             });
             let Some(next) = next else {
                 reserved.waiting = finish(Some(settle)).await?;
+                reserved.size = self.size;
                 return Ok(reserved);
             };
             (turn, settling) = (next, Some(settle));
@@ -103,6 +145,11 @@ impl<'a> Run<'a> {
         Some(turn)
     }
 
+    /// Fits the size of further batches to how long this one took to write.
+    pub(super) fn note_written(&mut self, jobs: usize, took: Duration) {
+        self.size.note(jobs, took);
+    }
+
     /// What was proposed ahead does not stand: it is proposed anew when its turn comes.
     pub(super) fn undo_ahead(&mut self, ahead: Option<&mut Turn>) {
         let proposal = ahead.and_then(|turn| turn.proposal.take());
@@ -117,11 +164,17 @@ impl<'a> Run<'a> {
         rest.mul_f64(rand::random_range(0.75..1.25))
     }
 
-    async fn take_more(&self) -> Option<Batch> {
+    async fn take_more(&mut self) -> Option<Batch> {
         if self.started.elapsed() > RUN {
             return None;
         }
-        self.reserver.queue.extend(&self.lease, self.most).await.unwrap_or(None)
+        let (when, jobs) = self.taken;
+        if jobs < MANY.min(self.size.get()) {
+            tokio::time::sleep_until((when + BETWEEN).into()).await;
+        }
+        let batch = self.reserver.queue.extend(&self.lease, self.size.get()).await.unwrap_or(None)?;
+        self.taken = (Instant::now(), batch.jobs.len());
+        Some(batch)
     }
 
     /// Leaves the batch after this one to the next claim.
@@ -170,9 +223,11 @@ impl Phase {
         Self(Instant::now())
     }
 
-    pub(super) fn end(&mut self, name: &'static str) {
+    /// Ends one and begins the next; how long it took.
+    pub(super) fn end(&mut self, name: &'static str) -> Duration {
         let took = std::mem::replace(&mut self.0, Instant::now()).elapsed();
         metrics::histogram!("usher_batch_phase_seconds", "phase" => name).record(took);
+        took
     }
 }
 
@@ -186,5 +241,25 @@ fn record(decided: &Decided, took: Duration) {
             Ending::StandsBy => "standby",
         };
         metrics::counter!("usher_jobs_total", "outcome" => outcome).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_while_they_are_quick_and_full_and_shrink_when_they_are_slow() {
+        let mut size = BatchSize::new(256, 500);
+        size.note(100, Duration::from_millis(5));
+        assert_eq!(size.get(), 256, "it was not full");
+        size.note(256, Duration::from_millis(5));
+        size.note(500, Duration::from_millis(5));
+        assert_eq!(size.get(), 500, "no more than the most");
+        for _ in 0..10 {
+            size.note(1, Duration::from_secs(1));
+        }
+        assert_eq!(size.get(), SMALL_BATCH);
+        assert_eq!(BatchSize::new(256, 7).get(), 7);
     }
 }
