@@ -101,7 +101,7 @@ impl App {
             inner: Arc::new(Inner {
                 tokens: AccessTokens::new(&secrets, config.auth.access_token_seconds),
                 passwords: Passwords::default(),
-                operations: Operations::new(store.clone(), queue.clone(), catalogue.clone()),
+                operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
                 limits: Limits::new(&config),
                 catalogue,
                 seatmaps: Mutex::default(),

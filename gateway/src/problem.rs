@@ -60,6 +60,7 @@ codes! {
     LimitReached = "limit_reached", CONFLICT, "You have as many seats as one person may have";
     Left = "left", CONFLICT, "You have left the queue";
     Removed = "removed", CONFLICT, "This request was removed from the queue";
+    StrictLane = "strict_lane", CONFLICT, "This line is strictly first come, first served";
     BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
     AlreadyRegistered = "already_registered", CONFLICT, "Somebody has registered with this already";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
@@ -242,7 +243,9 @@ impl From<CartError> for Problem {
 impl From<OperationsError> for Problem {
     fn from(error: OperationsError) -> Self {
         match error {
-            OperationsError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            OperationsError::NotFound | OperationsError::NoSuchJob => {
+                Self::new(Code::NotFound, error.to_string())
+            }
             OperationsError::Fault(fault) => fault.into(),
         }
     }

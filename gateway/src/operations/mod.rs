@@ -2,9 +2,18 @@
 
 mod clean;
 mod details;
+mod drain;
+mod history;
+mod obliterate;
 mod pause;
+mod promote;
+mod remove;
+mod retry;
 mod stats;
 
+use serde::Deserialize;
+use shared::domain::EventId;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,4 +27,19 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(pause::pause_queue))
         .routes(routes!(pause::resume_queue))
         .routes(routes!(clean::clean_queue))
+        .routes(routes!(drain::drain_lane))
+        .routes(routes!(obliterate::obliterate_lane))
+        .routes(routes!(history::show_history))
+        .routes(routes!(remove::remove_job))
+        .routes(routes!(retry::retry_jobs))
+        .routes(routes!(promote::promote_job))
+}
+
+/// A job by its lane and its number there, as `details` shows them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobBody {
+    #[serde(alias = "event_id")]
+    event_id: EventId,
+    number: u64,
 }

@@ -51,6 +51,11 @@ impl NewJob {
     pub fn idempotency_of(envelope: &Envelope, key: &str) -> String {
         hex16(format!("{}:{key}", envelope.owner).as_bytes())
     }
+
+    /// A key for the retry of a failed job; no shopper's key is like it, as those begin with a number.
+    pub fn idempotency_of_retry(event: EventId, failed: u64) -> String {
+        hex16(format!("retry:{event}:{failed}").as_bytes())
+    }
 }
 
 impl Queue {

@@ -1,5 +1,7 @@
 //! Looking into lanes, for operators, and paging them, for gateways that start.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::control::Pause;
@@ -22,6 +24,26 @@ pub struct FinishedJob {
     pub attempts: u32,
     /// When, in ms since 1970.
     pub at_ms: i64,
+    /// What a failed one asked for, so that it can be tried once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+}
+
+/// A job's bytes, in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Request(String);
+
+impl Request {
+    /// Of this job.
+    pub(super) fn of(envelope: &Envelope) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(envelope.encode()))
+    }
+
+    /// The job; `None` when the bytes make no sense.
+    pub fn read(&self) -> Option<Envelope> {
+        Envelope::decode(&URL_SAFE_NO_PAD.decode(&self.0).ok()?).ok()
+    }
 }
 
 /// The state of a lane.
@@ -179,6 +201,25 @@ impl Queue {
             .query_async(&mut self.connection())
             .await?;
         Ok(records.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
+    }
+
+    /// Forgets one failed job of a lane; its outcome stays in PostgreSQL.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn forget_failed(&self, event: EventId, number: u64) -> Result<(), QueueError> {
+        let (key, kept) = self.finished(event, Finished::Failed);
+        let mut redis = self.connection();
+        let last = i64::from(kept) - 1;
+        let records: Vec<String> =
+            redis::cmd("LRANGE").arg(&key).arg(0).arg(last).query_async(&mut redis).await?;
+        let is_it = |record: &&String| {
+            serde_json::from_str::<FinishedJob>(record).is_ok_and(|job| job.number == number)
+        };
+        if let Some(record) = records.iter().find(is_it) {
+            let () = redis::cmd("LREM").arg(&key).arg(1).arg(record).query_async(&mut redis).await?;
+        }
+        Ok(())
     }
 
     /// Forgets finished jobs of a lane, oldest first; their outcomes stay in PostgreSQL. Returns how many.

@@ -59,7 +59,7 @@ impl Keys {
     }
 
     partition_keys!(partition, ready, lanes, feed);
-    lane_keys!(meta, wait, standby, jobs, live, owners, attempts, idem, idem_old, completed, failed);
+    lane_keys!(meta, wait, standby, jobs, live, owners, attempts, idem, idem_old, completed, failed, history);
 
     /// The channel on which lanes with new work are named.
     pub fn wake(&self) -> String {

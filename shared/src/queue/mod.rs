@@ -13,10 +13,11 @@
 //! | `…{p}:lane:E:standby` | zset | numbers that wait for a returned seat |
 //! | `…{p}:lane:E:jobs` | hash | number → [`Envelope`](crate::domain::Envelope) |
 //! | `…{p}:lane:E:live`, `owners`, `attempts`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
+//! | `…{p}:lane:E:history` | hash | minute of the day → what went through |
 //! | `…{p}:seat:S:lock`, `…:reserved` | string | lane and fence of a lock; who reserved, for display |
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
-//! [`announce`], [`epoch`], [`control`]. In memory: [`board`] (places), [`feed`] (what is followed),
+//! [`announce`], [`epoch`], [`control`], `obliterate`. In memory: [`board`] (places), [`feed`] (what is followed),
 //! [`enqueuer`] (one call for all who come in the same moment).
 
 pub mod announce;
@@ -28,11 +29,13 @@ pub mod enqueue;
 pub mod enqueuer;
 pub mod epoch;
 pub mod feed;
+pub mod history;
 pub mod inspect;
 pub mod keys;
 pub mod lease;
 pub mod leave;
 pub mod lock;
+mod obliterate;
 mod script;
 pub mod settle;
 

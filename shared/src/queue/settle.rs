@@ -34,6 +34,8 @@ pub struct Decided {
     pub stuck: Option<u64>,
     /// The lane rests this long.
     pub delay: Duration,
+    /// How long it took to decide.
+    pub took: Duration,
 }
 
 /// Jobs in one call at most: some milliseconds in which nobody else is served by Redis.
@@ -145,8 +147,10 @@ impl Queue {
             .arg(jobs.len())
             .arg(shown.len())
             .arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default())
-            .arg(decided.delay.as_secs() * 1_000 + u64::from(decided.delay.subsec_millis()))
-            .arg(u8::from(which.is_last && which.gives_back));
+            .arg(ms(decided.delay))
+            .arg(u8::from(which.is_last && which.gives_back))
+            // Each batch counts once, whatever its parts, and for a millisecond at least.
+            .arg(if which.is_last { ms(decided.took).max(1) } else { 0 });
         for (number, word, owner, live_key, record) in jobs {
             call.arg(number).arg(word).arg(owner.0).arg(live_key).arg(record);
         }
@@ -189,6 +193,7 @@ impl Queue {
             keys.standby(event),
             keys.completed(event),
             keys.failed(event),
+            keys.history(event),
         ]
     }
 
@@ -216,6 +221,10 @@ impl Queue {
     }
 }
 
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A line for inspection: who, how, when.
 fn record(job: &ClaimedJob, owner: UserId, ending: &Ending, decided: &Decided) -> Vec<u8> {
     let Ending::Decided(outcome) = ending else { return Vec::new() };
@@ -230,6 +239,7 @@ fn record(job: &ClaimedJob, owner: UserId, ending: &Ending, decided: &Decided) -
         code: code.map(str::to_owned),
         attempts: job.attempts,
         at_ms: decided.now_ms,
+        request: code.and(job.envelope.as_ref()).map(super::inspect::Request::of),
     };
     serde_json::to_vec(&record).unwrap_or_default()
 }

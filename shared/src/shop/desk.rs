@@ -163,7 +163,22 @@ impl Desk {
         self.check_seats(&lane, &event, &request).await?;
         let envelope = Envelope { owner, nonce: rand::random(), is_keyed: key.is_some(), ip, request };
         let idempotency = key.map(|key| NewJob::idempotency_of(&envelope, key));
-        let job = NewJob { envelope, idempotency };
+        self.add(&lane, NewJob { envelope, idempotency }).await
+    }
+
+    /// Takes a new place, at the end of the line, for a job that failed; asking twice gives the same job.
+    ///
+    /// # Errors
+    /// Why no place was given.
+    pub async fn retry(&self, event: EventId, failed: u64, envelope: Envelope) -> Result<Booked, BookError> {
+        let event = self.catalogue.event(event).await?.ok_or(BookError::NotFound)?;
+        check(&event, &envelope.request)?;
+        let idempotency = Some(NewJob::idempotency_of_retry(event.record.id, failed));
+        let envelope = Envelope { nonce: rand::random(), is_keyed: true, ..envelope };
+        self.add(&self.lanes.lane(event.record.id), NewJob { envelope, idempotency }).await
+    }
+
+    async fn add(&self, lane: &Lane, job: NewJob) -> Result<Booked, BookError> {
         let added = self.enqueuer.add(lane.event, job.clone()).await.map_err(|error| match error {
             QueueError::Full => BookError::QueueFull,
             QueueError::Redis(_)
@@ -180,7 +195,7 @@ impl Desk {
             });
         };
         let envelope = Envelope { nonce, ..job.envelope };
-        note_issued(&lane, number, &envelope);
+        note_issued(lane, number, &envelope);
         let expires_s = number / 1_000_000 + REFERENCE_S;
         let reference = self.references.sign(&JobRef { event: lane.event, number, expires_s, envelope });
         let wait = lane.board.read().wait(place);

@@ -23,7 +23,7 @@ pub use catalogue::{Catalogue, Event};
 pub use desk::{BookError, Booked, Desk, StatusError};
 pub use lanes::{Lane, Lanes, Listener};
 pub use live_seats::{LiveSeats, SeatStatus};
-pub use operations::{LaneReport, Operations, OperationsError};
+pub use operations::{Drained, LaneReport, Operations, OperationsError, Retried};
 pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};
 pub use sweeps::Sweeps;
 pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};

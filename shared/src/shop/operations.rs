@@ -1,11 +1,13 @@
 //! What operators do to the queue, and what they see of it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Catalogue, Fault};
-use crate::domain::{EventId, UserId};
+use super::{BookError, Booked, Catalogue, Desk, Fault};
+use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
 use crate::queue::control::Pause;
-use crate::queue::inspect::{Finished, FinishedJob, LaneState};
+use crate::queue::history::Minute;
+use crate::queue::inspect::{Finished, FinishedJob, LaneState, Request};
 use crate::queue::{Partition, Queue};
 use crate::store::{Store, StoreError};
 
@@ -18,6 +20,9 @@ pub enum OperationsError {
     /// No such event.
     #[error("there is no such event")]
     NotFound,
+    /// No job with this number waits, or is kept among the failed ones.
+    #[error("there is no such job in this lane")]
+    NoSuchJob,
     /// A store is away.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -35,6 +40,25 @@ pub struct Operations {
     store: Store,
     queue: Queue,
     catalogue: Catalogue,
+    desk: Desk,
+}
+
+/// What became of jobs that were taken out of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// So many ended as `removed`.
+    pub removed: u64,
+    /// So many are left, waiting or standing by.
+    pub left: u64,
+}
+
+/// What became of a failed job that was tried once more.
+#[derive(Debug)]
+pub struct Retried {
+    /// The number of the one that failed.
+    pub retry_of: u64,
+    /// The new job, or why there is none.
+    pub booked: Result<Booked, BookError>,
 }
 
 /// A lane as operators see it.
@@ -50,8 +74,8 @@ pub struct LaneReport {
 
 impl Operations {
     /// Operations over these.
-    pub fn new(store: Store, queue: Queue, catalogue: Catalogue) -> Self {
-        Self { store, queue, catalogue }
+    pub fn new(store: Store, queue: Queue, catalogue: Catalogue, desk: Desk) -> Self {
+        Self { store, queue, catalogue, desk }
     }
 
     /// Pauses or resumes one lane or the whole queue, at once, and writes it down.
@@ -165,6 +189,172 @@ impl Operations {
         }
         self.audit(by, ip, "queue.clean", only).await?;
         Ok(removed)
+    }
+
+    /// Ends up to `limit` jobs of a lane that wait or stand by, those who came first before the others, as `removed`:
+    /// each has its outcome and is told. What a worker decides meanwhile stays as it was decided.
+    ///
+    /// # Errors
+    /// No such event, or a store is away; doing it again goes on.
+    pub async fn drain(
+        &self,
+        event: EventId,
+        limit: usize,
+        by: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<Drained, OperationsError> {
+        self.known(event).await?;
+        let mut jobs = self.page(event, 0, limit, false).await?;
+        let standing_by = limit.saturating_sub(jobs.len());
+        if standing_by > 0 {
+            jobs.extend(self.page(event, 0, standing_by, true).await?);
+        }
+        let removed = self.remove_jobs(event, jobs).await?;
+        self.audit(by, ip, "queue.drain", Some(event)).await?;
+        let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
+        Ok(Drained { removed, left: state.waiting + state.standby })
+    }
+
+    /// Drains a lane like [`Self::drain`], and once nobody is in it, forgets it with all that is kept of it in Redis.
+    ///
+    /// # Errors
+    /// No such event, or a store is away; doing it again goes on.
+    pub async fn obliterate(
+        &self,
+        event: EventId,
+        limit: usize,
+        by: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<(Drained, bool), OperationsError> {
+        let drained = self.drain(event, limit, by, ip).await?;
+        let is_gone = drained.left == 0 && self.queue.obliterate(event).await.map_err(Fault::from)?;
+        if is_gone {
+            self.audit(by, ip, "queue.obliterate", Some(event)).await?;
+        }
+        Ok((drained, is_gone))
+    }
+
+    /// What went through one lane, or all, in the last so many minutes.
+    ///
+    /// # Errors
+    /// No such event, or a store is away.
+    pub async fn history(&self, only: Option<EventId>, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
+        let mut all: BTreeMap<u64, Minute> = BTreeMap::new();
+        for lane in self.lanes(only).await? {
+            for one in self.queue.history(lane.event, minutes).await.map_err(Fault::from)? {
+                let sum = all.entry(one.minute).or_insert(Minute { minute: one.minute, ..Minute::default() });
+                sum.completed += one.completed;
+                sum.failed += one.failed;
+                sum.batches += one.batches;
+                sum.busy_ms += one.busy_ms;
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// Ends one job that waits or stands by, as `removed`.
+    ///
+    /// # Errors
+    /// No such event, no such job in it (any more), or a store is away.
+    pub async fn remove(
+        &self,
+        event: EventId,
+        number: u64,
+        by: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<(), OperationsError> {
+        self.known(event).await?;
+        let before = number.checked_sub(1).ok_or(OperationsError::NoSuchJob)?;
+        let mut jobs = self.page(event, before, 1, false).await?;
+        jobs.extend(self.page(event, before, 1, true).await?);
+        jobs.retain(|(at, _)| *at == number);
+        if self.remove_jobs(event, jobs).await? == 0 {
+            return Err(OperationsError::NoSuchJob);
+        }
+        self.audit_job(by, ip, "queue.remove", event, number).await
+    }
+
+    /// Tries failed jobs that are kept for inspection once more, one or all of them: each as a new job at the end of the
+    /// line. Those who left of their own will are left alone.
+    ///
+    /// # Errors
+    /// No such event, no such failed job, or a store is away; doing it again is safe.
+    pub async fn retry(
+        &self,
+        event: EventId,
+        only: Option<u64>,
+        by: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<Vec<Retried>, OperationsError> {
+        self.known(event).await?;
+        let mut failed = self.finished(event, Finished::Failed).await?;
+        failed.retain(|job| {
+            only.is_none_or(|number| job.number == number)
+                && job.code.as_deref() != Some(Refusal::Left.code())
+        });
+        // Those who came first take their new places first.
+        failed.sort_by_key(|job| job.number);
+        let mut retried = Vec::with_capacity(failed.len());
+        for job in failed {
+            let Some(envelope) = job.request.as_ref().and_then(Request::read) else { continue };
+            let booked = self.desk.retry(event, job.number, envelope).await;
+            if let Err(BookError::Fault(fault)) = booked {
+                return Err(fault.into());
+            }
+            if booked.is_ok() {
+                self.queue.forget_failed(event, job.number).await.map_err(Fault::from)?;
+                self.audit_job(by, ip, "queue.retry", event, job.number).await?;
+            }
+            retried.push(Retried { retry_of: job.number, booked });
+        }
+        if only.is_some() && retried.is_empty() {
+            return Err(OperationsError::NoSuchJob);
+        }
+        Ok(retried)
+    }
+
+    async fn known(&self, event: EventId) -> Result<(), OperationsError> {
+        self.catalogue.event(event).await?.map(|_| ()).ok_or(OperationsError::NotFound)
+    }
+
+    async fn page(
+        &self,
+        event: EventId,
+        after: u64,
+        at_most: usize,
+        is_standby: bool,
+    ) -> Result<Vec<(u64, Envelope)>, OperationsError> {
+        let page = self.queue.waiting_after(event, after, at_most, is_standby).await.map_err(Fault::from)?;
+        // One whose bytes make no sense is left to the worker, which fails it.
+        Ok(page.into_iter().filter_map(|(number, job)| Some((number, job?))).collect())
+    }
+
+    /// Writes the outcome of each first; how many of them had none before.
+    async fn remove_jobs(&self, event: EventId, jobs: Vec<(u64, Envelope)>) -> Result<u64, OperationsError> {
+        let asked: Vec<(u64, &Envelope)> = jobs.iter().map(|(number, job)| (*number, job)).collect();
+        let standing = self.store.end_jobs(event, &asked, Refusal::Removed).await?;
+        let removed = Outcome::Failed(Refusal::Removed);
+        let ended: Vec<(u64, Envelope, Outcome)> = jobs
+            .into_iter()
+            .filter(|(number, _)| standing.get(number) == Some(&removed))
+            .map(|(number, job)| (number, job, removed.clone()))
+            .collect();
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.queue.leave(event, &ended).await.map_err(Fault::from)?)
+    }
+
+    async fn audit_job(
+        &self,
+        by: UserId,
+        ip: Option<IpAddr>,
+        action: &str,
+        event: EventId,
+        number: u64,
+    ) -> Result<(), OperationsError> {
+        let object = format!("job {number} of event {event}");
+        Ok(self.store.insert_audit(ip, Some(by), action, &object, "done").await?)
     }
 
     async fn audit(

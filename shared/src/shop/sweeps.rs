@@ -151,11 +151,18 @@ impl Sweeps {
         Ok(epochs)
     }
 
-    /// Forgets what is no longer of use; returns how many rows went.
+    /// Forgets what is no longer of use; returns how many rows and lanes went.
     ///
     /// # Errors
-    /// PostgreSQL is away.
+    /// A store is away.
     pub async fn forget_old(&self) -> Result<u64, Fault> {
-        Ok(self.store.sweep_retention(ROWS).await?)
+        let mut gone = self.store.sweep_retention(ROWS).await?;
+        for partition in Partition::all() {
+            let lanes = self.queue.lanes(partition).await?;
+            for event in self.store.past_events(&lanes).await? {
+                gone += u64::from(self.queue.obliterate(event).await?);
+            }
+        }
+        Ok(gone)
     }
 }

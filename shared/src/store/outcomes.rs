@@ -88,19 +88,38 @@ impl Store {
         envelope: &Envelope,
         refusal: Refusal,
     ) -> Result<Outcome, StoreError> {
-        let row = i64::try_from(number).map_err(|_| StoreError::Row("a job's number"))?;
+        let mut standing = self.end_jobs(event, &[(number, envelope)], refusal).await?;
+        standing.remove(&number).ok_or(StoreError::Row("an outcome just written"))
+    }
+
+    /// Ends jobs that nobody has decided yet; answers with the outcomes that stand.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn end_jobs(
+        &self,
+        event: EventId,
+        jobs: &[(u64, &Envelope)],
+        refusal: Refusal,
+    ) -> Result<HashMap<u64, Outcome>, StoreError> {
+        let numbers: Vec<i64> = jobs.iter().map(|(number, _)| number.cast_signed()).collect();
+        let nonces: Vec<i64> = jobs.iter().map(|(_, job)| job.nonce.cast_signed()).collect();
+        let owners: Vec<i64> = jobs.iter().map(|(_, job)| job.owner.0).collect();
         sqlx::query!(
             "insert into job_outcomes (event_id, number, nonce, user_id, status, code)
-             values ($1, $2, $3, $4, 'failed', $5) on conflict (event_id, number) do nothing",
+             select $1, number, nonce, user_id, 'failed', $5
+             from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as job (number, nonce, user_id)
+             on conflict (event_id, number) do nothing",
             event.0,
-            row,
-            envelope.nonce.cast_signed(),
-            envelope.owner.0,
+            &numbers,
+            &nonces,
+            &owners,
             refusal.code()
         )
         .execute(&self.pool)
         .await?;
-        let mut standing = self.outcomes(event, &[(number, envelope.nonce)]).await?;
-        standing.remove(&number).map(|(_, outcome)| outcome).ok_or(StoreError::Row("an outcome just written"))
+        let keys: Vec<(u64, u64)> = jobs.iter().map(|(number, job)| (*number, job.nonce)).collect();
+        let standing = self.outcomes(event, &keys).await?;
+        Ok(standing.into_iter().map(|(number, (_, outcome))| (number, outcome)).collect())
     }
 }

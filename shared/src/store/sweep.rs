@@ -114,6 +114,23 @@ impl Store {
         Ok(gone)
     }
 
+    /// Those of these events that are over for so long that their outcomes are forgotten, or that do not exist.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn past_events(&self, events: &[EventId]) -> Result<Vec<EventId>, StoreError> {
+        let ids: Vec<i64> = events.iter().map(|event| event.0).collect();
+        let past = sqlx::query_scalar!(
+            r#"select asked.id as "id!" from unnest($1::bigint[]) as asked (id)
+               left join events e on e.id = asked.id
+               where e.id is null or e.starts_at < clock_timestamp() - interval '2 days'"#,
+            &ids
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(past.into_iter().map(EventId).collect())
+    }
+
     /// Reservations of an event that are alive, a page after a seat: for the keys in Redis that show them.
     ///
     /// # Errors

@@ -14,7 +14,8 @@
   KEYS[10] standby    ZSET    member and score = number
   KEYS[11] completed  LIST    finished jobs, newest first
   KEYS[12] failed     LIST
-  KEYS[13…] reserved keys of what was won, then lock keys of what was locked
+  KEYS[13] history    HASH    minute of the day -> minute completed failed batches busy_ms
+  KEYS[14…] reserved keys of what was won, then lock keys of what was locked
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -27,7 +28,8 @@
   ARGV[10] number of a job that failed by itself and waits on, or ''
   ARGV[11] delay_ms   the lane is not claimed again before
   ARGV[12] last       '1' for the last part of the last batch under this lease; only it gives the lane back
-  ARGV[13…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
+  ARGV[13] took_ms    how long the whole batch took
+  ARGV[14…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
            then by 2 a reserved key: owner, ttl_ms
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -38,12 +40,12 @@
 ]]
 local partition, ready, feed, meta, wait, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local live, owners, attempts, standby = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local completed, failed = KEYS[11], KEYS[12]
+local completed, failed, history = KEYS[11], KEYS[12], KEYS[13]
 local lane, worker, fence, wake, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local keep_completed, keep_failed = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, reserved = tonumber(ARGV[8]), tonumber(ARGV[9])
-local stuck, delay_ms, is_last = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1'
-local first_key, first_job, feed_keep_ms = 13, 13, 60000
+local stuck, delay_ms, is_last, took_ms = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13])
+local first_key, first_job, feed_keep_ms, day_min = 14, 14, 60000, 1440
 
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
@@ -119,6 +121,12 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HINCRBY', meta, 'completed', ended.completed)
 redis.call('HINCRBY', meta, 'failed', ended.failed)
+local minute = math.floor(now / 60000)
+local kept = redis.call('HGET', history, minute % day_min) or ''
+local at, won, lost, batches, busy_ms = string.match(kept, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+if tonumber(at) ~= minute then won, lost, batches, busy_ms = 0, 0, 0, 0 end
+redis.call('HSET', history, minute % day_min, string.format('%d %d %d %d %d', minute, won + ended.completed,
+  lost + ended.failed, batches + (took_ms > 0 and 1 or 0), busy_ms + took_ms))
 local waiting = redis.call('ZCARD', wait)
 local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
 redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,

@@ -106,7 +106,8 @@ impl<'a> Run<'a> {
                 return Err(error);
             }
             let Turn { batch, mut decided, next, .. } = turn;
-            record(&decided, began.elapsed());
+            decided.took = began.elapsed();
+            record(&decided);
             reserved.ended += decided.endings.len();
             reserved.batches += 1;
             // Only when nobody of this batch waits on may others be decided.
@@ -231,9 +232,9 @@ impl Phase {
     }
 }
 
-fn record(decided: &Decided, took: Duration) {
+fn record(decided: &Decided) {
     metrics::histogram!("usher_batch_jobs").record(u32::try_from(decided.endings.len()).unwrap_or(u32::MAX));
-    metrics::histogram!("usher_batch_seconds").record(took);
+    metrics::histogram!("usher_batch_seconds").record(decided.took);
     for ending in decided.endings.values() {
         let outcome = match ending {
             Ending::Decided(Outcome::Completed(_)) => "completed",

@@ -1,5 +1,6 @@
 //! What goes wrong on an on-sale day, and what holds afterwards.
 
+mod cluster;
 mod gateway;
 mod postgres;
 mod redis;

@@ -12,7 +12,14 @@ use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make
 
 /// Workers are killed again and again while so many jobs are decided, in the midst of whatever they do.
 async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=20"]).await?;
+    // Leases are short, as each death is followed by the wait for the end of one.
+    let words = [
+        "--worker-max-batch=20",
+        "--queue-lease-ms=1500",
+        "--database-statement-timeout-ms=1200",
+        "--database-lock-timeout-ms=1200",
+    ];
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(rows, 20)).await?;
     let shoppers = lab.shoppers(jobs).await?;
     let all = i64::try_from(jobs)?;

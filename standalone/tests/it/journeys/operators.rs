@@ -1,8 +1,11 @@
 //! The operators' side.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::auth::Role;
+use shared::domain::EventId;
+use shared::queue::Partition;
+use shared::shop::Sweeps;
 
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
@@ -62,6 +65,124 @@ async fn cleaning_forgets_finished_jobs_and_no_outcome() -> TestResult {
 }
 
 #[tokio::test]
+async fn drained_and_removed_jobs_have_an_outcome_and_the_others_go_on() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let shoppers = lab.shoppers(6).await?;
+    let mut jobs = Vec::new();
+    for shopper in &shoppers {
+        jobs.push(shopper.book(event, json!({"quantity": 1})).await?);
+    }
+    let (_, drained) = operator.post("/api/admin/queue/drain", json!({"eventId": event, "limit": 3})).await?;
+    assert_eq!(drained, json!({"removed": 3, "left": 3}));
+    for (shopper, job) in shoppers.iter().zip(&jobs).take(3) {
+        assert_eq!(shopper.outcome(job).await?["code"], "removed");
+    }
+    eventually("those behind have moved up", async || {
+        shoppers[3].status(&jobs[3]).await.is_ok_and(|status| status["place"] == 1)
+    })
+    .await;
+    let numbers = waiting_numbers(&lab, event).await?;
+    let remove = async |number: u64| {
+        operator.post("/api/admin/queue/remove", json!({"eventId": event, "number": number})).await
+    };
+    assert_eq!(remove(numbers[1]).await?.0, StatusCode::NO_CONTENT);
+    assert_eq!(remove(numbers[1]).await?.0, StatusCode::NOT_FOUND, "it is gone already");
+    assert_eq!(remove(0).await?.0, StatusCode::NOT_FOUND);
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    for (at, expected) in [(3, "completed"), (4, "failed"), (5, "completed")] {
+        assert_eq!(shoppers[at].outcome(&jobs[at]).await?["status"], expected, "job {at}");
+    }
+    let body = json!({"eventId": event, "number": numbers[0]});
+    let (status, refused) = operator.post("/api/admin/queue/promote", body).await?;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("strict_lane")));
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_failed_job_is_tried_once_more_as_a_new_one() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shoppers = lab.shoppers(2).await?;
+    let won = shoppers[0].book(event, json!({"quantity": 1})).await?;
+    let outcome = shoppers[0].outcome(&won).await?;
+    let lost = shoppers[1].book(event, json!({"quantity": 1})).await?;
+    assert_eq!(shoppers[1].outcome(&lost).await?["code"], "sold_out");
+    let booking = outcome["result"]["bookingId"].clone();
+    let cancel = json!({"bookingId": booking});
+    let (status, _) = shoppers[0].call(Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
+    assert_eq!(status, StatusCode::OK);
+    let retry = async || operator.post("/api/admin/queue/retry", json!({"eventId": event})).await;
+    let mut retried = json!(null);
+    eventually("the failed job is kept, and tried once more", async || {
+        retried = retry().await.unwrap_or_default().1["items"][0].clone();
+        retried.is_object()
+    })
+    .await;
+    let job = retried["jobId"].as_str().ok_or("a new job")?;
+    assert!(retried["number"].as_u64() > retried["retryOf"].as_u64(), "{retried}");
+    assert_eq!(shoppers[1].outcome(job).await?["status"], "completed");
+    assert_eq!(shoppers[1].status(&lost).await?["status"], "failed", "the first job stays as it ended");
+    assert_eq!(retry().await?.1, json!({"items": []}), "it is not tried twice");
+    let unknown = json!({"eventId": event, "number": retried["retryOf"]});
+    assert_eq!(operator.post("/api/admin/queue/retry", unknown).await?.0, StatusCode::NOT_FOUND);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn an_obliterated_lane_is_forgotten_and_begins_anew() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shoppers = lab.shoppers(4).await?;
+    let first = shoppers[0].book(event, json!({"quantity": 1})).await?;
+    assert_eq!(shoppers[0].outcome(&first).await?["status"], "completed");
+    let history = format!("/api/admin/queue/history?eventId={event}");
+    eventually("the minute is told", async || {
+        let (_, told) = operator.get(&history).await.unwrap_or_default();
+        told["items"][0]["completed"] == 1 && told["items"][0]["batches"] == 1
+    })
+    .await;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let mut jobs = Vec::new();
+    for shopper in &shoppers[1..] {
+        jobs.push(shopper.book(event, json!({"quantity": 1})).await?);
+    }
+    let obliterate = async |limit: u32| {
+        let body = json!({"eventId": event, "limit": limit});
+        operator.post("/api/admin/queue/obliterate", body).await.map(|(_, answer)| answer)
+    };
+    assert_eq!(obliterate(2).await?, json!({"removed": 2, "left": 1, "obliterated": false}));
+    assert_eq!(obliterate(2).await?, json!({"removed": 1, "left": 0, "obliterated": true}));
+    for (shopper, job) in shoppers[1..].iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["code"], "removed");
+    }
+    assert_eq!(operator.get(&history).await?.1, json!({"items": []}));
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    let again = shoppers[1].book(event, json!({"quantity": 1})).await?;
+    assert_eq!(shoppers[1].outcome(&again).await?["status"], "completed", "the fence goes on in PostgreSQL");
+    assert_invariants(lab.store(), event).await?;
+
+    sqlx::query("update events set starts_at = now() - interval '3 days' where id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+    let partition = Partition::of(event);
+    assert_eq!(lab.system.queue.lanes(partition).await?, [event]);
+    Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old().await?;
+    assert_eq!(lab.system.queue.lanes(partition).await?, [], "lanes of past events are tidied away");
+    Ok(())
+}
+
+async fn waiting_numbers(lab: &Lab, event: EventId) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
+    let page = lab.system.queue.waiting_after(event, 0, 100, false).await?;
+    Ok(page.into_iter().map(|(number, _)| number).collect())
+}
+
+#[tokio::test]
 async fn only_operators_and_admins_see_the_queue() -> TestResult {
     let lab = Lab::start().await?;
     let cases = [
@@ -74,12 +195,19 @@ async fn only_operators_and_admins_see_the_queue() -> TestResult {
         let caller = lab.with_role(role).await?;
         assert_eq!(caller.get("/api/admin/queue/stats").await?.0, expected, "{role:?}");
         assert_eq!(caller.get("/api/admin/queue/details").await?.0, expected, "{role:?}");
+        assert_eq!(caller.get("/api/admin/queue/history").await?.0, expected, "{role:?}");
         for path in ["pause", "resume"] {
             let path = format!("/api/admin/queue/{path}");
             assert_eq!(caller.post(&path, json!({})).await?.0, expected, "{role:?} {path}");
         }
         let clean = caller.post("/api/admin/queue/clean", json!({"state": "failed"})).await?;
         assert_eq!(clean.0, expected, "{role:?}");
+        for path in ["drain", "obliterate", "remove", "retry", "promote"] {
+            let path = format!("/api/admin/queue/{path}");
+            let (status, _) = caller.post(&path, json!({"eventId": 999, "number": 1})).await?;
+            let is_let_in = !matches!(status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
+            assert_eq!(is_let_in, expected == StatusCode::OK, "{role:?} {path} {status}");
+        }
     }
     let nobody = lab.http.get(format!("{}/api/admin/queue/stats", lab.system.url)).send().await?;
     assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);

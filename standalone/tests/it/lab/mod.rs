@@ -1,11 +1,13 @@
 //! What tests share: a whole system on servers of its own, events and people made to measure, and the
 //! invariants that hold at the end of everything.
 
+mod cluster;
 mod event;
 mod invariants;
 mod process;
 mod shopper;
 
+pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
 pub(crate) use process::UsherProcess;
@@ -33,6 +35,8 @@ pub(crate) struct Lab {
     pub(crate) system: System,
     pub(crate) servers: ScratchServers,
     pub(crate) http: reqwest::Client,
+    /// Instead of the single Redis, where a test asks for it.
+    pub(crate) cluster: Option<PrivateCluster>,
     words: Vec<String>,
     tokens: AccessTokens,
 }
@@ -43,19 +47,36 @@ impl Lab {
         Self::start_with(&[], &[]).await
     }
 
+    /// All parts, on a Redis Cluster.
+    pub(crate) async fn start_on_cluster() -> Result<Self, Box<dyn std::error::Error>> {
+        let servers = scratch().await?;
+        let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
+        Self::start_on(servers, Some(cluster), &[], &[]).await
+    }
+
     /// These parts, with further settings.
     pub(crate) async fn start_with(
         parts: &[Part],
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        let servers = scratch().await?;
-        let words = words_of(&servers, words);
+        Self::start_on(scratch().await?, None, parts, words).await
+    }
+
+    async fn start_on(
+        servers: ScratchServers,
+        cluster: Option<PrivateCluster>,
+        parts: &[Part],
+        words: &[&str],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let redis = cluster.as_ref().map_or_else(|| servers.redis.url(), PrivateCluster::url);
+        let words = words_of(&servers, &redis, words);
         let settings = Settings::from_words(words.iter().map(String::as_str))?;
         Store::connect(&settings.store).await?.migrate().await?;
         let system = System::start(&settings, parts).await?;
         let secrets = settings.gateway.auth.secrets()?;
         let lab = Self {
             http: reqwest::Client::new(),
+            cluster,
             tokens: AccessTokens::new(&secrets, 3_600),
             system,
             servers,
@@ -152,7 +173,7 @@ impl Lab {
     }
 }
 
-fn words_of(servers: &ScratchServers, more: &[&str]) -> Vec<String> {
+fn words_of(servers: &ScratchServers, redis: &str, more: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = [
         "--listen=127.0.0.1:0",
         "--queue-recover-ms=300",
@@ -165,7 +186,7 @@ fn words_of(servers: &ScratchServers, more: &[&str]) -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     words.push(format!("--database-url={}", servers.postgres.url()));
-    words.push(format!("--redis-url={}", servers.redis.url()));
+    words.push(format!("--redis-url={redis}"));
     words.push(format!("--jwt-secret={SECRET}"));
     words.extend(more.iter().map(|word| (*word).to_owned()));
     words

@@ -1,4 +1,5 @@
-//! The scripts of the queue, each: as it should go, told twice, with nothing to do, and too late.
+//! The scripts of the queue, on a single Redis and on a Cluster, each: as it should go, told twice, with nothing to do,
+//! and too late.
 
 mod property;
 mod scripts;
@@ -11,24 +12,39 @@ use shared::queue::{Partition, Queue};
 use standalone::servers::{PrivateRedis, RedisOptions};
 use standalone::settings::Settings;
 
+use crate::lab::PrivateCluster;
+
 /// A queue on a Redis of its own, ready to be claimed from.
 pub(super) struct QueueLab {
     pub(super) queue: Queue,
-    pub(super) redis: PrivateRedis,
+    /// One, or the three of a Cluster.
+    _nodes: Vec<PrivateRedis>,
     _dir: tempfile::TempDir,
+}
+
+/// What a queue lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    Single,
+    Cluster,
 }
 
 pub(super) const LANE: EventId = EventId(7);
 
 impl QueueLab {
-    pub(super) async fn start(words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(super) async fn start(site: Site, words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
-        let redis = PrivateRedis::start(&dir.path().join("redis"), RedisOptions::throwaway()).await?;
-        let url = format!("--redis-url={}", redis.url());
+        let home = dir.path().join("redis");
+        let nodes = match site {
+            Site::Single => vec![PrivateRedis::start(&home, RedisOptions::throwaway()).await?],
+            Site::Cluster => PrivateCluster::start(&home).await?.nodes,
+        };
+        let urls: Vec<String> = nodes.iter().map(PrivateRedis::url).collect();
+        let url = format!("--redis-url={}", urls.join(","));
         let words = ["--queue-recover-ms=0", url.as_str()].into_iter().chain(words.iter().copied());
         let config: QueueConfig = Settings::from_words(words)?.queue;
         let queue = Queue::connect(&config).await?;
-        let lab = Self { queue, redis, _dir: dir };
+        let lab = Self { queue, _nodes: nodes, _dir: dir };
         lab.ready().await?;
         Ok(lab)
     }

@@ -10,7 +10,7 @@ use shared::queue::enqueue::Added;
 use shared::queue::lease::GiveBack;
 use shared::queue::settle::{Decided, Ending};
 
-use super::{LANE, QueueLab, job};
+use super::{LANE, QueueLab, Site, job};
 use crate::lab::TestResult;
 
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ async fn run(lab: &QueueLab, steps: Vec<Step>) -> Result<(), TestCaseError> {
 #[test]
 fn a_lane_does_what_a_small_model_says() -> TestResult {
     let runtime = tokio::runtime::Runtime::new()?;
-    let lab = runtime.block_on(QueueLab::start(&[]))?;
+    let lab = runtime.block_on(QueueLab::start(Site::Single, &[]))?;
     let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
     runner.run(&steps(), |steps| runtime.block_on(run(&lab, steps)))?;
     Ok(())

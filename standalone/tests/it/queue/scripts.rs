@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
 use shared::domain::{BookingId, Outcome, Refusal, Reservation, SeatId};
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause};
@@ -13,7 +14,7 @@ use shared::queue::lock::Locked;
 use shared::queue::settle::{Decided, Ending};
 use shared::queue::{Partition, Queue};
 
-use super::{LANE, QueueLab, job};
+use super::{LANE, QueueLab, Site, job};
 use crate::lab::TestResult;
 
 async fn claim(queue: &Queue, worker: &str, most: usize) -> Result<Batch, Box<dyn std::error::Error>> {
@@ -28,9 +29,12 @@ fn refuse_all(batch: &Batch) -> Decided {
     Decided { endings: batch.jobs.iter().map(|job| (job.number, ending())).collect(), ..Decided::default() }
 }
 
+#[rstest]
 #[tokio::test]
-async fn enqueue_numbers_rise_and_the_same_request_is_the_same_job() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn enqueue_numbers_rise_and_the_same_request_is_the_same_job(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     let first = lab.add(1, 1).await?;
     let second = lab.add(2, 1).await?;
     assert!(second > first);
@@ -44,9 +48,12 @@ async fn enqueue_numbers_rise_and_the_same_request_is_the_same_job() -> TestResu
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     let keyed = |quantity| {
         job(1, quantity).map(|mut job| {
             job.envelope.is_keyed = true;
@@ -68,9 +75,12 @@ async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job() -> TestRes
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn claim_leases_the_head_in_order_and_to_one_worker() -> TestResult {
-    let lab = QueueLab::start(&["--queue-lease-ms=300"]).await?;
+async fn claim_leases_the_head_in_order_and_to_one_worker(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &["--queue-lease-ms=300"]).await?;
     assert!(matches!(lab.queue.claim(LANE, "w", 10).await?, Claim::Empty));
     let mut numbers = Vec::new();
     for owner in 1..=5 {
@@ -98,9 +108,12 @@ async fn claim_leases_the_head_in_order_and_to_one_worker() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn extend_goes_on_under_the_same_lease_while_the_batch_before_is_settled() -> TestResult {
-    let lab = QueueLab::start(&["--queue-lease-ms=400"]).await?;
+async fn extend_goes_on_under_the_same_lease_while_the_batch_before_is_settled(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &["--queue-lease-ms=400"]).await?;
     let mut numbers = Vec::new();
     for owner in 1..=5 {
         numbers.push(lab.add(owner, 1).await?);
@@ -128,9 +141,12 @@ async fn extend_goes_on_under_the_same_lease_while_the_batch_before_is_settled()
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn settle_ends_jobs_once_and_frees_the_lane() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn settle_ends_jobs_once_and_frees_the_lane(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     for owner in 1..=3 {
         lab.add(owner, 1).await?;
     }
@@ -168,9 +184,12 @@ async fn settle_ends_jobs_once_and_frees_the_lane() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_lane_given_back_rests_and_counts_the_failed_job() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn a_lane_given_back_rests_and_counts_the_failed_job(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     let number = lab.add(1, 1).await?;
     let batch = claim(&lab.queue, "w", 2).await?;
     let how = GiveBack {
@@ -187,9 +206,12 @@ async fn a_lane_given_back_rests_and_counts_the_failed_job() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn locks_are_all_or_nothing_and_yield_to_a_newer_fence() -> TestResult {
-    let lab = QueueLab::start(&["--queue-lease-ms=200"]).await?;
+async fn locks_are_all_or_nothing_and_yield_to_a_newer_fence(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &["--queue-lease-ms=200"]).await?;
     lab.add(1, 1).await?;
     let old = claim(&lab.queue, "w", 1).await?.lease;
     let keys = |seats: &[i64]| -> Vec<String> {
@@ -214,9 +236,12 @@ async fn locks_are_all_or_nothing_and_yield_to_a_newer_fence() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn leaving_and_reentering_are_safe_to_tell_twice() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn leaving_and_reentering_are_safe_to_tell_twice(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     let number = lab.add(1, 1).await?;
     let left = [(number, job(1, 1)?.envelope, Outcome::Failed(Refusal::Left))];
     assert_eq!(lab.queue.leave(LANE, &left).await?, 1);
@@ -229,9 +254,12 @@ async fn leaving_and_reentering_are_safe_to_tell_twice() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_epoch_stops_claims_until_pauses_are_known_and_the_time_is_over() -> TestResult {
-    let lab = QueueLab::start(&["--queue-recover-ms=200"]).await?;
+async fn an_epoch_stops_claims_until_pauses_are_known_and_the_time_is_over(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &["--queue-recover-ms=200"]).await?;
     tokio::time::sleep(Duration::from_millis(250)).await;
     lab.add(1, 1).await?;
     let partition = Partition::of(LANE);
@@ -251,9 +279,12 @@ async fn an_epoch_stops_claims_until_pauses_are_known_and_the_time_is_over() -> 
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn pauses_are_copied_as_a_whole_and_told_once() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn pauses_are_copied_as_a_whole_and_told_once(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     lab.add(1, 1).await?;
     let partition = Partition::of(LANE);
     let mut controls = Controls::default();
@@ -269,9 +300,12 @@ async fn pauses_are_copied_as_a_whole_and_told_once() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn announcing_freed_places_recalls_who_stand_by_in_their_order() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn announcing_freed_places_recalls_who_stand_by_in_their_order(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     let numbers = [lab.add(1, 1).await?, lab.add(2, 1).await?];
     let batch = claim(&lab.queue, "w", 2).await?;
     let endings = numbers.iter().map(|number| (*number, Ending::StandsBy)).collect();
@@ -285,9 +319,10 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order() -> TestRe
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_full_redis_refuses_enqueues_only() -> TestResult {
-    let lab = QueueLab::start(&[]).await?;
+async fn a_full_redis_refuses_enqueues_only(#[values(Site::Single, Site::Cluster)] site: Site) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
     lab.add(1, 1).await?;
     let mut redis = lab.queue.connection();
     let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await?;
@@ -295,6 +330,5 @@ async fn a_full_redis_refuses_enqueues_only() -> TestResult {
     let batch = claim(&lab.queue, "w", 1).await?;
     assert_eq!(lab.queue.renew(&batch.lease).await?, Ok(()));
     assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Ok(0), "a full Redis drains");
-    assert!(lab.redis.pid().is_some());
     Ok(())
 }

@@ -1,0 +1,38 @@
+//! Forgetting a lane.
+
+use super::script::{arg, script};
+use super::{Partition, Queue, QueueError};
+use crate::domain::EventId;
+
+impl Queue {
+    /// Forgets a lane that nobody is in, with its finished jobs, idempotency keys, totals and history; outcomes stay in
+    /// PostgreSQL, and a pause stays. False when somebody waits, stands by or is being decided.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn obliterate(&self, event: EventId) -> Result<bool, QueueError> {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        let names = [
+            keys.ready(partition),
+            keys.lanes(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.standby(event),
+            keys.jobs(event),
+            keys.live(event),
+            keys.owners(event),
+            keys.attempts(event),
+            keys.idem(event),
+            keys.idem_old(event),
+            keys.completed(event),
+            keys.failed(event),
+            keys.history(event),
+        ];
+        let reply = self.call(script!("obliterate"), &names, &[arg(event)]).await?;
+        match reply.word.as_str() {
+            "obliterated" => Ok(true),
+            "in_use" => Ok(false),
+            _ => Err(reply.unknown()),
+        }
+    }
+}
