@@ -39,9 +39,13 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     let started = Instant::now();
     let lease = batch.lease.clone();
     let renewing = tokio::spawn(renew(job.queue.clone(), lease, job.limit));
-    let size = job.scheduler.batch_size(event);
-    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, size)).await;
+    let mut size = job.scheduler.batch_size(event);
+    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, &mut size)).await;
     renewing.abort();
+    if result.is_err() {
+        size.halve();
+    }
+    job.scheduler.note_size(event, size);
     let took = started.elapsed();
     match result {
         Ok(Ok(reserved)) => {
@@ -54,7 +58,6 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
                 batches = reserved.batches,
                 "batches decided"
             );
-            job.scheduler.note_size(event, reserved.size);
             if reserved.waiting > 0 {
                 job.scheduler.push(event);
             }

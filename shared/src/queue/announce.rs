@@ -57,6 +57,7 @@ impl Queue {
             keys.feed(partition),
             keys.standby(event),
             keys.wait(event),
+            keys.meta(event),
         ];
         names.extend(entry.seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
         names.extend(entry.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));

@@ -84,15 +84,22 @@ impl Queue {
         })
     }
 
-    /// Takes further jobs under the lease that one has, to be decided after all those before; none when the lane has
-    /// no more, is paused, or is somebody else's.
+    /// Takes further jobs under the lease that one has, behind the number `after` that one took last, to be decided
+    /// after all those before; none when the lane has no more, is paused, is somebody else's, or has jobs at its head
+    /// that came back.
     ///
     /// # Errors
     /// Redis is away. Jobs may have been taken all the same; they are claimed anew when the lease is over.
-    pub async fn extend(&self, lease: &Lease, max_jobs: usize) -> Result<Option<Batch>, QueueError> {
+    pub async fn extend(
+        &self,
+        lease: &Lease,
+        after: u64,
+        max_jobs: usize,
+    ) -> Result<Option<Batch>, QueueError> {
         let event = lease.event;
         let lease_ms = self.config().queue_lease_ms;
-        let args = [arg(event), arg(&lease.worker), arg(lease.fence), arg(max_jobs), arg(lease_ms)];
+        let args =
+            [arg(event), arg(&lease.worker), arg(lease.fence), arg(max_jobs), arg(lease_ms), arg(after)];
         let reply = self.call(script!("extend"), &self.claim_keys(event), &args).await?;
         match reply.word.as_str() {
             "extended" => {

@@ -44,6 +44,8 @@ const JOBS_PER_CALL: usize = 250;
 /// Which part of a batch is settled.
 #[derive(Clone, Copy)]
 struct Part {
+    /// No part of this batch came before.
+    is_first: bool,
     /// No further part of this batch follows.
     is_last: bool,
     /// No further batch follows under this lease.
@@ -90,7 +92,7 @@ impl Queue {
                     &batch.lease,
                     part,
                     decided,
-                    Part { is_last: at == last, gives_back },
+                    Part { is_first: at == 0, is_last: at == last, gives_back },
                     &mut to_keep,
                 )
                 .await?
@@ -131,8 +133,11 @@ impl Queue {
             jobs.push((job.number, word, owner, live_key, record));
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
-        if which.is_last {
+        if which.is_first {
+            // Before anybody is told who has those places now.
             done.told.clone_from(&decided.told);
+        }
+        if which.is_last {
             keys.extend(decided.locks.iter().cloned());
         }
         let config = self.config();

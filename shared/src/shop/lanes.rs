@@ -259,10 +259,10 @@ impl Lanes {
         let mut seats = lane.seats.write();
         let missed = lane.missed.lock().take().unwrap_or_default();
         match read {
-            Ok((claims, _)) => {
+            Ok(claims) => {
                 let before = seats.as_ref().map_or(0, LiveSeats::version);
                 let version = self.inner.next_version.fetch_add(1 << 12, Ordering::Relaxed).max(before + 1);
-                let mut fresh = LiveSeats::new(layout.clone(), &claims, version);
+                let mut fresh = LiveSeats::new(layout.clone(), &claims.held, version);
                 for change in &missed {
                     fresh.apply(change);
                 }

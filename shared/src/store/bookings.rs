@@ -150,7 +150,7 @@ impl Store {
         if freed.is_empty() {
             return Ok(None);
         }
-        record_freed(&mut tx, &freed, Why::Released).await?;
+        record_freed(&mut tx, &freed, &[], Why::Released).await?;
         self.finish(tx, user, booking, &mut freed).await.map(Some)
     }
 
@@ -184,7 +184,7 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            record_freed(&mut tx, &freed, Why::Released).await?;
+            record_freed(&mut tx, &freed, &[], Why::Released).await?;
             let fact = Fact::of_booking("booking.cancelled", booking, user, &[], &[]);
             append_outbox(&mut tx, EventId(row.event_id), vec![fact]).await?;
         }

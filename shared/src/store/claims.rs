@@ -41,6 +41,17 @@ pub struct FreedPlaces {
     pub xmin: String,
 }
 
+/// Who has what at an event.
+#[derive(Debug, Clone, Default)]
+pub struct LiveClaims {
+    /// Places that somebody has.
+    pub held: Vec<(ClaimedPlace, Hold)>,
+    /// Places whose reservation has run out and that nobody has swept yet: whoever takes one takes it over.
+    pub run_out: Vec<ClaimedPlace>,
+    /// From where to look for what comes free afterwards.
+    pub freed: FreedPlaces,
+}
+
 /// Why places come free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
@@ -63,36 +74,62 @@ fn hold(status: &str) -> Hold {
 }
 
 impl Store {
-    /// Every claim of an event that is alive, and from where to look for what comes free afterwards.
+    /// Who has what at an event.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn live_claims(
-        &self,
-        event: EventId,
-    ) -> Result<(Vec<(ClaimedPlace, Hold)>, String), StoreError> {
-        let xmin = sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!""#)
-            .fetch_one(&self.pool)
-            .await?;
+    pub async fn live_claims(&self, event: EventId) -> Result<LiveClaims, StoreError> {
+        // First what came free: the claims that are read after it know of all that.
+        let freed = sqlx::query!(
+            r#"select s.xmin as "xmin!",
+                   array(select id from claim_frees where event_id = $1 and xid >= s.xmin::xid8) as "rows!"
+               from (select pg_snapshot_xmin(pg_current_snapshot())::text as xmin) s"#,
+            event.0
+        )
+        .fetch_one(&self.pool)
+        .await?;
         let seats = sqlx::query!(
-            "select seat_id, status from seat_claims
-             where event_id = $1 and (status = 'sold' or expires_at > clock_timestamp())",
+            r#"select c.seat_id, c.status,
+                   case when c.status = 'reserved' and c.expires_at <= clock_timestamp()
+                       then (select b.status = 'created' from bookings b where b.id = c.booking_id)
+                       else false end as "has_run_out!"
+               from seat_claims c where c.event_id = $1"#,
             event.0
         )
         .fetch_all(&self.pool)
         .await?;
         let slots = sqlx::query!(
-            "select area_id, slot, status from area_claims
-             where event_id = $1 and (status = 'sold' or expires_at > clock_timestamp())",
+            r#"select c.area_id, c.slot, c.status,
+                   case when c.status = 'reserved' and c.expires_at <= clock_timestamp()
+                       then (select b.status = 'created' from bookings b where b.id = c.booking_id)
+                       else false end as "has_run_out!"
+               from area_claims c where c.event_id = $1"#,
             event.0
         )
         .fetch_all(&self.pool)
         .await?;
-        let seats = seats.into_iter().map(|row| (ClaimedPlace::Seat(SeatId(row.seat_id)), hold(&row.status)));
-        let slots = slots
+        let seats = seats
             .into_iter()
-            .map(|row| (ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), hold(&row.status)));
-        Ok((seats.chain(slots).collect(), xmin))
+            .map(|row| (ClaimedPlace::Seat(SeatId(row.seat_id)), hold(&row.status), row.has_run_out));
+        let slots = slots.into_iter().map(|row| {
+            (ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), hold(&row.status), row.has_run_out)
+        });
+        let mut claims = LiveClaims {
+            freed: FreedPlaces {
+                places: Vec::new(),
+                rows: freed.rows.into_iter().collect(),
+                xmin: freed.xmin,
+            },
+            ..LiveClaims::default()
+        };
+        for (place, hold, has_run_out) in seats.chain(slots) {
+            if has_run_out {
+                claims.run_out.push(place);
+            } else {
+                claims.held.push((place, hold));
+            }
+        }
+        Ok(claims)
     }
 }
 
@@ -136,12 +173,15 @@ pub(super) async fn delete_expired(
     Ok(freed.collect())
 }
 
-/// Writes down what follows from deleted claims: the hint for workers, the state of the bookings, the outbox.
+/// Writes down what follows from deleted claims: the hint for workers, the state of the bookings, the outbox. Places
+/// that are `retaken` in the same transaction are no hint to anybody.
 pub(super) async fn record_freed(
     connection: &mut PgConnection,
     freed: &[Freed],
+    retaken: &[ClaimedPlace],
     why: Why,
 ) -> Result<(), StoreError> {
+    let retaken: HashSet<ClaimedPlace> = retaken.iter().copied().collect();
     let mut events: BTreeMap<EventId, Vec<&Freed>> = BTreeMap::new();
     for one in freed {
         events.entry(one.event).or_default().push(one);
@@ -151,27 +191,30 @@ pub(super) async fn record_freed(
         let mut bookings: BTreeMap<BookingId, (UserId, Vec<SeatId>, Vec<(AreaId, u32)>)> = BTreeMap::new();
         for one in freed {
             let booking = bookings.entry(one.booking).or_insert_with(|| (one.user, Vec::new(), Vec::new()));
+            let is_hint = !retaken.contains(&one.place);
             match one.place {
                 ClaimedPlace::Seat(seat) => {
-                    seats.push(seat.0);
+                    seats.extend(is_hint.then_some(seat.0));
                     booking.1.push(seat);
                 }
                 ClaimedPlace::Slot(area, slot) => {
-                    areas.push(area.0);
-                    slots.push(slot_column(slot));
+                    areas.extend(is_hint.then_some(area.0));
+                    slots.extend(is_hint.then_some(slot_column(slot)));
                     booking.2.push((area, slot));
                 }
             }
         }
-        sqlx::query!(
-            "insert into claim_frees (event_id, seat_ids, area_ids, slots) values ($1, $2, $3, $4)",
-            event.0,
-            &seats,
-            &areas,
-            &slots
-        )
-        .execute(&mut *connection)
-        .await?;
+        if !seats.is_empty() || !areas.is_empty() {
+            sqlx::query!(
+                "insert into claim_frees (event_id, seat_ids, area_ids, slots) values ($1, $2, $3, $4)",
+                event.0,
+                &seats,
+                &areas,
+                &slots
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
         let ids: Vec<uuid::Uuid> = bookings.keys().map(|booking| booking.0).collect();
         close_emptied(connection, &ids, why).await?;
         let topic = match why {

@@ -21,7 +21,7 @@ use sqlx::{ConnectOptions as _, PgPool};
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use bookings::{BookingRecord, ClaimRecord, Closed};
 pub use catalogue::{ArtistRecord, EventRecord};
-pub use claims::{ClaimedPlace, Freed, FreedPlaces};
+pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use people::{NewUser, UserRecord};
 pub use sweep::{Half, Lead, Swept};
 

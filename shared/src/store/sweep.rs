@@ -73,7 +73,7 @@ impl Store {
             .await?;
         }
         // Last, as it holds the counter of the outbox, which others need.
-        record_freed(&mut tx, &freed, Why::Expired).await?;
+        record_freed(&mut tx, &freed, &[], Why::Expired).await?;
         tx.commit().await?;
         Ok(Swept { freed, bookings: bookings.len() })
     }

@@ -21,6 +21,8 @@ use crate::config::WorkerConfig;
 const LOOK: Duration = Duration::from_secs(1);
 /// After a fault, before the next try.
 const PAUSE: Duration = Duration::from_millis(200);
+/// A lane that rests is not claimed sooner than after this.
+const SHORTEST_REST: Duration = Duration::from_millis(5);
 /// Lanes of one partition taken in with one look.
 const LANES: usize = 100;
 /// Jobs in the first batch of a lane.
@@ -183,7 +185,8 @@ impl Scheduler {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let rest = u128::from(until_ms).saturating_sub(now_ms);
         if let Ok(rest) = u64::try_from(rest) {
-            let rest = Duration::from_millis(rest + 1);
+            // At least a moment, as the clocks may differ.
+            let rest = Duration::from_millis(rest + 1).max(SHORTEST_REST);
             if rest < LOOK {
                 self.push_in(event, rest);
             }

@@ -7,7 +7,8 @@
   KEYS[3]  feed       STREAM
   KEYS[4]  standby    ZSET
   KEYS[5]  wait       ZSET
-  KEYS[6…] reserved keys to remove
+  KEYS[6]  meta       HASH    lease_upto
+  KEYS[7…] reserved keys to remove
   ARGV[1]  lane
   ARGV[2]  wake       channel
   ARGV[3]  kind       seats | control
@@ -19,7 +20,7 @@
   Cost     O(recall · log n)
   Caller   queue::announce
 ]]
-local partition, ready, feed, standby, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local partition, ready, feed, standby, wait, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local lane, wake, kind, entry, recall = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local feed_keep_ms = 60000
 local time = redis.call('TIME')
@@ -31,7 +32,7 @@ local function tell(k, d)
     'l', lane, 'k', k, 'd', d)
 end
 
-for i = 6, #KEYS do redis.call('DEL', KEYS[i]) end
+for i = 7, #KEYS do redis.call('DEL', KEYS[i]) end
 tell(kind, entry)
 local recalled = {}
 if recall > 0 then
@@ -41,6 +42,8 @@ if recall > 0 then
     recalled[#recalled + 1] = popped[i]
   end
   if #recalled > 0 then
+    -- Nobody goes on behind them under a lease that was taken before.
+    redis.call('HDEL', meta, 'lease_upto')
     redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
     tell('recall', table.concat(recalled, ','))
     redis.call('PUBLISH', wake, lane)

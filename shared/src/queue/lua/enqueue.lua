@@ -96,7 +96,9 @@ local function add(owner, body, idem_key, nonce, payload)
   if count >= max_per_owner then return 'too_many', '0', '0', 0 end
   local at = text(number)
   number, waiting = number + 1, waiting + 1
-  places[at], owned[owner], more[owner] = waiting - active, count + 1, true
+  -- Of those under a lease some may have left meanwhile.
+  local place = math.max(waiting - active, 1)
+  places[at], owned[owner], more[owner] = place, count + 1, true
   to_wait[#to_wait + 1], to_wait[#to_wait + 2] = at, at
   to_jobs[#to_jobs + 1], to_jobs[#to_jobs + 2] = at, payload
   if idem_key ~= '' then
@@ -106,7 +108,7 @@ local function add(owner, body, idem_key, nonce, payload)
     live_jobs[body] = at .. ':' .. nonce
     to_live[#to_live + 1], to_live[#to_live + 2] = body, live_jobs[body]
   end
-  return 'queued', at, nonce, waiting - active
+  return 'queued', at, nonce, place
 end
 
 local reply, named = { 'ok', epoch, '0' }, {}

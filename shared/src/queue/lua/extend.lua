@@ -16,27 +16,29 @@
   ARGV[3]  fence
   ARGV[4]  max_jobs
   ARGV[5]  lease_ms
+  ARGV[6]  after      the last number that the worker has
 
-  Returns  { 'extended', then by 3: number, payload, attempts } | { 'over' }
-  Twice    the second call takes yet further jobs; those of the first are claimed anew when the lease is over
+  Returns  { 'extended', then by 3: number, payload, attempts } | { 'over' }: also when jobs came back at the head, or
+             when jobs were taken by a call whose answer was lost; they are claimed anew, in their order
+  Twice    the second call answers 'over'
   Cost     O(max_jobs · log n)
   Caller   queue::claim
 ]]
 local partition, ready, feed, meta, wait, jobs, attempts =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lane, worker, fence = ARGV[1], ARGV[2], ARGV[3]
-local max_jobs, lease_ms, feed_keep_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), 60000
+local max_jobs, lease_ms, after, feed_keep_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], 60000
 
 local p = redis.call('HMGET', partition, 'epoch', 'run_id', 'recovering_until', 'paused')
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_upto', 'paused')
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function text(n) return string.format('%.0f', n) end
-if m[1] ~= worker or m[2] ~= fence or p[4] == '1' or m[4] == '1' or tonumber(p[3] or 0) > now
+if m[1] ~= worker or m[2] ~= fence or m[3] ~= after or p[4] == '1' or m[4] == '1' or tonumber(p[3] or 0) > now
   or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[2] then
   return { 'over' }
 end
-local numbers = redis.call('ZRANGEBYSCORE', wait, '(' .. m[3], '+inf', 'LIMIT', 0, max_jobs)
+local numbers = redis.call('ZRANGEBYSCORE', wait, '(' .. after, '+inf', 'LIMIT', 0, max_jobs)
 if #numbers == 0 then return { 'over' } end
 
 local until_ms = text(now + lease_ms)

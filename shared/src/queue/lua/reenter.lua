@@ -7,7 +7,7 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET
   KEYS[4]  feed       STREAM
-  KEYS[5]  meta       HASH    last
+  KEYS[5]  meta       HASH    last, lease_upto
   KEYS[6]  wait       ZSET
   KEYS[7]  standby    ZSET
   KEYS[8]  jobs       HASH
@@ -40,6 +40,8 @@ if #back > 0 then
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   redis.call('HSET', meta, 'last', string.format('%.0f', last))
+  -- Nobody goes on behind them under a lease that was taken before.
+  redis.call('HDEL', meta, 'lease_upto')
   redis.call('SADD', lanes, lane)
   redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
   local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)

@@ -114,11 +114,16 @@ impl Run<'_> {
             _ => write.await,
         };
         self.note_written(proposal.count, took);
-        if !matches!(commit, Ok(Commit::Done(_))) {
+        let is_written = matches!(commit, Ok(Commit::Done(_)));
+        if !is_written {
             self.undo_ahead(writing.next.as_mut().and_then(|next| next.as_deref_mut()));
         }
         // Nothing is believed any more when the look ahead has found that it should not be.
         let Some(mine) = &mut self.belief else { return Ok(commit?) };
+        if !is_written {
+            // What the look ahead has read of freed places was meant to come after this, so it is read again.
+            mine.look_again_from(&proposal.prepared.freed);
+        }
         match &commit {
             Ok(Commit::Done(_)) => mine.done(&proposal.plan),
             Ok(Commit::Conflict { free, expired, taken }) => {

@@ -37,8 +37,6 @@ pub struct Reserved {
     pub waiting: u64,
     /// In so many batches.
     pub batches: u32,
-    /// How many jobs to take at once from here on.
-    pub size: BatchSize,
 }
 
 /// Why a batch was not decided. Nothing is lost by it: the jobs wait, each in its place.
@@ -99,20 +97,22 @@ impl Reserver {
         Self { store, queue, max_attempts, backoff, beliefs: Arc::default() }
     }
 
-    /// Decides a batch, and further ones of that size under the same lease for a while, and gives the lane
+    /// Decides a batch, and further ones of that size, which is fitted on the way, under the same lease for a while, and gives the lane
     /// back, whatever happens. While one batch is written in PostgreSQL the next one is proposed, and the one before
     /// is settled in Redis.
     ///
     /// # Errors
     /// Why a batch was not decided; the lane was given back where that could be done.
-    pub async fn reserve(&self, first: Batch, size: BatchSize) -> Result<Reserved, ReserveError> {
+    pub async fn reserve(&self, first: Batch, size: &mut BatchSize) -> Result<Reserved, ReserveError> {
         let shared = self.beliefs.lock().entry(first.lease.event).or_default().clone();
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
         let mut kept = shared.lock().await;
         // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
         let belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
-        let mut run = Run::new(self, first.lease.clone(), size, belief);
-        let reserved = run.go(first).await?;
+        let mut run = Run::new(self, first.lease.clone(), *size, belief);
+        let reserved = run.go(first).await;
+        *size = run.size;
+        let reserved = reserved?;
         *kept = run.belief;
         drop(kept);
         self.forget_idle();

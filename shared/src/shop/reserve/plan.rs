@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::queue::claim::ClaimedJob;
 use crate::shop::live_seats::place_of;
-use crate::store::{ClaimedPlace, JobWrite, Prepared, Usage};
+use crate::store::{ClaimedPlace, FreedPlaces, JobWrite, LiveClaims, Prepared, Usage};
 
 /// What one worker believes of an event, between batches.
 pub(super) struct Belief {
@@ -45,14 +45,22 @@ pub(super) struct Plan {
 }
 
 impl Belief {
-    pub(super) fn new(layout: std::sync::Arc<Layout>, claims: &[(ClaimedPlace, Hold)], xmin: String) -> Self {
+    pub(super) fn new(layout: std::sync::Arc<Layout>, claims: LiveClaims) -> Self {
         let mut map = SeatMap::new(&layout);
-        for (place, hold) in claims {
+        for (place, hold) in &claims.held {
             if let Some(place) = place_of(&layout, *place) {
                 map.set(&layout, place, *hold);
             }
         }
-        Self { layout, map, xmin, looked: Instant::now(), seen: HashSet::new(), expired: HashSet::new() }
+        let expired = claims.run_out.iter().filter_map(|place| place_of(&layout, *place)).collect();
+        let FreedPlaces { xmin, rows: seen, .. } = claims.freed;
+        Self { layout, map, xmin, looked: Instant::now(), seen, expired }
+    }
+
+    /// Reads what came free anew from there on.
+    pub(super) fn look_again_from(&mut self, freed: &FreedPlaces) {
+        self.xmin.clone_from(&freed.xmin);
+        self.seen.clone_from(&freed.rows);
     }
 
     /// Believes that places are free, but for those that a plan takes which is still being written.

@@ -101,8 +101,8 @@ impl Run<'_> {
         if self.belief.is_none() {
             let (store, event) = (&self.reserver.store, self.lease.event);
             let Some(layout) = store.layout(event).await? else { return Ok(false) };
-            let (claims, xmin) = store.live_claims(event).await?;
-            self.belief = Some(Belief::new(Arc::new(layout), &claims, xmin));
+            let claims = store.live_claims(event).await?;
+            self.belief = Some(Belief::new(Arc::new(layout), claims));
         }
         Ok(true)
     }
@@ -125,9 +125,11 @@ impl Run<'_> {
         let Some(mut prepared) = read.filter(|read| read.layout_version == mine.layout.version) else {
             return Ok(None);
         };
-        mine.note_freed(&prepared.freed.places, before.map(|before| &before.plan));
-        mine.xmin.clone_from(&prepared.freed.xmin);
-        mine.seen.clone_from(&prepared.freed.rows);
+        // Once that is written, what came free later is free. A place wrongly believed free costs one conflict; one wrongly
+        // believed taken would never be looked at again.
+        let unwritten = before.filter(|before| prepared.version == before.prepared.version);
+        mine.note_freed(&prepared.freed.places, unwritten.map(|before| &before.plan));
+        mine.look_again_from(&prepared.freed);
         mine.looked = Instant::now();
         if let Some(before) = before {
             // Whether it was written by the time of this reading or not, it is before this is.

@@ -36,10 +36,23 @@ pub(super) struct Run<'a> {
     pub(super) lease: Lease,
     /// `None` until it is read, and after anything that throws doubt on it.
     pub(super) belief: Option<Belief>,
-    size: BatchSize,
+    pub(super) size: BatchSize,
     started: Instant,
-    /// When the last batch was taken, and how many jobs it had.
-    taken: (Instant, usize),
+    /// When the last batch was taken, how many jobs it had, and the number of the last of them.
+    taken: Taken,
+}
+
+struct Taken {
+    when: Instant,
+    jobs: usize,
+    last: u64,
+}
+
+impl Taken {
+    fn now(batch: &Batch) -> Self {
+        let last = batch.jobs.last().map_or(0, |job| job.number);
+        Self { when: Instant::now(), jobs: batch.jobs.len(), last }
+    }
 }
 
 /// How many jobs one takes at once: as many as can be written in good time.
@@ -60,9 +73,14 @@ impl BatchSize {
         self.now
     }
 
+    /// Half as many from now on.
+    pub fn halve(&mut self) {
+        self.now = (self.now / 2).max(SMALL_BATCH).min(self.most);
+    }
+
     fn note(&mut self, jobs: usize, took: Duration) {
         if took > SLOW {
-            self.now = (self.now / 2).max(SMALL_BATCH).min(self.most);
+            self.halve();
         } else if jobs >= self.now && took < QUICK {
             self.now = (self.now * 2).min(self.most);
         }
@@ -88,13 +106,14 @@ impl Turn {
 impl<'a> Run<'a> {
     pub(super) fn new(reserver: &'a Reserver, lease: Lease, size: BatchSize, belief: Option<Belief>) -> Self {
         let now = Instant::now();
-        Self { reserver, lease, belief, size, started: now, taken: (now, 0) }
+        let taken = Taken { when: now, jobs: 0, last: 0 };
+        Self { reserver, lease, belief, size, started: now, taken }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
     pub(super) async fn go(&mut self, first: Batch) -> Result<Reserved, ReserveError> {
-        let mut reserved = Reserved { ended: 0, waiting: 0, batches: 0, size: self.size };
-        self.taken.1 = first.jobs.len();
+        let mut reserved = Reserved { ended: 0, waiting: 0, batches: 0 };
+        self.taken = Taken::now(&first);
         let (mut turn, mut settling) = (Turn::new(first), None);
         loop {
             let began = Instant::now();
@@ -129,7 +148,6 @@ impl<'a> Run<'a> {
             });
             let Some(next) = next else {
                 reserved.waiting = finish(Some(settle)).await?;
-                reserved.size = self.size;
                 return Ok(reserved);
             };
             (turn, settling) = (next, Some(settle));
@@ -169,12 +187,12 @@ impl<'a> Run<'a> {
         if self.started.elapsed() > RUN {
             return None;
         }
-        let (when, jobs) = self.taken;
-        if jobs < MANY.min(self.size.get()) {
-            tokio::time::sleep_until((when + BETWEEN).into()).await;
+        if self.taken.jobs < MANY.min(self.size.get()) {
+            tokio::time::sleep_until((self.taken.when + BETWEEN).into()).await;
         }
-        let batch = self.reserver.queue.extend(&self.lease, self.size.get()).await.unwrap_or(None)?;
-        self.taken = (Instant::now(), batch.jobs.len());
+        let (queue, size) = (&self.reserver.queue, self.size.get());
+        let batch = queue.extend(&self.lease, self.taken.last, size).await.unwrap_or(None)?;
+        self.taken = Taken::now(&batch);
         Some(batch)
     }
 

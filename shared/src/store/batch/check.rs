@@ -67,7 +67,9 @@ pub(super) async fn check_refusals(
                from unnest($1::bigint[]) as wanted (id)
                join seats s on s.id = wanted.id and s.event_id = $2
                left join seat_claims c on c.seat_id = wanted.id
-               where c.seat_id is null or (c.status = 'reserved' and c.expires_at <= clock_timestamp())"#,
+               left join bookings b on b.id = c.booking_id
+               where c.seat_id is null
+                   or (c.status = 'reserved' and c.expires_at <= clock_timestamp() and b.status = 'created')"#,
             &ids,
             event.0
         )

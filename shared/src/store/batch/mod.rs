@@ -154,7 +154,7 @@ impl Store {
             return Ok(conflict);
         }
         // Only now, with the new claims in place: a booking that was emptied and filled again stays open.
-        record_freed(&mut tx, &taken_over, Why::Expired).await?;
+        record_freed(&mut tx, &taken_over, &batch.taken_over, Why::Expired).await?;
         append_facts(&mut tx, batch, &new_bookings).await?;
         tx.commit().await?;
         Ok(Commit::Done(taken_over))

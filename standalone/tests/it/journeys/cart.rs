@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn selecting_waits_for_the_outcome_and_releasing_is_at_once() -> TestResult {
@@ -107,6 +107,66 @@ async fn what_has_run_out_is_taken_over_even_when_no_sweeper_runs() -> TestResul
             .fetch_one(lab.store().pool())
             .await?;
     assert_eq!(expired, "expired");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_anew_takes_over_a_hall_full_of_what_has_run_out() -> TestResult {
+    use standalone::settings::Part;
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(10, 20) };
+    let (event, _, _) = make_event(lab.store(), &plan).await?;
+    let shoppers = lab.shoppers(100).await?;
+    for shopper in &shoppers {
+        shopper.book(event, json!({"quantity": 2})).await?;
+    }
+    let before = lab.add(&[Part::Worker]).await?;
+    lab.until_decided(event, 100).await?;
+    before.stop().await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let _anew = lab.add(&[Part::Worker]).await?;
+    let late = lab.shopper().await?;
+    let outcome = late.outcome(&late.book(event, json!({"quantity": 2})).await?).await?;
+    assert_eq!(outcome["status"], "completed", "{outcome}");
+    assert_invariants(lab.store(), event).await
+}
+
+/// Cancels as soon as the seat is in the cart: before the job is settled, and while the next one is proposed.
+async fn cancel_at_once(shopper: &Shopper) -> TestResult {
+    let deadline = Instant::now() + PATIENCE;
+    // Asked again without a rest: it is a matter of milliseconds.
+    let booking = loop {
+        let (_, cart) = shopper.get("/api/cart").await?;
+        if cart["items"][0]["id"].is_string() {
+            break cart["items"][0]["id"].clone();
+        }
+        assert!(Instant::now() < deadline, "the seat is not in the cart: {cart}");
+    };
+    let cancel = json!({"bookingId": booking});
+    let (status, _) = shopper.call(Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
+    assert_eq!(status, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_given_back_at_once_is_there_for_the_next() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    for three in lab.shoppers(60).await?.chunks(3) {
+        let [first, second, third] = three else { return Err("three at a time".into()) };
+        let one = json!({"quantity": 1});
+        let _first = first.book(event, one.clone()).await?;
+        let (cancelled, job) = tokio::join!(cancel_at_once(first), second.book(event, one.clone()));
+        cancelled?;
+        // Refused when it was decided before that, and then the seat is there all the same.
+        if second.outcome(&job?).await?["status"] == "completed" {
+            cancel_at_once(second).await?;
+        }
+        let job = third.book(event, one).await?;
+        let outcome = third.outcome(&job).await?;
+        assert_eq!(outcome["status"], "completed", "nobody has the only seat: {outcome}");
+        cancel_at_once(third).await?;
+    }
     assert_invariants(lab.store(), event).await
 }
 

@@ -45,7 +45,10 @@ const INVARIANTS: &[(&str, &str)] = &[
              using (seat_id, booking_id)
          where told.seat_id is null
              or (held.seat_id is null and not exists (
-                 select 1 from claim_frees f where f.event_id = $1 and told.seat_id = any(f.seat_ids)))",
+                 select 1 from outbox f
+                 where f.event_id = $1 and f.topic in ('reservation.expired', 'seat.released')
+                     and (f.payload ->> 'bookingId')::uuid = told.booking_id
+                     and f.payload -> 'seatIds' @> to_jsonb(told.seat_id)))",
     ),
     (
         "1: an area has more claims than capacity",

@@ -119,25 +119,29 @@ async fn extend_goes_on_under_the_same_lease_while_the_batch_before_is_settled(
         numbers.push(lab.add(owner, 1).await?);
     }
     let first = claim(&lab.queue, "w", 2).await?;
-    let second = lab.queue.extend(&first.lease, 2).await?.ok_or("more jobs")?;
+    let second = lab.queue.extend(&first.lease, numbers[1], 2).await?.ok_or("more jobs")?;
+    assert!(
+        lab.queue.extend(&first.lease, numbers[1], 2).await?.is_none(),
+        "told twice, nobody is passed over"
+    );
     assert_eq!(second.lease, first.lease);
     assert_eq!(second.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), numbers[2..4]);
     assert_eq!(lab.queue.settle(&first, &refuse_all(&first), false).await?, Ok(3), "the lane is kept");
     let state = lab.queue.lane_state(LANE).await?;
     assert_eq!((state.active, state.waiting), (2, 1));
     assert_eq!(lab.queue.settle(&second, &refuse_all(&second), true).await?, Ok(1));
-    assert!(lab.queue.extend(&first.lease, 2).await?.is_none(), "the lease is given back");
+    assert!(lab.queue.extend(&first.lease, numbers[3], 2).await?.is_none(), "the lease is given back");
     let third = claim(&lab.queue, "x", 2).await?;
-    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "nobody else waits");
+    assert!(lab.queue.extend(&third.lease, numbers[4], 2).await?.is_none(), "nobody else waits");
     lab.add(9, 1).await?;
     let controls = Controls { queue: Pause { paused: true, message: String::new() }, ..Controls::default() };
     lab.queue.copy_controls(Partition::of(LANE), &controls).await?;
-    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "a pause ends it");
+    assert!(lab.queue.extend(&third.lease, numbers[4], 2).await?.is_none(), "a pause ends it");
     lab.ready().await?;
     tokio::time::sleep(Duration::from_millis(450)).await;
     let rescued = claim(&lab.queue, "y", 5).await?;
     assert_eq!(rescued.jobs.len(), 2, "what was taken and not settled is claimed anew");
-    assert!(lab.queue.extend(&third.lease, 2).await?.is_none(), "a lost lease takes nothing");
+    assert!(lab.queue.extend(&third.lease, numbers[4], 2).await?.is_none(), "a lost lease takes nothing");
     Ok(())
 }
 
@@ -316,6 +320,48 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order(
     assert_eq!(lab.queue.announce_seats(LANE, &freed).await?, 2, "the first may want what did not come");
     let again = claim(&lab.queue, "w", 2).await?;
     assert_eq!(again.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), numbers);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn nobody_goes_on_behind_those_who_came_back(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let standing_by = lab.add(1, 1).await?;
+    let batch = claim(&lab.queue, "w", 10).await?;
+    let endings = [(standing_by, Ending::StandsBy)].into();
+    lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await??;
+    let second = lab.add(2, 1).await?;
+    let batch = claim(&lab.queue, "w", 10).await?;
+    lab.add(3, 1).await?;
+    assert_eq!(lab.queue.recall_standby(LANE).await?, 1);
+    assert!(lab.queue.extend(&batch.lease, second, 10).await?.is_none(), "the first is back at the head");
+    lab.queue.settle(&batch, &refuse_all(&batch), true).await??;
+    let batch = claim(&lab.queue, "w", 1).await?;
+    assert_eq!(batch.jobs[0].number, standing_by);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_place_is_one_at_least_when_many_of_a_batch_have_left(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    for owner in 1..=8 {
+        lab.add(owner, 1).await?;
+    }
+    let batch = claim(&lab.queue, "w", 8).await?;
+    let left: Vec<_> = batch
+        .jobs
+        .iter()
+        .filter_map(|job| Some((job.number, job.envelope.clone()?, Outcome::Failed(Refusal::Left))))
+        .collect();
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 8);
+    let added = lab.queue.enqueue(LANE, &[job(9, 1)?]).await?.ok_or("an epoch")?.jobs;
+    assert!(matches!(added[0], Added::Queued { place: 1, .. }), "{added:?}");
     Ok(())
 }
 
