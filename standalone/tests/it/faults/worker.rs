@@ -1,10 +1,13 @@
 //! Workers that die, stall, or fail by themselves.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 use shared::auth::Role;
+use shared::queue::claim::Lease;
+use shared::store::{BatchWrite, Commit};
 use standalone::settings::Part;
 
 use super::{decided, queue_up};
@@ -79,6 +82,34 @@ async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(decided(&lab, event).await?, 500);
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn postgresql_refuses_a_fence_that_is_older_or_somebody_elses() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let store = lab.store();
+    let write = async |worker: &str, fence: u64| -> Result<Commit, Box<dyn std::error::Error>> {
+        let lease = Lease { event, worker: worker.to_owned(), fence };
+        let prepared = store.prepare_batch(event, &[], &[], "0", &HashSet::new()).await?.ok_or("an event")?;
+        let batch = BatchWrite {
+            lease: &lease,
+            prepared: &prepared,
+            jobs: &[],
+            refused_seats: Vec::new(),
+            is_short: false,
+            taken_over: Vec::new(),
+            known_expired: HashSet::new(),
+            limited: Vec::new(),
+        };
+        Ok(store.commit_batch(&batch).await?)
+    };
+    assert!(matches!(write("first", 7).await?, Commit::Done(_)));
+    assert!(matches!(write("first", 7).await?, Commit::Done(_)), "the same lease goes on");
+    assert!(matches!(write("second", 6).await?, Commit::Stale { fence: 7 }), "an older one is refused");
+    assert!(matches!(write("second", 7).await?, Commit::Stale { fence: 7 }), "and somebody else's");
+    assert!(matches!(write("second", 8).await?, Commit::Done(_)));
+    Ok(())
 }
 
 #[tokio::test]

@@ -325,6 +325,33 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order(
 
 #[rstest]
 #[tokio::test]
+async fn nothing_is_claimed_from_another_run_of_redis_than_the_epoch_began_in(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let first = lab.add(1, 1).await?;
+    let batch = claim(&lab.queue, "w", 1).await?;
+    lab.add(2, 1).await?;
+    let partition = lab.queue.keys().partition(Partition::of(LANE));
+    let () = redis::cmd("HSET")
+        .arg(partition)
+        .arg("run_id")
+        .arg("another")
+        .query_async(&mut lab.queue.connection())
+        .await?;
+    assert!(lab.queue.extend(&batch.lease, first, 1).await?.is_none(), "nor is anything further taken");
+    lab.queue.give_back(&batch.lease, &GiveBack::default()).await??;
+    let Claim::Restarted(epoch) = lab.queue.claim(LANE, "w", 1).await? else {
+        return Err("it was claimed".into());
+    };
+    lab.queue.begin_epoch(Partition::of(LANE), &epoch, 0).await?;
+    lab.ready().await?;
+    assert_eq!(claim(&lab.queue, "w", 1).await?.jobs[0].number, first);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
 async fn nobody_goes_on_behind_those_who_came_back(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {
