@@ -1,7 +1,7 @@
 //! The transaction of a batch: what a worker reads before it decides, and what it writes.
 //!
 //! Every statement is a trip to PostgreSQL that the lane waits for, so there are few: [`read`] is one, and a batch in
-//! which nothing special happens is [`check`]'s lock, [`write`]'s rows, and its facts.
+//! which nothing special happens is [`check`]'s lock, [`mod@write`]'s rows, and its facts.
 
 mod check;
 mod read;
