@@ -144,7 +144,7 @@ impl AccessTokens {
     /// # Errors
     /// It is not ours, or its time is over.
     pub fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        let known = [0, 1].map(|nth: usize| self.hashers[nth].hash_one(token));
+        let known = self.hashers.each_ref().map(|hasher| hasher.hash_one(token));
         let verified = self.verified.read().get(&known).copied();
         if let Some(claims) = verified {
             let is_good = u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < claims.exp);

@@ -1,12 +1,12 @@
 //! `POST /tickets/:id/queue`, `GET` and `DELETE /tickets/queue/:id`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::SeatId;
 use shared::shop::Status;
 
 use super::{Accepted, check_room};
+use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Caller, ClientIp, IdempotencyKey, MaybeCaller, Path};
 use crate::problem::{Problem, ProblemBody};
@@ -20,11 +20,11 @@ pub async fn queue_ticket(
     ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
     Path(seat): Path<SeatId>,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
     let booked = app.desk.book_seat(seat, caller.user, key.as_deref(), Some(ip)).await?;
-    Ok((StatusCode::ACCEPTED, Json(booked.into())))
+    Ok((StatusCode::ACCEPTED, Answer(booked.into())))
 }
 
 /// Where a job stands.
@@ -35,9 +35,9 @@ pub async fn show_queued_ticket(
     MaybeCaller(caller): MaybeCaller,
     ClientIp(ip): ClientIp,
     Path(reference): Path<String>,
-) -> Result<Json<Status>, Problem> {
+) -> Result<Answer<Status>, Problem> {
     app.limits.check_read(ip)?;
-    Ok(Json(app.desk.status(&reference, caller.map(|caller| caller.user)).await?))
+    Ok(Answer(app.desk.status(&reference, caller.map(|caller| caller.user)).await?))
 }
 
 /// Leaves the line.
@@ -47,7 +47,7 @@ pub async fn leave_queued_ticket(
     State(app): State<App>,
     caller: Caller,
     Path(reference): Path<String>,
-) -> Result<Json<Status>, Problem> {
+) -> Result<Answer<Status>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.desk.leave(&reference, caller.user).await?))
+    Ok(Answer(app.desk.leave(&reference, caller.user).await?))
 }

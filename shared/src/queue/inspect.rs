@@ -193,13 +193,7 @@ impl Queue {
         event: EventId,
         which: Finished,
     ) -> Result<Vec<FinishedJob>, QueueError> {
-        let (key, kept) = self.finished(event, which);
-        let records: Vec<String> = redis::cmd("LRANGE")
-            .arg(key)
-            .arg(0)
-            .arg(i64::from(kept) - 1)
-            .query_async(&mut self.connection())
-            .await?;
+        let (_, records) = self.records(event, which).await?;
         Ok(records.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
     }
 
@@ -208,16 +202,13 @@ impl Queue {
     /// # Errors
     /// Redis is away.
     pub async fn forget_failed(&self, event: EventId, number: u64) -> Result<(), QueueError> {
-        let (key, kept) = self.finished(event, Finished::Failed);
-        let mut redis = self.connection();
-        let last = i64::from(kept) - 1;
-        let records: Vec<String> =
-            redis::cmd("LRANGE").arg(&key).arg(0).arg(last).query_async(&mut redis).await?;
+        let (key, records) = self.records(event, Finished::Failed).await?;
         let is_it = |record: &&String| {
             serde_json::from_str::<FinishedJob>(record).is_ok_and(|job| job.number == number)
         };
         if let Some(record) = records.iter().find(is_it) {
-            let () = redis::cmd("LREM").arg(&key).arg(1).arg(record).query_async(&mut redis).await?;
+            let () =
+                redis::cmd("LREM").arg(&key).arg(1).arg(record).query_async(&mut self.connection()).await?;
         }
         Ok(())
     }
@@ -231,6 +222,18 @@ impl Queue {
         let removed: Option<Vec<String>> =
             redis::cmd("RPOP").arg(key).arg(limit.max(1)).query_async(&mut self.connection()).await?;
         Ok(removed.map_or(0, |removed| removed.len() as u64))
+    }
+
+    /// The key of the finished jobs, and what it holds.
+    async fn records(&self, event: EventId, which: Finished) -> Result<(String, Vec<String>), QueueError> {
+        let (key, kept) = self.finished(event, which);
+        let records = redis::cmd("LRANGE")
+            .arg(&key)
+            .arg(0)
+            .arg(i64::from(kept) - 1)
+            .query_async(&mut self.connection())
+            .await?;
+        Ok((key, records))
     }
 
     fn finished(&self, event: EventId, which: Finished) -> (String, u32) {

@@ -49,7 +49,12 @@ macro_rules! lane_keys {
             let partition = Partition::of(event);
             format!("{}:{{p{:03}}}:lane:{event}:{}", self.prefix, partition.0, stringify!($name))
         }
-    )* };
+    )*
+        /// Every key of a lane, `meta`, `wait` and `standby` first.
+        pub fn whole_lane(&self, event: EventId) -> Vec<String> {
+            vec![$(self.$name(event)),*]
+        }
+    };
 }
 
 impl Keys {

@@ -12,22 +12,8 @@ impl Queue {
     /// Redis is away.
     pub async fn obliterate(&self, event: EventId) -> Result<bool, QueueError> {
         let (keys, partition) = (self.keys(), Partition::of(event));
-        let names = [
-            keys.ready(partition),
-            keys.lanes(partition),
-            keys.meta(event),
-            keys.wait(event),
-            keys.standby(event),
-            keys.jobs(event),
-            keys.live(event),
-            keys.owners(event),
-            keys.attempts(event),
-            keys.idem(event),
-            keys.idem_old(event),
-            keys.completed(event),
-            keys.failed(event),
-            keys.history(event),
-        ];
+        let mut names = vec![keys.ready(partition), keys.lanes(partition)];
+        names.extend(keys.whole_lane(event));
         let reply = self.call(script!("obliterate"), &names, &[arg(event)]).await?;
         match reply.word.as_str() {
             "obliterated" => Ok(true),

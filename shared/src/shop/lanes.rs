@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use super::{Fault, LiveSeats};
+use super::{Fault, LiveSeats, copy_controls};
 use crate::domain::{Envelope, EventId, Layout, Outcome, UserId};
 use crate::queue::board::LaneBoard;
 use crate::queue::client::Connection;
@@ -412,10 +412,11 @@ impl Lanes {
         if state.controls == state.epoch {
             return Ok(());
         }
-        match self.inner.store.controls().await {
-            Ok(controls) => queue.copy_controls(partition, &controls).await.map(|_| ()).map_err(Fault::from),
+        match copy_controls(&self.inner.store, queue, partition).await {
+            Ok(_) => Ok(()),
+            Err(Fault::Queue(error)) => Err(error.into()),
             // Whoever claims next copies them before anything is decided.
-            Err(error) => {
+            Err(Fault::Store(error)) => {
                 tracing::warn!(
                     partition = partition.index(),
                     error = crate::telemetry::chain(&error),

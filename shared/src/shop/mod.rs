@@ -5,10 +5,11 @@
 //! - What shoppers do: [`Desk`] (take a place in a line, ask, leave), [`Carts`] (what was won).
 //! - What workers do: [`Reserver`] decides a batch.
 //! - What sweepers do: [`Sweeps`].
-//! - What operators do: [`Operations`].
+//! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
 
 mod carts;
 mod catalogue;
+mod controls;
 mod desk;
 mod lanes;
 mod live_seats;
@@ -20,6 +21,7 @@ mod views;
 
 pub use carts::{CartError, Carts};
 pub use catalogue::{Catalogue, Event};
+pub use controls::copy_controls;
 pub use desk::{BookError, Booked, Desk, StatusError};
 pub use lanes::{Lane, Lanes, Listener};
 pub use live_seats::{LiveSeats, SeatStatus};

@@ -89,14 +89,12 @@ impl Operations {
         by: UserId,
         ip: Option<IpAddr>,
     ) -> Result<(), OperationsError> {
-        if let Some(event) = event
-            && self.catalogue.event(event).await?.is_none()
-        {
-            return Err(OperationsError::NotFound);
+        if let Some(event) = event {
+            self.known(event).await?;
         }
         self.store.set_pause(event, pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
-        self.audit(by, ip, action, event).await?;
+        self.audit(by, ip, action, &scope(event)).await?;
         let controls = self.store.controls().await?;
         let partitions =
             Partition::all().filter(|partition| event.is_none_or(|id| Partition::of(id) == *partition));
@@ -187,7 +185,7 @@ impl Operations {
             }
             removed += self.queue.clean(lane.event, which, left).await.map_err(Fault::from)?;
         }
-        self.audit(by, ip, "queue.clean", only).await?;
+        self.audit(by, ip, "queue.clean", &scope(only)).await?;
         Ok(removed)
     }
 
@@ -210,7 +208,7 @@ impl Operations {
             jobs.extend(self.page(event, 0, standing_by, true).await?);
         }
         let removed = self.remove_jobs(event, jobs).await?;
-        self.audit(by, ip, "queue.drain", Some(event)).await?;
+        self.audit(by, ip, "queue.drain", &scope(Some(event))).await?;
         let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
         Ok(Drained { removed, left: state.waiting + state.standby })
     }
@@ -229,7 +227,7 @@ impl Operations {
         let drained = self.drain(event, limit, by, ip).await?;
         let is_gone = drained.left == 0 && self.queue.obliterate(event).await.map_err(Fault::from)?;
         if is_gone {
-            self.audit(by, ip, "queue.obliterate", Some(event)).await?;
+            self.audit(by, ip, "queue.obliterate", &scope(Some(event))).await?;
         }
         Ok((drained, is_gone))
     }
@@ -271,7 +269,7 @@ impl Operations {
         if self.remove_jobs(event, jobs).await? == 0 {
             return Err(OperationsError::NoSuchJob);
         }
-        self.audit_job(by, ip, "queue.remove", event, number).await
+        Ok(self.audit(by, ip, "queue.remove", &job_of(event, number)).await?)
     }
 
     /// Tries failed jobs that are kept for inspection once more, one or all of them: each as a new job at the end of the
@@ -303,7 +301,7 @@ impl Operations {
             }
             if booked.is_ok() {
                 self.queue.forget_failed(event, job.number).await.map_err(Fault::from)?;
-                self.audit_job(by, ip, "queue.retry", event, job.number).await?;
+                self.audit(by, ip, "queue.retry", &job_of(event, job.number)).await?;
             }
             retried.push(Retried { retry_of: job.number, booked });
         }
@@ -345,26 +343,22 @@ impl Operations {
         Ok(self.queue.leave(event, &ended).await.map_err(Fault::from)?)
     }
 
-    async fn audit_job(
-        &self,
-        by: UserId,
-        ip: Option<IpAddr>,
-        action: &str,
-        event: EventId,
-        number: u64,
-    ) -> Result<(), OperationsError> {
-        let object = format!("job {number} of event {event}");
-        Ok(self.store.insert_audit(ip, Some(by), action, &object, "done").await?)
-    }
-
     async fn audit(
         &self,
         by: UserId,
         ip: Option<IpAddr>,
         action: &str,
-        event: Option<EventId>,
+        object: &str,
     ) -> Result<(), StoreError> {
-        let object = event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}"));
-        self.store.insert_audit(ip, Some(by), action, &object, "done").await
+        self.store.insert_audit(ip, Some(by), action, object, "done").await
     }
+}
+
+/// One lane, or the whole queue, as the audit log names it.
+fn scope(event: Option<EventId>) -> String {
+    event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}"))
+}
+
+fn job_of(event: EventId, number: u64) -> String {
+    format!("job {number} of event {event}")
 }

@@ -10,7 +10,7 @@ use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::lease::GiveBack;
 use shared::queue::{Partition, Queue, QueueError};
-use shared::shop::BatchSize;
+use shared::shop::{BatchSize, copy_controls};
 use shared::store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -158,15 +158,13 @@ impl Scheduler {
 
     /// Pauses must be known before anything is claimed in a new epoch; whoever comes first copies them.
     async fn copy_controls(&self, event: EventId) {
-        let copied = match self.inner.store.controls().await {
-            Ok(controls) => {
-                let partition = Partition::of(event);
-                self.inner.queue.copy_controls(partition, &controls).await.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(shared::telemetry::chain(&error)),
-        };
+        let copied = copy_controls(&self.inner.store, &self.inner.queue, Partition::of(event)).await;
         if let Err(error) = copied {
-            tracing::warn!(event.id = event.0, error, "pauses could not be copied; the lane waits");
+            tracing::warn!(
+                event.id = event.0,
+                error = shared::telemetry::chain(&error),
+                "pauses could not be copied; the lane waits"
+            );
         }
     }
 

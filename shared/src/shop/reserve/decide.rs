@@ -113,7 +113,7 @@ impl Run<'_> {
             }
             _ => write.await,
         };
-        self.note_written(proposal.count, took);
+        self.size.note(proposal.count, took);
         let is_written = matches!(commit, Ok(Commit::Done(_)));
         if !is_written {
             self.undo_ahead(writing.next.as_mut().and_then(|next| next.as_deref_mut()));

@@ -109,7 +109,7 @@ impl Reserver {
         let mut kept = shared.lock().await;
         // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
         let belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
-        let mut run = Run::new(self, first.lease.clone(), *size, belief);
+        let mut run = Run::new(self, &first, *size, belief);
         let reserved = run.go(first).await;
         *size = run.size;
         let reserved = reserved?;

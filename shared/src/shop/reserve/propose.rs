@@ -33,11 +33,11 @@ pub(super) enum Proposed {
 }
 
 impl Proposed {
-    /// The proposal, when it covers so many jobs.
-    pub(super) fn whole(self, count: usize) -> Option<Proposal> {
+    /// The proposal, when there is one.
+    pub(super) fn made(self) -> Option<Proposal> {
         match self {
-            Self::Made(proposal) if proposal.count == count => Some(*proposal),
-            Self::Made(_) | Self::KeptOut(_) | Self::LayoutChanged | Self::EventGone => None,
+            Self::Made(proposal) => Some(*proposal),
+            Self::KeptOut(_) | Self::LayoutChanged | Self::EventGone => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::plan::Belief;
-use super::propose::Proposal;
+use super::propose::{Proposal, Proposed};
 use super::{Fault, ReserveError, Reserved, Reserver};
 use crate::domain::Outcome;
 use crate::queue::QueueError;
@@ -78,7 +78,8 @@ impl BatchSize {
         self.now = (self.now / 2).max(SMALL_BATCH).min(self.most);
     }
 
-    fn note(&mut self, jobs: usize, took: Duration) {
+    /// Fits the size of further batches to how long one with so many jobs took to write.
+    pub(super) fn note(&mut self, jobs: usize, took: Duration) {
         if took > SLOW {
             self.halve();
         } else if jobs >= self.now && took < QUICK {
@@ -104,16 +105,20 @@ impl Turn {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(reserver: &'a Reserver, lease: Lease, size: BatchSize, belief: Option<Belief>) -> Self {
-        let now = Instant::now();
-        let taken = Taken { when: now, jobs: 0, last: 0 };
-        Self { reserver, lease, belief, size, started: now, taken }
+    /// A run that begins with the batch that was claimed.
+    pub(super) fn new(
+        reserver: &'a Reserver,
+        first: &Batch,
+        size: BatchSize,
+        belief: Option<Belief>,
+    ) -> Self {
+        let taken = Taken::now(first);
+        Self { reserver, lease: first.lease.clone(), belief, size, started: taken.when, taken }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
     pub(super) async fn go(&mut self, first: Batch) -> Result<Reserved, ReserveError> {
         let mut reserved = Reserved { ended: 0, waiting: 0, batches: 0 };
-        self.taken = Taken::now(&first);
         let (mut turn, mut settling) = (Turn::new(first), None);
         loop {
             let began = Instant::now();
@@ -160,13 +165,8 @@ impl<'a> Run<'a> {
         self.belief.as_ref()?;
         let mut turn = Box::new(Turn::new(self.take_more().await?));
         let proposed = self.propose(&turn.batch.jobs, Some(before), &mut turn.decided.locks).await;
-        turn.proposal = proposed.ok().and_then(|proposed| proposed.whole(turn.batch.jobs.len()));
+        turn.proposal = proposed.ok().and_then(Proposed::made);
         Some(turn)
-    }
-
-    /// Fits the size of further batches to how long this one took to write.
-    pub(super) fn note_written(&mut self, jobs: usize, took: Duration) {
-        self.size.note(jobs, took);
     }
 
     /// What was proposed ahead does not stand: it is proposed anew when its turn comes.
