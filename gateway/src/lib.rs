@@ -1,6 +1,6 @@
 //! The gateway, in reading order:
 //!
-//! - [`config`]: its settings. [`app`]: what handlers share. [`router`]: every path.
+//! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections. [`router`]: every path.
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
@@ -22,11 +22,11 @@ pub mod probes;
 pub mod problem;
 pub mod router;
 pub mod seats;
+pub mod serve;
 pub mod web;
 pub mod ws;
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use shared::queue::Queue;
 use shared::store::Store;
@@ -54,9 +54,6 @@ pub enum GatewayError {
     #[error(transparent)]
     Config(#[from] shared::config::ConfigError),
 }
-
-/// A header must be complete within this time, so that half-sent ones do not hold connections.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the port, so that a wrong address is told before anything else starts.
 ///
@@ -90,6 +87,13 @@ fn raise_file_limit() {
     }
 }
 
+/// Memory is taken 4 kB at a time: a crowd that arrives at once would else wait for 2 MB to be cleared, again and again.
+fn refuse_huge_pages() {
+    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
+        tracing::warn!(error = %error, "huge pages could not be refused");
+    }
+}
+
 /// Serves until `shutdown`; then it finishes the requests at hand, for some seconds at most.
 ///
 /// # Errors
@@ -101,28 +105,11 @@ pub async fn run(
     queue: Queue,
     shutdown: CancellationToken,
 ) -> Result<(), GatewayError> {
+    refuse_huge_pages();
     let metrics = probes::recorder();
     let app = App::start(config, store, queue, metrics, &shutdown)?;
-    let handle = axum_server::Handle::new();
-    let stopping = handle.clone();
-    tokio::spawn(async move {
-        shutdown.cancelled().await;
-        stopping.graceful_shutdown(Some(Duration::from_secs(5)));
-    });
     if let Ok(address) = listener.local_addr() {
         tracing::info!(address = %address, "gateway listens on {address}");
     }
-    let mut server = axum_server::from_tcp(listener)
-        .map_err(GatewayError::Serve)?
-        .acceptor(axum_server::accept::NoDelayAcceptor::new())
-        .handle(handle);
-    server
-        .http_builder()
-        .http1()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
-    server
-        .serve(router::router(app).into_make_service_with_connect_info::<SocketAddr>())
-        .await
-        .map_err(GatewayError::Serve)
+    serve::serve(listener, router::router(app), shutdown).await.map_err(GatewayError::Serve)
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use shared::domain::BookingId;
+use sqlx::types::Json;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::lab::Event;
@@ -24,9 +25,9 @@ struct Batch {
     seats: Vec<i64>,
     bookings: Vec<sqlx::types::Uuid>,
     results: Vec<Value>,
-    seqs: Vec<i64>,
-    topics: Vec<String>,
-    payloads: Vec<Value>,
+    /// As Usher's: one row a topic for all facts of a transaction.
+    created: Vec<Value>,
+    selected: Vec<Value>,
 }
 
 /// Writes a booking, a claim, an outcome and two facts for every seat of an event; seats a second.
@@ -66,15 +67,8 @@ impl Batch {
         self.bookings.push(booking);
         self.results.push(json!({"b": booking.to_string(), "s": [seat], "e": now_us / 1_000 + HOLD_MS}));
         let id = booking.to_string();
-        let facts = [
-            ("booking.created", json!({"bookingId": id, "userId": user})),
-            ("seat.selected", json!({"bookingId": id, "userId": user, "seatIds": [seat], "slots": []})),
-        ];
-        for ((topic, payload), seq) in facts.into_iter().zip(nth * 2 + 1..) {
-            self.seqs.push(seq);
-            self.topics.push(topic.to_owned());
-            self.payloads.push(payload);
-        }
+        self.created.push(json!({"bookingId": id, "userId": user}));
+        self.selected.push(json!({"bookingId": id, "userId": user, "seatIds": [seat]}));
     }
 
     async fn write(&self, connection: &mut PgConnection, event: i64, until_ms: i64) -> Result<()> {
@@ -92,12 +86,14 @@ impl Batch {
         .execute(&mut *tx)
         .await?;
         sqlx::query(
-            "insert into bookings (id, event_id, user_id)
-             select id, $1, user_id from unnest($2::uuid[], $3::bigint[]) as b (id, user_id)",
+            "insert into bookings (id, event_id, user_id, expires_at)
+             select id, $1, user_id, to_timestamp($4 / 1000.0)
+             from unnest($2::uuid[], $3::bigint[]) as b (id, user_id)",
         )
         .bind(event)
         .bind(&self.bookings)
         .bind(&self.users)
+        .bind(until_ms)
         .execute(&mut *tx)
         .await?;
         sqlx::query(
@@ -113,13 +109,13 @@ impl Batch {
         .execute(&mut *tx)
         .await?;
         sqlx::query(
-            "insert into outbox (event_id, seq, topic, payload)
-             select $1, seq, topic, payload from unnest($2::bigint[], $3::text[], $4::jsonb[]) as f (seq, topic, payload)",
+            "insert into outbox (event_id, seq, topic, facts)
+             values ($1, $2, 'booking.created', $3), ($1, $2 + 1000000, 'seat.selected', $4)",
         )
         .bind(event)
-        .bind(&self.seqs)
-        .bind(&self.topics)
-        .bind(&self.payloads)
+        .bind(self.numbers.first())
+        .bind(Json(&self.created))
+        .bind(Json(&self.selected))
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

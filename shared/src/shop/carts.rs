@@ -50,8 +50,9 @@ impl Carts {
         if self.catalogue.event(event).await?.is_none() {
             return Err(CartError::NotFound);
         }
-        let (booking, is_new) = self.store.open_booking(event, user).await?;
-        Ok((self.view(booking).await?, is_new))
+        let opened = self.store.open_booking(event, user).await?;
+        announce(&self.queue, &opened.freed, true).await;
+        Ok((self.view(opened.booking).await?, opened.is_new))
     }
 
     /// The latest bookings of somebody.

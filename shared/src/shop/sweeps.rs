@@ -4,7 +4,7 @@ use super::Fault;
 use super::carts::announce;
 use crate::domain::{BookingId, EventId, SeatId};
 use crate::queue::{Partition, Queue};
-use crate::store::{Half, Lead, Store};
+use crate::store::{Lead, Store, Third};
 use tokio::task::JoinHandle;
 
 /// Bookings in one transaction: 300 take some 8 ms.
@@ -44,8 +44,8 @@ impl Sweeps {
     /// # Errors
     /// PostgreSQL is away. Without Redis places are released all the same.
     pub async fn release_expired(&self) -> Result<usize, Fault> {
-        let (even, odd) = tokio::join!(self.release_half(Half::Even), self.release_half(Half::Odd));
-        let released = even? + odd?;
+        let thirds = Third::ALL.map(|third| self.release_third(third));
+        let released = futures_util::future::try_join_all(thirds).await?.into_iter().sum();
         if released > 0 {
             metrics::counter!("usher_expired_places_total").increment(released as u64);
             tracing::info!(places = released, "{released} places came free because their time ran out");
@@ -53,10 +53,10 @@ impl Sweeps {
         Ok(released)
     }
 
-    async fn release_half(&self, half: Half) -> Result<usize, Fault> {
+    async fn release_third(&self, third: Third) -> Result<usize, Fault> {
         let mut released = 0;
         for _ in 0..LISTS {
-            let due = self.store.due_bookings(half, DUE).await?;
+            let due = self.store.due_bookings(third, DUE).await?;
             let now = self.release_all(&due).await?;
             released += now;
             // What is left after that is locked by somebody who changes it right now.

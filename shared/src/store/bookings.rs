@@ -1,5 +1,7 @@
 //! Carts: made, listed, emptied and cancelled at once, without the queue.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
@@ -42,6 +44,17 @@ pub struct Closed {
     pub freed: Vec<Freed>,
 }
 
+/// A booking that is open now.
+#[derive(Debug)]
+pub struct Opened {
+    /// As it is now.
+    pub booking: BookingRecord,
+    /// It was made just now.
+    pub is_new: bool,
+    /// What had run out of it, to tell others.
+    pub freed: Vec<Freed>,
+}
+
 impl Store {
     /// PostgreSQL's clock.
     ///
@@ -51,23 +64,30 @@ impl Store {
         Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(&self.pool).await?)
     }
 
-    /// Opens a booking, or finds the one that is open; true when it is new.
+    /// Opens a booking, or finds the one that is open; true when it is new. What has run out of an open one is
+    /// released before, as the sweeper would.
     ///
     /// # Errors
     /// PostgreSQL is away, or there is no such event.
-    pub async fn open_booking(
-        &self,
-        event: EventId,
-        user: UserId,
-    ) -> Result<(BookingRecord, bool), StoreError> {
+    pub async fn open_booking(&self, event: EventId, user: UserId) -> Result<Opened, StoreError> {
+        let run_out = sqlx::query_scalar!(
+            "select id from bookings
+             where event_id = $1 and user_id = $2 and status = 'created' and expires_at <= clock_timestamp()",
+            event.0,
+            user.0
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let freed = match run_out {
+            Some(id) => self.release_expired(&[BookingId(id)]).await?.freed,
+            None => Vec::new(),
+        };
         let mut tx = self.pool.begin().await?;
         let inserted = sqlx::query_scalar!(
             "insert into bookings (id, event_id, user_id, expires_at)
              select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds)
              from events e where e.id = $2
-             -- One that has lapsed and was not swept yet begins anew.
-             on conflict (event_id, user_id) where status = 'created' do update
-             set expires_at = excluded.expires_at where bookings.expires_at <= clock_timestamp()
+             on conflict (event_id, user_id) where status = 'created' do nothing
              returning id",
             BookingId::new().0,
             event.0,
@@ -77,13 +97,13 @@ impl Store {
         .await?;
         if let Some(id) = inserted {
             let fact = Fact::of_booking("booking.created", BookingId(id), user, &[], &[]);
-            append_outbox(&mut tx, event, vec![fact]).await?;
+            append_outbox(&mut tx, event, &[fact]).await?;
         }
         tx.commit().await?;
         let mut bookings = self.bookings(user, Some(event), None).await?;
         bookings.retain(|booking| booking.status == "created");
         let booking = bookings.pop().ok_or(StoreError::Row("an open booking just made"))?;
-        Ok((booking, inserted.is_some()))
+        Ok(Opened { booking, is_new: inserted.is_some(), freed })
     }
 
     /// The latest bookings of somebody, newest first: all, those of one event, or one.
@@ -186,7 +206,7 @@ impl Store {
             .await?;
             record_freed(&mut tx, &freed, &[], Why::Released).await?;
             let fact = Fact::of_booking("booking.cancelled", booking, user, &[], &[]);
-            append_outbox(&mut tx, EventId(row.event_id), vec![fact]).await?;
+            append_outbox(&mut tx, EventId(row.event_id), &[fact]).await?;
         }
         self.finish(tx, user, booking, &mut freed).await.map(Some)
     }
@@ -263,11 +283,9 @@ async fn read_bookings(
     only: Option<BookingId>,
     status: Option<&str>,
 ) -> Result<Vec<BookingRecord>, StoreError> {
-    // An empty booking whose time is over is expired, whether or not the sweeper has been there.
     let rows = sqlx::query!(
-        r#"select id, event_id, created_at,
-               case when status = 'created' and expires_at <= clock_timestamp()
-                    then 'expired' else status end as "status!"
+        r#"select id, event_id, created_at, status,
+               status = 'created' and expires_at <= clock_timestamp() as "has_run_out!"
            from bookings
            where user_id = $1 and ($2::bigint is null or event_id = $2) and ($3::uuid is null or id = $3)
                and ($4::text is null or status = $4)
@@ -296,6 +314,7 @@ async fn read_bookings(
     )
     .fetch_all(connection)
     .await?;
+    let run_out: HashSet<uuid::Uuid> = rows.iter().filter(|row| row.has_run_out).map(|row| row.id).collect();
     let mut bookings: Vec<BookingRecord> = rows
         .into_iter()
         .map(|row| BookingRecord {
@@ -317,6 +336,10 @@ async fn read_bookings(
         if let Some(booking) = bookings.iter_mut().find(|known| known.id.0 == booking) {
             booking.claims.push(ClaimRecord { place, expires_at });
         }
+    }
+    // What has run out and holds nothing is expired, whether or not the sweeper has been there.
+    for booking in bookings.iter_mut().filter(|one| run_out.contains(&one.id.0) && one.claims.is_empty()) {
+        "expired".clone_into(&mut booking.status);
     }
     Ok(bookings)
 }

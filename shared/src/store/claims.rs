@@ -216,7 +216,10 @@ pub(super) async fn record_freed(
             .await?;
         }
         let ids: Vec<uuid::Uuid> = bookings.keys().map(|booking| booking.0).collect();
-        close_emptied(connection, &ids, why).await?;
+        match why {
+            Why::Expired => settle_expired(connection, &ids).await?,
+            Why::Released => prolong_emptied(connection, &ids).await?,
+        }
         let topic = match why {
             Why::Expired => "reservation.expired",
             Why::Released => "seat.released",
@@ -224,52 +227,58 @@ pub(super) async fn record_freed(
         let facts = bookings
             .into_iter()
             .map(|(booking, (user, seats, slots))| Fact::of_booking(topic, booking, user, &seats, &slots));
-        append_outbox(connection, event, facts.collect()).await?;
+        append_outbox(connection, event, &facts.collect::<Vec<_>>()).await?;
     }
     Ok(())
 }
 
-/// A booking that lost its last place by expiry is expired; one that was emptied by hand lapses later. `limit 1`
-/// keeps the planner from joining whole tables: each booking is looked up by the index.
-async fn close_emptied(
+/// Bookings that ran out in part go on until the next reservation in them does; those with nothing left are expired.
+/// The caller has locked them and knows that they are open.
+pub(super) async fn settle_expired(
     connection: &mut PgConnection,
     ids: &[uuid::Uuid],
-    why: Why,
 ) -> Result<(), StoreError> {
-    match why {
-        Why::Expired => {
-            sqlx::query!(
-                "update bookings b set status = 'expired', closed_at = clock_timestamp()
-                 where b.id = any($1) and b.status = 'created'
-                     and (select c.seat_id from seat_claims c where c.booking_id = b.id limit 1) is null
-                     and (select c.slot from area_claims c where c.booking_id = b.id limit 1) is null",
-                ids
-            )
-            .execute(connection)
-            .await?;
-        }
-        Why::Released => {
-            sqlx::query!(
-                "update bookings b
-                 set expires_at = clock_timestamp() + make_interval(secs => e.hold_seconds)
-                 from events e
-                 where e.id = b.event_id and b.id = any($1) and b.status = 'created'
-                     and (select c.seat_id from seat_claims c where c.booking_id = b.id limit 1) is null
-                     and (select c.slot from area_claims c where c.booking_id = b.id limit 1) is null",
-                ids
-            )
-            .execute(connection)
-            .await?;
-        }
-    }
+    sqlx::query!(
+        "update bookings b
+         set (status, closed_at, expires_at) = (
+             select case when due.next is null then 'expired' else b.status end,
+                 case when due.next is null then clock_timestamp() end,
+                 coalesce(due.next, b.expires_at)
+             from (
+                 select least(
+                     (select min(c.expires_at) from seat_claims c where c.booking_id = b.id),
+                     (select min(c.expires_at) from area_claims c where c.booking_id = b.id)) as next
+                 offset 0
+             ) due)
+         where b.id = any($1)",
+        ids
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Bookings that were emptied by hand stay open for another while.
+async fn prolong_emptied(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update bookings b
+         set expires_at = clock_timestamp() + make_interval(secs => e.hold_seconds)
+         from events e
+         where e.id = b.event_id and b.id = any($1) and b.closed_at is null
+             and (select c.seat_id from seat_claims c where c.booking_id = b.id limit 1) is null
+             and (select c.slot from area_claims c where c.booking_id = b.id limit 1) is null",
+        ids
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// Something that happened, for the outside.
 pub(super) struct Fact {
     topic: &'static str,
-    /// JSON.
-    payload: String,
+    /// A JSON object.
+    json: String,
 }
 
 /// What facts about bookings say.
@@ -294,35 +303,69 @@ impl Fact {
         slots: &[(AreaId, u32)],
     ) -> Self {
         let fact = BookingFact { booking_id, user_id, seat_ids, slots };
-        Self { topic, payload: serde_json::to_string(&fact).unwrap_or_default() }
+        Self { topic, json: serde_json::to_string(&fact).unwrap_or_default() }
     }
 }
 
-/// Adds facts to the outbox, in order: the counter's row is held until the transaction ends.
+/// Facts of one topic, as they stand in a row of the outbox.
+struct Row {
+    topic: &'static str,
+    count: i32,
+    /// A JSON array.
+    facts: String,
+}
+
+impl Row {
+    /// One row a topic, topics in the order in which they first came.
+    fn of(facts: &[Fact]) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        for fact in facts {
+            if let Some(row) = rows.iter_mut().find(|row| row.topic == fact.topic) {
+                row.count += 1;
+                row.facts.push(',');
+                row.facts.push_str(&fact.json);
+            } else {
+                rows.push(Self { topic: fact.topic, count: 1, facts: format!("[{}", fact.json) });
+            }
+        }
+        for row in &mut rows {
+            row.facts.push(']');
+        }
+        rows
+    }
+}
+
+/// Adds facts to the outbox: the counter's row is held until the transaction ends, so that numbers are in the order
+/// of commits. Facts of one topic keep their order; a topic that comes first stays first.
 pub(super) async fn append_outbox(
     connection: &mut PgConnection,
     event: EventId,
-    facts: Vec<Fact>,
+    facts: &[Fact],
 ) -> Result<(), StoreError> {
     if facts.is_empty() {
         return Ok(());
     }
-    let (topics, payloads): (Vec<String>, Vec<String>) =
-        facts.into_iter().map(|fact| (fact.topic.to_owned(), fact.payload)).unzip();
-    let count = i64::try_from(topics.len()).unwrap_or(0);
+    let (mut topics, mut counts, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
+    for row in Row::of(facts) {
+        topics.push(row.topic.to_owned());
+        counts.push(row.count);
+        arrays.push(row.facts);
+    }
     sqlx::query!(
-        "with counter as (
-             insert into outbox_counters (event_id, last) values ($1, $2)
-             on conflict (event_id) do update set last = outbox_counters.last + $2
+        "with row as (
+             select topic, facts, sum(count) over (order by n) - count as before, sum(count) over () as total
+             from unnest($2::text[], $3::integer[], $4::text[]) with ordinality as row (topic, count, facts, n)
+         ), counter as (
+             insert into outbox_counters (event_id, last) select $1, sum(count) from unnest($3::integer[]) as count
+             on conflict (event_id) do update set last = outbox_counters.last + excluded.last
              returning last
          )
-         insert into outbox (event_id, seq, topic, payload)
-         select $1, counter.last - $2 + fact.n, fact.topic, fact.payload::jsonb
-         from counter, unnest($3::text[], $4::text[]) with ordinality as fact (topic, payload, n)",
+         insert into outbox (event_id, seq, topic, facts)
+         select $1, counter.last - row.total + row.before + 1, row.topic, row.facts::json from counter, row",
         event.0,
-        count,
         &topics,
-        &payloads
+        &counts,
+        &arrays
     )
     .execute(connection)
     .await?;

@@ -19,11 +19,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
-pub use bookings::{BookingRecord, ClaimRecord, Closed};
+pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
 pub use catalogue::{ArtistRecord, EventRecord};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use people::{NewUser, UserRecord};
-pub use sweep::{Half, Lead, Swept};
+pub use sweep::{Lead, Swept, Third};
 
 use crate::config::{ConfigError, StoreConfig};
 
@@ -107,8 +107,8 @@ impl Store {
             .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))))
             // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept, when
             // they were empty would read them from end to end. What has no index is still read so, at a cost that
-            // would have it compiled first.
-            .options([("enable_seqscan", "off"), ("jit", "off")]);
+            // would have it compiled first. A bitmap of all that is due would be made for the first 1,500 of it.
+            .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]);
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(3))

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::claims::{Why, delete_expired, record_freed};
+use super::claims::{Why, delete_expired, record_freed, settle_expired};
 use super::{Freed, Store, StoreError};
 use crate::domain::{BookingId, EventId, SeatId, UserId};
 
@@ -15,48 +15,51 @@ pub struct Swept {
     pub bookings: usize,
 }
 
-/// Half of all bookings, by a bit of their ids: two can work at the same time and not meet.
+/// A third of all bookings, by the last byte of their ids: three can work at the same time and not meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
-    /// The bit is not set.
-    Even,
-    /// It is.
-    Odd,
-}
+pub struct Third(i32);
 
-impl Half {
-    fn bit(self) -> i32 {
-        match self {
-            Self::Even => 0,
-            Self::Odd => 1,
-        }
-    }
+impl Third {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self(0), Self(1), Self(2)];
 }
 
 impl Store {
-    /// Open bookings of one half with something that has run out, of at most so many claims, oldest first.
+    /// Open bookings of one third with something that has run out, so many at most, oldest first.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn due_bookings(&self, half: Half, at_most: i64) -> Result<Vec<BookingId>, StoreError> {
-        let due = sqlx::query_file_scalar!("src/store/sql/due_bookings.sql", at_most, half.bit());
+    pub async fn due_bookings(&self, third: Third, at_most: i64) -> Result<Vec<BookingId>, StoreError> {
+        let due = sqlx::query_scalar!(
+            "select id from bookings
+             where status = 'created' and expires_at <= statement_timestamp() and get_byte(uuid_send(id), 15) % 3 = $1
+             order by expires_at limit $2",
+            third.0,
+            at_most
+        );
         Ok(due.fetch_all(&self.pool).await?.into_iter().map(BookingId).collect())
     }
 
     /// Releases what has run out of these bookings, and expires those that are empty, in one transaction. Locked rows
     /// are left alone: whoever has one locked is changing it right now.
     ///
+    /// It does not wait for the disk: whatever is built on it, such as the next claim of a seat, is committed after it
+    /// and waits for both; and what a crash undoes is due again.
+    ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn release_expired(&self, bookings: &[BookingId]) -> Result<Swept, StoreError> {
         let ids: Vec<uuid::Uuid> = bookings.iter().map(|booking| booking.0).collect();
-        let mut tx = self.pool.begin().await?;
-        let bookings = sqlx::query_scalar!(
-            "select id from bookings where id = any($1) and status = 'created' order by id for update skip locked",
+        let mut tx = self.pool.begin_with("begin; set local synchronous_commit = off").await?;
+        let locked = sqlx::query!(
+            r#"select id, status = 'created' and expires_at <= clock_timestamp() as "is_due!" from bookings
+               where id = any($1) order by id for update skip locked"#,
             &ids
         )
         .fetch_all(&mut *tx)
         .await?;
+        let bookings: Vec<uuid::Uuid> =
+            locked.into_iter().filter(|row| row.is_due).map(|row| row.id).collect();
         if bookings.is_empty() {
             return Ok(Swept::default());
         }
@@ -64,13 +67,7 @@ impl Store {
         let had_places: HashSet<uuid::Uuid> = freed.iter().map(|one| one.booking.0).collect();
         let empty: Vec<uuid::Uuid> = bookings.iter().copied().filter(|id| !had_places.contains(id)).collect();
         if !empty.is_empty() {
-            sqlx::query!(
-                "update bookings b set status = 'expired', closed_at = clock_timestamp()
-                 where b.id = any($1) and b.status = 'created' and b.expires_at <= clock_timestamp()",
-                &empty
-            )
-            .execute(&mut *tx)
-            .await?;
+            settle_expired(&mut tx, &empty).await?;
         }
         // Last, as it holds the counter of the outbox, which others need.
         record_freed(&mut tx, &freed, &[], Why::Expired).await?;

@@ -224,6 +224,8 @@ impl PrivateRedis {
         command.args(["--appendonly", "yes", "--appenddirname", AOF]);
         command.args(["--appendfsync", if self.options.fsync { "everysec" } else { "no" }]);
         command.args(["--save", "", "--maxmemory-policy", "noeviction"]);
+        // Rewriting takes a processor for half a second; by default a busy on-sale would do it every few seconds.
+        command.args(["--auto-aof-rewrite-min-size", "512mb"]);
         // Its arguments stay to be seen, by which a later owner knows it.
         command.args(["--set-proc-title", "no"]);
         if let Some(bytes) = self.options.max_memory_bytes {

@@ -91,17 +91,18 @@ pub(super) async fn check_refusals(
 /// Reservations of an event that have run out and that nobody has swept yet.
 async fn expired_places(tx: &mut PgConnection, event: EventId) -> Result<Vec<ClaimedPlace>, StoreError> {
     let seats = sqlx::query_scalar!(
-        "select c.seat_id from seat_claims c join bookings b on b.id = c.booking_id and b.status = 'created'
-         where c.event_id = $1 and c.status = 'reserved' and c.expires_at <= clock_timestamp() limit $2",
+        "select c.seat_id from bookings b join seat_claims c on c.booking_id = b.id
+         where b.event_id = $1 and b.status = 'created' and b.expires_at <= statement_timestamp()
+             and c.status = 'reserved' and c.expires_at <= clock_timestamp() limit $2",
         event.0,
         EXPIRED_AT_MOST
     )
     .fetch_all(&mut *tx)
     .await?;
     let slots = sqlx::query!(
-        "select c.area_id, c.slot from area_claims c
-         join bookings b on b.id = c.booking_id and b.status = 'created'
-         where c.event_id = $1 and c.status = 'reserved' and c.expires_at <= clock_timestamp() limit $2",
+        "select c.area_id, c.slot from bookings b join area_claims c on c.booking_id = b.id
+         where b.event_id = $1 and b.status = 'created' and b.expires_at <= statement_timestamp()
+             and c.status = 'reserved' and c.expires_at <= clock_timestamp() limit $2",
         event.0,
         EXPIRED_AT_MOST
     )

@@ -28,12 +28,17 @@ pub(super) async fn reopen_bookings(
         return Ok(Some(new));
     }
     let old: Vec<uuid::Uuid> = old.into_iter().collect();
+    // Each runs out with what it had before, when that is earlier than what it gets now.
     let open = sqlx::query!(
         "with open as (
-             select id from bookings where id = any($1) and status = 'created' order by id for update
+             select id, status from bookings where id = any($1) order by id for update
          )
-         update bookings set expires_at = null from open where bookings.id = open.id",
-        &old
+         update bookings b set expires_at = least($2,
+             (select min(c.expires_at) from seat_claims c where c.booking_id = b.id),
+             (select min(c.expires_at) from area_claims c where c.booking_id = b.id))
+         from open where b.id = open.id and open.status = 'created'",
+        &old,
+        time_of(batch.prepared.expires_at_ms)
     )
     .execute(tx)
     .await?;
@@ -49,20 +54,24 @@ pub(super) async fn take_over(
         return Ok(Vec::new());
     }
     let (seats, areas, slots) = columns(places);
-    let bookings = sqlx::query_scalar!(
-        "select id from bookings
-         where status = 'created' and id in (
-             select booking_id from seat_claims where seat_id = any($1)
-             union
-             select c.booking_id from area_claims c
-             join unnest($2::bigint[], $3::integer[]) as p (area_id, slot) using (area_id, slot))
-         order by id for update",
+    let claimed = sqlx::query_scalar!(
+        r#"select booking_id as "id!" from seat_claims where seat_id = any($1)
+           union
+           select c.booking_id from area_claims c
+           join unnest($2::bigint[], $3::integer[]) as p (area_id, slot) using (area_id, slot)"#,
         &seats,
         &areas,
         &slots
     )
     .fetch_all(&mut *tx)
     .await?;
+    let locked = sqlx::query!(
+        r#"select id, status = 'created' as "is_open!" from bookings where id = any($1) order by id for update"#,
+        &claimed
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let bookings: Vec<uuid::Uuid> = locked.into_iter().filter(|row| row.is_open).map(|row| row.id).collect();
     delete_expired(tx, &bookings).await
 }
 
@@ -181,7 +190,7 @@ pub(super) async fn append_facts(
     batch: &BatchWrite<'_>,
     new: &HashSet<BookingId>,
 ) -> Result<(), StoreError> {
-    append_outbox(tx, batch.lease.event, facts(batch, new)).await
+    append_outbox(tx, batch.lease.event, &facts(batch, new)).await
 }
 
 fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<Fact> {

@@ -2,9 +2,7 @@
 select
     e.id, e.name, e.description, v.name as venue, v.city, e.starts_at, e.sales_open_at, e.sales_close_at,
     e.seat_limit, e.hold_seconds, e.layout_version, clock_timestamp() as "read_at!",
-    -- Counted here and not kept, so that no second truth needs to be maintained; callers cache it.
-    (select count(*) from seats s where s.event_id = e.id)
-        + (select coalesce(sum(a.capacity), 0) from areas a where a.event_id = e.id) as "capacity!",
+    e.capacity,
     cheapest.price_minor as "price_minor?", cheapest.currency as "currency?"
 from events e
 join venues v on v.id = e.venue_id

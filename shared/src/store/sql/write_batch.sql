@@ -4,8 +4,8 @@ with raised as (
     update lanes set fence = $2, holder = $3, version = version + 1 where event_id = $1
 ), opened as (
     -- One open booking a shopper and event.
-    insert into bookings (id, event_id, user_id)
-    select id, $1, user_id from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
+    insert into bookings (id, event_id, user_id, expires_at)
+    select id, $1, user_id, $4 from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
     on conflict (event_id, user_id) where status = 'created' do nothing
     returning id
 ), ended as (

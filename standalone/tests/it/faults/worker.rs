@@ -185,7 +185,7 @@ async fn two_sweepers_are_as_one() -> TestResult {
     })
     .await;
     let expired: i64 = sqlx::query_scalar(
-        "select count(*) from outbox where event_id = $1 and topic = 'reservation.expired'",
+        "select count(*) from outbox, json_array_elements(facts) where event_id = $1 and topic = 'reservation.expired'",
     )
     .bind(event.0)
     .fetch_one(lab.store().pool())

@@ -36,19 +36,22 @@ const INVARIANTS: &[(&str, &str)] = &[
     (
         "1: a place was told to two who hold it, or to somebody who does not",
         // What winners were told, less what was freed since, is exactly what is claimed.
-        "select count(*) from (
+        "with told as (
              select (seat.value)::bigint as seat_id, (o.result ->> 'b')::uuid as booking_id
              from job_outcomes o, jsonb_array_elements_text(o.result -> 's') as seat (value)
              where o.event_id = $1 and o.status = 'completed'
-         ) told
+         ), freed as materialized (
+             select (seat.value)::bigint as seat_id, (fact ->> 'bookingId')::uuid as booking_id
+             from outbox o, json_array_elements(o.facts) as fact,
+                 json_array_elements_text(fact -> 'seatIds') as seat (value)
+             where o.event_id = $1 and o.topic in ('reservation.expired', 'seat.released')
+         )
+         select count(*) from told
          full join (select seat_id, booking_id from seat_claims where event_id = $1) held
              using (seat_id, booking_id)
          where told.seat_id is null
              or (held.seat_id is null and not exists (
-                 select 1 from outbox f
-                 where f.event_id = $1 and f.topic in ('reservation.expired', 'seat.released')
-                     and (f.payload ->> 'bookingId')::uuid = told.booking_id
-                     and f.payload -> 'seatIds' @> to_jsonb(told.seat_id)))",
+                 select 1 from freed f where f.seat_id = told.seat_id and f.booking_id = told.booking_id))",
     ),
     (
         "1: an area has more claims than capacity",

@@ -1,0 +1,77 @@
+//! Connections: accepted, served over HTTP/1.1, and ended in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+/// A header must be complete within this time, so that half-sent ones do not hold connections.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests at hand may take this long at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// After a connection that could not be taken, for want of files for instance.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves these paths until `shutdown`; then requests at hand are finished, for some seconds at most.
+///
+/// The protocol is not guessed from the first bytes, as servers for both versions do: a connection's read buffer would
+/// be twice as large by it, and 10,000 connections come at once.
+///
+/// # Errors
+/// The listener is of no use.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
+    let connections = TaskTracker::new();
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(error = %error, "a connection could not be taken");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // An answer is not held back for a next one.
+        let _ = stream.set_nodelay(true);
+        let service = match services.call(peer).await {
+            Ok(service) => TowerToHyperService::new(service),
+            Err(never) => match never {},
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let shutdown = shutdown.clone();
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                biased;
+                ended = connection.as_mut() => ended,
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::trace!(error = %error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
+        tracing::warn!("some requests were cut off, as they took too long");
+    }
+    Ok(())
+}
