@@ -71,6 +71,9 @@ impl Ticker {
                 return Ok(());
             }
             self.sweeps.release_expired().await?;
+            if let Err(error) = self.sweeps.queue_jobs().await {
+                warn("jobs could not be queued; they stand in PostgreSQL", &error);
+            }
             if look == 0 {
                 self.mend(state).await;
             }

@@ -3,18 +3,22 @@
 //! - [`config`]: its settings.
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
+//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler.
 //!
-//! [`run`] puts them together. apalis' types stay in this crate.
+//! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
 pub mod config;
 pub mod lane_source;
 pub mod reserve_seats;
+pub mod run_jobs;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use apalis::prelude::{Monitor, WorkerBuilder, WorkerBuilderExt as _};
 use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
 use shared::queue::Queue;
+use shared::queue::claim::Lease;
 use shared::shop::Reserver;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use config::WorkerConfig;
 use lane_source::{LaneSource, Scheduler};
 use reserve_seats::{ReserveSeats, reserve_seats};
+use run_jobs::{Handler, Policy, RunJobs, run_jobs};
 
 /// What ended the worker against its will.
 #[derive(Debug, thiserror::Error)]
@@ -50,22 +55,57 @@ pub async fn run(
         "worker {name} takes up to {} lanes at once",
         config.worker_lanes
     );
+    let build = move |restarts| {
+        WorkerBuilder::new(format!("{name}-{restarts}"))
+            .backend(LaneSource::new(scheduler.clone()))
+            .concurrency(config.worker_lanes)
+            .catch_panic()
+            .data(job.clone())
+            .parallelize(tokio::spawn)
+            .build(reserve_seats)
+    };
+    monitor(Monitor::new().register(build), config.worker_shutdown_ms, shutdown).await
+}
+
+/// Works on a named queue until `shutdown`, likewise.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_queue(
+    name: &str,
+    handler: Arc<dyn Handler>,
+    policy: Policy,
+    config: WorkerConfig,
+    (store, queue): (Store, &Queue),
+    shutdown: CancellationToken,
+) -> Result<(), WorkerEnded> {
+    let queue = queue.named(name);
+    let worker = format!("{name}-{:08x}", rand_id());
+    let shutdown_ms = config.worker_shutdown_ms;
+    let config = WorkerConfig { worker_max_batch: policy.at_once, ..config };
+    let scheduler = Scheduler::start(store.clone(), queue.clone(), worker.clone(), config, &shutdown);
+    let job = RunJobs { store, queue, scheduler: scheduler.clone(), handler, policy };
+    let build = move |restarts| {
+        WorkerBuilder::new(format!("{worker}-{restarts}"))
+            .backend(LaneSource::new(scheduler.clone()))
+            .concurrency(policy.lanes)
+            .catch_panic()
+            .data(job.clone())
+            .parallelize(tokio::spawn)
+            .build(run_jobs)
+    };
+    monitor(Monitor::new().register(build), shutdown_ms, shutdown).await
+}
+
+/// Runs what is registered, starting anew what stumbles, until `shutdown`; what is at hand then may take so long.
+async fn monitor(monitor: Monitor, shutdown_ms: u64, shutdown: CancellationToken) -> Result<(), WorkerEnded> {
     let ended = shutdown.clone();
-    Monitor::new()
-        .register(move |restarts| {
-            WorkerBuilder::new(format!("{name}-{restarts}"))
-                .backend(LaneSource::new(scheduler.clone()))
-                .concurrency(config.worker_lanes)
-                .catch_panic()
-                .data(job.clone())
-                .parallelize(tokio::spawn)
-                .build(reserve_seats)
-        })
+    monitor
         .should_restart(move |_, error| {
             tracing::error!(error = %error, "worker stumbled; starting it anew");
             !ended.is_cancelled()
         })
-        .shutdown_timeout(Duration::from_millis(config.worker_shutdown_ms))
+        .shutdown_timeout(Duration::from_millis(shutdown_ms))
         .run_with_signal(async move {
             shutdown.cancelled().await;
             Ok(())
@@ -82,4 +122,22 @@ fn rand_id() -> u32 {
     let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
+}
+
+/// Keeps a lease for as long as the batch may take.
+pub(crate) async fn renew(queue: Queue, lease: Lease, limit: Duration) {
+    let started = Instant::now();
+    let every = queue.config().lease() / 3;
+    while started.elapsed() < limit {
+        tokio::time::sleep(every).await;
+        match queue.renew(&lease).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(error) => tracing::warn!(
+                event.id = lease.event.0,
+                error = shared::telemetry::chain(&error),
+                "lease could not be renewed"
+            ),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::{BoxDynError, Data};
 use shared::queue::Queue;
-use shared::queue::claim::{Batch, Lease};
+use shared::queue::claim::Batch;
 use shared::shop::{ReserveError, Reserver};
 
 use crate::lane_source::Scheduler;
@@ -38,7 +38,7 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     }
     let started = Instant::now();
     let lease = batch.lease.clone();
-    let renewing = tokio::spawn(renew(job.queue.clone(), lease, job.limit));
+    let renewing = tokio::spawn(crate::renew(job.queue.clone(), lease, job.limit));
     let mut size = job.scheduler.batch_size(event);
     let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, &mut size)).await;
     renewing.abort();
@@ -79,22 +79,4 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
         ),
     }
     Ok(())
-}
-
-/// Keeps a lease for as long as the batch may take.
-async fn renew(queue: Queue, lease: Lease, limit: Duration) {
-    let started = Instant::now();
-    let every = queue.config().lease() / 3;
-    while started.elapsed() < limit {
-        tokio::time::sleep(every).await;
-        match queue.renew(&lease).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(error) => tracing::warn!(
-                event.id = lease.event.0,
-                error = shared::telemetry::chain(&error),
-                "lease could not be renewed"
-            ),
-        }
-    }
 }

@@ -26,22 +26,34 @@ pub struct ClaimedJob {
     pub attempts: u32,
 }
 
+/// A job as it comes out of a lane.
+pub trait Claimed: Send + Sync + 'static {
+    /// From its number, its bytes and how often it has failed by itself.
+    fn read(number: u64, payload: Vec<u8>, attempts: u32) -> Self;
+}
+
+impl Claimed for ClaimedJob {
+    fn read(number: u64, payload: Vec<u8>, attempts: u32) -> Self {
+        Self { number, envelope: Envelope::decode(&payload).ok(), attempts }
+    }
+}
+
 /// The head of a lane, in order.
 #[derive(Debug, Clone)]
-pub struct Batch {
+pub struct Batch<J = ClaimedJob> {
     /// The right to decide these jobs.
     pub lease: Lease,
     /// At least one, ascending by number.
-    pub jobs: Vec<ClaimedJob>,
+    pub jobs: Vec<J>,
     /// A lease before this one had run out: its worker stalled or died.
     pub was_stalled: bool,
 }
 
 /// The answer to a claim.
 #[derive(Debug)]
-pub enum Claim {
+pub enum Claim<J = ClaimedJob> {
     /// Jobs to decide.
-    Batch(Batch),
+    Batch(Batch<J>),
     /// Nobody waits.
     Empty,
     /// The queue or this lane is paused.
@@ -64,6 +76,19 @@ impl Queue {
     /// # Errors
     /// Redis is away. The lane may have been leased all the same; the lease then runs out.
     pub async fn claim(&self, event: EventId, worker: &str, max_jobs: usize) -> Result<Claim, QueueError> {
+        self.claim_as(event, worker, max_jobs).await
+    }
+
+    /// The same, for jobs of any kind.
+    ///
+    /// # Errors
+    /// Redis is away. The lane may have been leased all the same; the lease then runs out.
+    pub async fn claim_as<J: Claimed>(
+        &self,
+        event: EventId,
+        worker: &str,
+        max_jobs: usize,
+    ) -> Result<Claim<J>, QueueError> {
         let args = [arg(event), arg(worker), arg(max_jobs), arg(self.config().queue_lease_ms)];
         let mut reply = self.call(script!("claim"), &self.claim_keys(event), &args).await?;
         Ok(match reply.word.as_str() {
@@ -111,7 +136,7 @@ impl Queue {
     }
 
     /// The keys of `claim.lua` and `extend.lua`, which take jobs from the same places.
-    fn claim_keys(&self, event: EventId) -> [String; 7] {
+    fn claim_keys(&self, event: EventId) -> [String; 9] {
         let (keys, partition) = (self.keys(), Partition::of(event));
         [
             keys.partition(partition),
@@ -121,6 +146,8 @@ impl Queue {
             keys.wait(event),
             keys.jobs(event),
             keys.attempts(event),
+            keys.delayed(event),
+            keys.leased(partition),
         ]
     }
 
@@ -144,13 +171,13 @@ impl Queue {
     }
 }
 
-fn read_jobs(mut reply: Reply) -> Result<Vec<ClaimedJob>, QueueError> {
+fn read_jobs<J: Claimed>(mut reply: Reply) -> Result<Vec<J>, QueueError> {
     let mut jobs = Vec::with_capacity(reply.left() / 3);
     while reply.left() > 0 {
         let number = reply.next()?;
         let payload: Vec<u8> = reply.next()?;
         let attempts = reply.next()?;
-        jobs.push(ClaimedJob { number, envelope: Envelope::decode(&payload).ok(), attempts });
+        jobs.push(J::read(number, payload, attempts));
     }
     Ok(jobs)
 }

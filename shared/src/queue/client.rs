@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A call that met a cut connection is made this many times more: every script is safe to run twice.
 const RETRIES: u32 = 2;
 
+/// The name of the booking queue.
+pub const BOOKINGS: &str = "bookings";
+
 /// What the queue could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -42,12 +45,13 @@ pub enum QueueError {
     Closed,
 }
 
-/// A handle on the booking queue; clones share the connection.
+/// A handle on a queue; clones share the connection.
 #[derive(Clone)]
 pub struct Queue {
     connection: Connection,
     client: Arc<Client>,
     keys: Keys,
+    name: Arc<str>,
     config: Arc<QueueConfig>,
 }
 
@@ -133,8 +137,21 @@ impl Queue {
             connection: client.connect(Some(RESPONSE_TIMEOUT)).await?,
             client: Arc::new(client),
             keys: Keys::new(config.redis_key_prefix.clone()),
+            name: Arc::from(BOOKINGS),
             config: Arc::new(config.clone()),
         })
+    }
+
+    /// A named queue beside the bookings: on the same connection, under keys of its own.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        let keys = Keys::new(format!("{}:queue:{name}", self.config.redis_key_prefix));
+        Self { keys, name: Arc::from(name), ..self.clone() }
+    }
+
+    /// Its name; `bookings` for the booking queue.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The shared connection.

@@ -1,7 +1,9 @@
 //! Copying pauses from PostgreSQL, where they live, to Redis, where they work.
 
+use std::collections::HashMap;
+
 use super::script::{arg, script};
-use super::{Partition, Queue, QueueError};
+use super::{BOOKINGS, PARTITIONS, Partition, Queue, QueueError};
 use crate::domain::EventId;
 
 /// Whether something is paused, and why.
@@ -13,13 +15,42 @@ pub struct Pause {
     pub message: String,
 }
 
-/// The pauses of the whole queue and of some lanes.
+/// At most so many jobs in a window, which begins with its first job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Jobs.
+    pub max: u32,
+    /// The window, in ms.
+    pub window_ms: u32,
+}
+
+/// The pauses and limits of the whole queue and of some lanes.
 #[derive(Debug, Clone, Default)]
 pub struct Controls {
     /// Of everything.
     pub queue: Pause,
     /// Of single lanes; a lane that is missing is not paused.
-    pub lanes: std::collections::HashMap<EventId, Pause>,
+    pub lanes: HashMap<EventId, Pause>,
+    /// How fast the whole queue may go. The booking queue's is shared out evenly among its partitions.
+    pub rate: Option<Rate>,
+    /// How many lanes may be worked on at the same time; shared out likewise.
+    pub lanes_at_once: Option<u32>,
+    /// How fast single lanes may go.
+    pub lane_rates: HashMap<EventId, Rate>,
+}
+
+impl Controls {
+    /// The share of one of so many partitions.
+    fn share(&self, of: u32) -> (Option<Rate>, Option<u32>) {
+        let share = |whole: u32| whole.div_ceil(of);
+        let rate = self.rate.map(|rate| Rate { max: share(rate.max), ..rate });
+        (rate, self.lanes_at_once.map(share))
+    }
+}
+
+/// `max` and `window_ms` for a script; empty without a limit.
+fn rate_args(rate: Option<Rate>) -> [Vec<u8>; 2] {
+    rate.map_or_else(|| [Vec::new(), Vec::new()], |rate| [arg(rate.max), arg(rate.window_ms)])
 }
 
 impl Queue {
@@ -58,7 +89,8 @@ impl Queue {
         let epoch =
             if state.epoch.is_empty() { self.begin_epoch(partition, "", 0).await? } else { state.epoch };
         let mut lanes = self.lanes(partition).await?;
-        lanes.extend(controls.lanes.keys().filter(|event| Partition::of(**event) == partition));
+        let known = controls.lanes.keys().chain(controls.lane_rates.keys());
+        lanes.extend(known.filter(|event| Partition::of(**event) == partition));
         lanes.sort_unstable();
         lanes.dedup();
         let keys = self.keys();
@@ -69,11 +101,16 @@ impl Queue {
             arg(u8::from(controls.queue.paused)),
             arg(&controls.queue.message),
         ];
+        let partitions = if self.name() == BOOKINGS { u32::from(PARTITIONS) } else { 1 };
+        let (rate, lanes_at_once) = controls.share(partitions);
+        args.extend(rate_args(rate));
+        args.push(lanes_at_once.map(arg).unwrap_or_default());
         let not_paused = Pause::default();
         for event in lanes {
             let pause = controls.lanes.get(&event).unwrap_or(&not_paused);
             names.extend([keys.meta(event), keys.wait(event)]);
             args.extend([arg(event), arg(u8::from(pause.paused)), arg(&pause.message)]);
+            args.extend(rate_args(controls.lane_rates.get(&event).copied()));
         }
         let mut reply = self.call(script!("control"), &names, &args).await?;
         match reply.word.as_str() {

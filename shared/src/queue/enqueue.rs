@@ -65,23 +65,9 @@ impl Queue {
     /// Redis is away or full. The jobs may have been added all the same; adding them again gives the same ones
     /// as long as they live.
     pub async fn enqueue(&self, event: EventId, jobs: &[NewJob]) -> Result<Option<AddedBatch>, QueueError> {
-        let (keys, partition) = (self.keys(), Partition::of(event));
-        let names = [
-            keys.partition(partition),
-            keys.ready(partition),
-            keys.lanes(partition),
-            keys.feed(partition),
-            keys.meta(event),
-            keys.wait(event),
-            keys.jobs(event),
-            keys.live(event),
-            keys.owners(event),
-            keys.idem(event),
-            keys.idem_old(event),
-        ];
         let config = self.config();
-        let mut call = Call::new(script!("enqueue"), &names);
-        call.arg(event.0).arg(keys.wake());
+        let mut call = Call::new(script!("enqueue"), &self.enqueue_keys(event));
+        call.arg(event.0).arg(self.keys().wake());
         call.arg(config.queue_max_waiting).arg(config.queue_max_jobs_per_shopper);
         for job in jobs {
             let envelope = &job.envelope;
@@ -93,16 +79,43 @@ impl Queue {
                 .arg(envelope.encode())
                 .arg(seats.join(","));
         }
-        let mut reply = self.send(&call).await?;
+        self.send_enqueue(&call, jobs.len()).await
+    }
+
+    /// The keys of `enqueue.lua`.
+    pub(super) fn enqueue_keys(&self, event: EventId) -> [String; 11] {
+        let (keys, partition) = (self.keys(), Partition::of(event));
+        [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.lanes(partition),
+            keys.feed(partition),
+            keys.meta(event),
+            keys.wait(event),
+            keys.jobs(event),
+            keys.live(event),
+            keys.owners(event),
+            keys.idem(event),
+            keys.idem_old(event),
+        ]
+    }
+
+    /// Makes a call of `enqueue.lua` for so many jobs.
+    pub(super) async fn send_enqueue(
+        &self,
+        call: &Call,
+        jobs: usize,
+    ) -> Result<Option<AddedBatch>, QueueError> {
+        let mut reply = self.send(call).await?;
         match reply.word.as_str() {
             "no_epoch" => Ok(None),
             "ok" => {
                 let (epoch, seq) = (reply.next()?, reply.next()?);
-                let mut added = Vec::with_capacity(jobs.len());
+                let mut added = Vec::with_capacity(jobs);
                 while reply.left() > 0 {
                     added.push(read(&reply.next::<String>()?)?);
                 }
-                if added.len() != jobs.len() {
+                if added.len() != jobs {
                     return Err(QueueError::Reply("not one answer a job"));
                 }
                 Ok(Some(AddedBatch { jobs: added, epoch, seq }))

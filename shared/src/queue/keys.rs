@@ -50,7 +50,7 @@ macro_rules! lane_keys {
             format!("{}:{{p{:03}}}:lane:{event}:{}", self.prefix, partition.0, stringify!($name))
         }
     )*
-        /// Every key of a lane, `meta`, `wait` and `standby` first.
+        /// Every key of a lane, `meta`, `wait`, `standby` and `delayed` first.
         pub fn whole_lane(&self, event: EventId) -> Vec<String> {
             vec![$(self.$name(event)),*]
         }
@@ -63,8 +63,11 @@ impl Keys {
         Self { prefix: prefix.into() }
     }
 
-    partition_keys!(partition, ready, lanes, feed);
-    lane_keys!(meta, wait, standby, jobs, live, owners, attempts, idem, idem_old, completed, failed, history);
+    partition_keys!(partition, ready, lanes, feed, leased);
+    lane_keys!(
+        meta, wait, standby, delayed, jobs, live, owners, attempts, errors, idem, idem_old, completed,
+        failed, history
+    );
 
     /// The channel on which lanes with new work are named.
     pub fn wake(&self) -> String {

@@ -31,7 +31,8 @@ impl Queue {
     /// Redis is away. `Ok(Err(LeaseLost))` when it is too late.
     pub async fn renew(&self, lease: &Lease) -> Result<Result<(), LeaseLost>, QueueError> {
         let keys = self.keys();
-        let names = [keys.ready(Partition::of(lease.event)), keys.meta(lease.event)];
+        let partition = Partition::of(lease.event);
+        let names = [keys.ready(partition), keys.meta(lease.event), keys.leased(partition)];
         let args =
             [arg(lease.event), arg(&lease.worker), arg(lease.fence), arg(self.config().queue_lease_ms)];
         let reply = self.call(script!("renew"), &names, &args).await?;
@@ -58,6 +59,7 @@ impl Queue {
             keys.feed(partition),
             keys.meta(lease.event),
             keys.attempts(lease.event),
+            keys.leased(partition),
         ];
         names.extend(how.locks.iter().cloned());
         let args = [

@@ -1,4 +1,5 @@
-//! The booking queue: strict-FIFO lanes in Redis, one per event.
+//! The queue engine: FIFO lanes in Redis. Bookings have a strict one per event; named queues ([`jobs`]) have lanes of
+//! their own under keys of their own.
 //!
 //! Keys of a partition, where `{pNNN}` is the hash tag that all keys of its events share:
 //!
@@ -8,11 +9,13 @@
 //! | `…{p}:ready` | zset | lanes with waiting jobs, by the time (ms) at which a worker should look |
 //! | `…{p}:lanes` | set | all lanes |
 //! | `…{p}:feed` | stream | what happened, for gateways |
+//! | `…{p}:leased` | zset | lanes under a lease, by its end (ms) |
 //! | `…{p}:lane:E:meta` | hash | last number, `fence`, `lease_*`, `paused`, `message`, totals |
 //! | `…{p}:lane:E:wait` | zset | numbers that wait or are active, score = number |
 //! | `…{p}:lane:E:standby` | zset | numbers that wait for a returned seat |
+//! | `…{p}:lane:E:delayed` | zset | what is tried again, or due for the first time, by when (ms); not on strict lanes |
 //! | `…{p}:lane:E:jobs` | hash | number → [`Envelope`](crate::domain::Envelope) |
-//! | `…{p}:lane:E:live`, `owners`, `attempts`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
+//! | `…{p}:lane:E:live`, `owners`, `attempts`, `errors`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
 //! | `…{p}:lane:E:history` | hash | minute of the day → what went through |
 //! | `…{p}:seat:S:lock`, `…:reserved` | string | lane and fence of a lock; who reserved, for display |
 //!
@@ -31,6 +34,7 @@ pub mod epoch;
 pub mod feed;
 pub mod history;
 pub mod inspect;
+pub mod jobs;
 pub mod keys;
 pub mod lease;
 pub mod leave;
@@ -39,5 +43,5 @@ mod obliterate;
 mod script;
 pub mod settle;
 
-pub use client::{Queue, QueueError};
+pub use client::{BOOKINGS, Queue, QueueError};
 pub use keys::{Keys, PARTITIONS, Partition};

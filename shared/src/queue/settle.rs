@@ -41,6 +41,21 @@ pub struct Decided {
 /// Jobs in one call at most: some milliseconds in which nobody else is served by Redis.
 const JOBS_PER_CALL: usize = 250;
 
+/// What a call says beside its jobs.
+#[derive(Debug, Default)]
+pub(super) struct SettleTail {
+    /// Reservation keys that follow the jobs.
+    pub(super) shown: usize,
+    /// A job that failed by itself and waits on.
+    pub(super) stuck: Option<u64>,
+    /// The lane rests this long.
+    pub(super) delay: Duration,
+    /// The lease is given back.
+    pub(super) is_last: bool,
+    /// How long the batch took, with its last part.
+    pub(super) took: Duration,
+}
+
 /// Which part of a batch is settled.
 #[derive(Clone, Copy)]
 struct Part {
@@ -140,29 +155,55 @@ impl Queue {
         if which.is_last {
             keys.extend(decided.locks.iter().cloned());
         }
-        let config = self.config();
-        let mut call = Call::new(script!("settle"), &keys);
-        call.arg(lease.event.0)
-            .arg(&lease.worker)
-            .arg(lease.fence)
-            .arg(self.keys().wake())
-            .arg(serde_json::to_string(&done).unwrap_or_default())
-            .arg(config.queue_keep_completed)
-            .arg(config.queue_keep_failed)
-            .arg(jobs.len())
-            .arg(shown.len())
-            .arg(decided.stuck.map(|number| number.to_string()).unwrap_or_default())
-            .arg(ms(decided.delay))
-            .arg(u8::from(which.is_last && which.gives_back))
+        let tail = SettleTail {
+            shown: shown.len(),
+            stuck: decided.stuck,
+            delay: decided.delay,
+            is_last: which.is_last && which.gives_back,
             // Each batch counts once, whatever its parts, and for a millisecond at least.
-            .arg(if which.is_last { ms(decided.took).max(1) } else { 0 });
+            took: if which.is_last { decided.took.max(Duration::from_millis(1)) } else { Duration::ZERO },
+        };
+        let entry = serde_json::to_string(&done).unwrap_or_default();
+        let mut call = self.settle_call(lease, &keys, &entry, jobs.len(), &tail);
         for (number, word, owner, live_key, record) in jobs {
             call.arg(number).arg(word).arg(owner.0).arg(live_key).arg(record);
         }
         for (owner, ttl_ms) in shown {
             call.arg(owner.0).arg(ttl_ms);
         }
-        let mut reply = self.send(&call).await?;
+        self.send_settle(&call).await
+    }
+
+    /// A call of `settle.lua`, up to the jobs.
+    pub(super) fn settle_call(
+        &self,
+        lease: &Lease,
+        keys: &[String],
+        entry: &str,
+        jobs: usize,
+        tail: &SettleTail,
+    ) -> Call {
+        let config = self.config();
+        let mut call = Call::new(script!("settle"), keys);
+        call.arg(lease.event.0)
+            .arg(&lease.worker)
+            .arg(lease.fence)
+            .arg(self.keys().wake())
+            .arg(entry)
+            .arg(config.queue_keep_completed)
+            .arg(config.queue_keep_failed)
+            .arg(jobs)
+            .arg(tail.shown)
+            .arg(tail.stuck.map(|number| number.to_string()).unwrap_or_default())
+            .arg(ms(tail.delay))
+            .arg(u8::from(tail.is_last))
+            .arg(ms(tail.took));
+        call
+    }
+
+    /// Makes it; how many wait on.
+    pub(super) async fn send_settle(&self, call: &Call) -> Result<Result<u64, LeaseLost>, QueueError> {
+        let mut reply = self.send(call).await?;
         match reply.word.as_str() {
             "settled" => Ok(Ok(reply.next()?)),
             "lost" => Ok(Err(LeaseLost)),
@@ -183,7 +224,7 @@ impl Queue {
         }
     }
 
-    fn settle_keys(&self, lease: &Lease) -> Vec<String> {
+    pub(super) fn settle_keys(&self, lease: &Lease) -> Vec<String> {
         let (keys, event, partition) = (self.keys(), lease.event, Partition::of(lease.event));
         vec![
             keys.partition(partition),
@@ -199,6 +240,9 @@ impl Queue {
             keys.completed(event),
             keys.failed(event),
             keys.history(event),
+            keys.delayed(event),
+            keys.errors(event),
+            keys.leased(partition),
         ]
     }
 

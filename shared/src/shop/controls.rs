@@ -9,6 +9,6 @@ use crate::store::Store;
 /// # Errors
 /// A store is away.
 pub async fn copy_controls(store: &Store, queue: &Queue, partition: Partition) -> Result<u64, Fault> {
-    let controls = store.controls().await?;
+    let controls = store.controls(queue.name()).await?;
     Ok(queue.copy_controls(partition, &controls).await?)
 }

@@ -11,6 +11,7 @@ mod carts;
 mod catalogue;
 mod controls;
 mod desk;
+mod jobs;
 mod lanes;
 mod live_seats;
 mod operations;

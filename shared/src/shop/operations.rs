@@ -92,10 +92,10 @@ impl Operations {
         if let Some(event) = event {
             self.known(event).await?;
         }
-        self.store.set_pause(event, pause, by).await?;
+        self.store.set_pause(self.queue.name(), event, pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
         self.audit(by, ip, action, &scope(event)).await?;
-        let controls = self.store.controls().await?;
+        let controls = self.store.controls(self.queue.name()).await?;
         let partitions =
             Partition::all().filter(|partition| event.is_none_or(|id| Partition::of(id) == *partition));
         for partition in partitions {
@@ -115,7 +115,7 @@ impl Operations {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn whole_pause(&self) -> Result<Pause, OperationsError> {
-        Ok(self.store.controls().await?.queue)
+        Ok(self.store.controls(self.queue.name()).await?.queue)
     }
 
     /// The state of one lane, or of all that were used or are paused.
@@ -130,7 +130,7 @@ impl Operations {
                 for partition in Partition::all() {
                     events.extend(self.queue.lanes(partition).await.map_err(Fault::from)?);
                 }
-                let controls = self.store.controls().await?;
+                let controls = self.store.controls(self.queue.name()).await?;
                 let paused = controls.lanes.into_iter().filter(|(_, pause)| pause.paused);
                 events.extend(paused.map(|(event, _)| event));
                 events.sort_unstable();

@@ -2,7 +2,10 @@
 
 use super::Fault;
 use super::carts::announce;
+use super::copy_controls;
+use super::jobs::queue_jobs;
 use crate::domain::{BookingId, EventId, SeatId};
+use crate::queue::jobs::partition;
 use crate::queue::{Partition, Queue};
 use crate::store::{Lead, Store, Third};
 use tokio::task::JoinHandle;
@@ -15,6 +18,8 @@ const DUE: i64 = 1_500;
 const LISTS: usize = 1_000;
 /// Rows in one statement of the retention.
 const ROWS: i64 = 5_000;
+/// Days for which finished jobs of named queues are kept.
+const JOB_DAYS: i32 = 14;
 /// Reservation keys in one call.
 const KEYS: i64 = 1_000;
 
@@ -92,12 +97,23 @@ impl Sweeps {
     /// # Errors
     /// A store is away.
     pub async fn copy_controls(&self) -> Result<u64, Fault> {
-        let controls = self.store.controls().await?;
+        for name in self.store.named_queues().await? {
+            copy_controls(&self.store, &self.queue.named(&name), partition()).await?;
+        }
+        let controls = self.store.controls(self.queue.name()).await?;
         let mut changed = 0;
         for partition in Partition::all() {
             changed += self.queue.copy_controls(partition, &controls).await?;
         }
         Ok(changed)
+    }
+
+    /// Queues what was written for named queues and is not in Redis; returns how many jobs.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn queue_jobs(&self) -> Result<usize, Fault> {
+        queue_jobs(&self.store, &self.queue).await
     }
 
     /// Asks everybody who stands by again: an announcement of freed places may have been lost; returns how many.
@@ -157,6 +173,7 @@ impl Sweeps {
     /// A store is away.
     pub async fn forget_old(&self) -> Result<u64, Fault> {
         let mut gone = self.store.sweep_retention(ROWS).await?;
+        gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
         for partition in Partition::all() {
             let lanes = self.queue.lanes(partition).await?;
             for event in self.store.past_events(&lanes).await? {

@@ -13,16 +13,16 @@ use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::{RandomId, TaskId};
 use apalis_core::worker::context::WorkerContext;
-use shared::queue::claim::Batch;
+use shared::queue::claim::{Batch, Claimed, ClaimedJob};
 use tokio::task::JoinHandle;
 use tower::layer::util::Identity;
 
 /// An apalis backend whose tasks are batches. Faults of the stores are survived inside, as any error from here
 /// would end the worker.
-pub struct LaneSource {
-    scheduler: Scheduler,
+pub struct LaneSource<J = ClaimedJob> {
+    scheduler: Scheduler<J>,
     /// The claim under way. A task of its own, so that a batch that was claimed is never dropped with a future.
-    claiming: Option<JoinHandle<Option<Batch>>>,
+    claiming: Option<JoinHandle<Option<Batch<J>>>>,
 }
 
 /// Never happens.
@@ -30,13 +30,13 @@ pub struct LaneSource {
 #[error("the lane source does not fail")]
 pub enum NoError {}
 
-impl LaneSource {
+impl<J: Claimed> LaneSource<J> {
     /// Batches that this scheduler finds.
-    pub fn new(scheduler: Scheduler) -> Self {
+    pub fn new(scheduler: Scheduler<J>) -> Self {
         Self { scheduler, claiming: None }
     }
 
-    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Option<Batch>> {
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Option<Batch<J>>> {
         let scheduler = &self.scheduler;
         let claiming = self.claiming.get_or_insert_with(|| {
             let scheduler = scheduler.clone();
@@ -48,8 +48,8 @@ impl LaneSource {
     }
 }
 
-impl Backend for LaneSource {
-    type Task = Task<Batch>;
+impl<J: Claimed> Backend for LaneSource<J> {
+    type Task = Task<Batch<J>>;
     type Error = NoError;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), NoError>> {
@@ -77,8 +77,8 @@ impl Backend for LaneSource {
     }
 }
 
-impl BackendConfig for LaneSource {
-    type Args = Batch;
+impl<J: Claimed> BackendConfig for LaneSource<J> {
+    type Args = Batch<J>;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

@@ -1,13 +1,14 @@
 //! Lanes that may have work, in turn, so that a giant event does not starve a small one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
 use shared::domain::EventId;
-use shared::queue::claim::{Batch, Claim};
+use shared::queue::claim::{Batch, Claim, Claimed, ClaimedJob};
 use shared::queue::lease::GiveBack;
 use shared::queue::{Partition, Queue, QueueError};
 use shared::shop::{BatchSize, copy_controls};
@@ -28,9 +29,15 @@ const LANES: usize = 100;
 /// Jobs in the first batch of a lane.
 const FIRST_BATCH: usize = 256;
 /// Finds lanes and claims their heads; clones share the state.
-#[derive(Clone)]
-pub struct Scheduler {
+pub struct Scheduler<J = ClaimedJob> {
     inner: Arc<Inner>,
+    of: PhantomData<fn() -> J>,
+}
+
+impl<J> Clone for Scheduler<J> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), of: PhantomData }
+    }
 }
 
 struct Inner {
@@ -50,7 +57,7 @@ struct Lanes {
     sizes: HashMap<EventId, BatchSize>,
 }
 
-impl Scheduler {
+impl<J: Claimed> Scheduler<J> {
     /// Starts to listen for lanes with work, until `shutdown`.
     pub fn start(
         store: Store,
@@ -69,6 +76,7 @@ impl Scheduler {
                 has_lanes: Notify::new(),
                 shutdown: shutdown.clone(),
             }),
+            of: PhantomData,
         };
         let (listening, looking) = (scheduler.clone(), scheduler.clone());
         tokio::spawn(async move { listening.inner.shutdown.run_until_cancelled(listening.listen()).await });
@@ -77,7 +85,7 @@ impl Scheduler {
     }
 
     /// The next batch; `None` after the shutdown.
-    pub(super) async fn next(&self) -> Option<Batch> {
+    pub(super) async fn next(&self) -> Option<Batch<J>> {
         loop {
             let event = self.inner.shutdown.run_until_cancelled(self.next_lane()).await?;
             match self.claim(event).await {
@@ -134,9 +142,9 @@ impl Scheduler {
         }
     }
 
-    async fn claim(&self, event: EventId) -> Result<Option<Batch>, QueueError> {
+    async fn claim(&self, event: EventId) -> Result<Option<Batch<J>>, QueueError> {
         let inner = &self.inner;
-        match inner.queue.claim(event, &inner.worker, self.batch_size(event).get()).await? {
+        match inner.queue.claim_as(event, &inner.worker, self.batch_size(event).get()).await? {
             Claim::Batch(batch) => return Ok(Some(batch)),
             Claim::Empty | Claim::Paused => {}
             Claim::NotBefore(until_ms) | Claim::Recovering(until_ms) => self.push_soon(event, until_ms),
@@ -168,7 +176,7 @@ impl Scheduler {
         }
     }
 
-    async fn give_back(&self, batch: &Batch) {
+    async fn give_back(&self, batch: &Batch<J>) {
         if let Err(error) = self.inner.queue.give_back(&batch.lease, &GiveBack::default()).await {
             tracing::warn!(
                 event.id = batch.lease.event.0,

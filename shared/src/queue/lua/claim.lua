@@ -5,20 +5,23 @@
   The jobs stay where they are; the lease says how many of them, from the head, are active. A lease that ran
   out therefore needs no rescue: its jobs still stand at the head, and this call leases them anew.
 
-  KEYS[1]  partition  HASH    epoch, seq, run_id, controls, recovering_until, paused
+  KEYS[1]  partition  HASH    epoch, seq, run_id, controls, recovering_until, paused, rate_*, lanes_at_once
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4]  meta       HASH    fence, lease_*, paused, not_before
+  KEYS[4]  meta       HASH    last, fence, lease_*, paused, not_before, rate_*
   KEYS[5]  wait       ZSET    member and score = number
   KEYS[6]  jobs       HASH    number -> payload
   KEYS[7]  attempts   HASH    number -> failed attempts
+  KEYS[8]  delayed    ZSET    number, or 's' and an id -> due at (ms)
+  KEYS[9]  leased     ZSET    lane -> end of its lease (ms)
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  max_jobs
   ARGV[4]  lease_ms
 
   Returns  { 'claimed', fence, stalled ('1' when a lease had run out), then by 3: number, payload, attempts }
-           | { 'paused' } | { 'empty' } | { 'leased', until_ms } | { 'later', at_ms }
+           | { 'paused' } | { 'empty' } | { 'leased', until_ms }
+           | { 'later', at_ms }: it rests, all that is left is delayed, or a limit is reached
            | { 'recovering', until_ms } | { 'no_controls', epoch } | { 'no_epoch' }
            | { 'restarted', epoch }: this is another run of Redis than the one that the epoch began in, so
              it may have lost jobs that somebody else remembers
@@ -26,12 +29,13 @@
   Cost     O(max_jobs · log n)
   Caller   queue::claim
 ]]
-local partition, ready, feed, meta, wait, jobs, attempts =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local partition, ready, feed, meta, wait, jobs, attempts, delayed, leased =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local feed_keep_ms = 60000
+local feed_keep_ms, look_again_ms = 60000, 20
 
-local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused', 'run_id')
+local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused', 'run_id',
+  'lanes_at_once', 'rate_max', 'rate_ms', 'rate_from', 'rate_used')
 if not p[1] then return { 'no_epoch' } end
 if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[5] then return { 'restarted', p[1] } end
 if p[2] ~= p[1] then return { 'no_controls', p[1] } end
@@ -40,7 +44,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function text(n) return string.format('%.0f', n) end
 if tonumber(p[3] or 0) > now then return { 'recovering', p[3] } end
 
-local m = redis.call('HMGET', meta, 'paused', 'lease_worker', 'lease_until', 'not_before')
+local m = redis.call('HMGET', meta, 'paused', 'lease_worker', 'lease_until', 'not_before', 'last',
+  'rate_max', 'rate_ms', 'rate_from', 'rate_used')
 if p[4] == '1' or m[1] == '1' then
   redis.call('ZREM', ready, lane)
   return { 'paused' }
@@ -49,12 +54,52 @@ local lease_until = tonumber(m[3] or 0)
 if m[2] and lease_until > now then return { 'leased', m[3] } end
 if tonumber(m[4] or 0) > now then return { 'later', m[4] } end
 
-local numbers = redis.call('ZRANGE', wait, 0, max_jobs - 1)
+-- What rested comes back to its own place; what was added for this moment gets its number now.
+local rested, last = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max_jobs), tonumber(m[5] or 0)
+for _, id in ipairs(rested) do
+  local number = id
+  redis.call('ZREM', delayed, id)
+  if string.sub(id, 1, 1) == 's' then
+    last = math.max(last + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
+    number = text(last)
+    redis.call('HSET', jobs, number, redis.call('HGET', jobs, id) or '')
+    redis.call('HDEL', jobs, id)
+    redis.call('HSET', meta, 'last', number)
+  end
+  redis.call('ZADD', wait, number, number)
+end
+
+-- At most so many jobs in a window, which begins with its first job; of this lane and of the whole queue.
+local function room(key, max, window_ms, from, used)
+  if not max then return max_jobs end
+  if now >= tonumber(from or 0) + tonumber(window_ms) then
+    redis.call('HSET', key, 'rate_from', text(now), 'rate_used', 0)
+    return tonumber(max)
+  end
+  return tonumber(max) - tonumber(used or 0), text(tonumber(from) + tonumber(window_ms))
+end
+local of_lane, lane_at = room(meta, m[6], m[7], m[8], m[9])
+if of_lane <= 0 then return { 'later', lane_at } end
+local of_queue, queue_at = room(partition, p[7], p[8], p[9], p[10])
+if of_queue <= 0 then return { 'later', queue_at } end
+if p[6] then
+  redis.call('ZREMRANGEBYSCORE', leased, '-inf', now)
+  if redis.call('ZCARD', leased) >= tonumber(p[6]) then return { 'later', text(now + look_again_ms) } end
+end
+
+local numbers = redis.call('ZRANGE', wait, 0, math.min(max_jobs, of_lane, of_queue) - 1)
 if #numbers == 0 then
-  redis.call('ZREM', ready, lane)
   redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'not_before')
+  local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
+  if next_due then
+    redis.call('ZADD', ready, next_due, lane)
+    return { 'later', next_due }
+  end
+  redis.call('ZREM', ready, lane)
   return { 'empty' }
 end
+if m[6] then redis.call('HINCRBY', meta, 'rate_used', #numbers) end
+if p[7] then redis.call('HINCRBY', partition, 'rate_used', #numbers) end
 local fence = redis.call('HINCRBY', meta, 'fence', 1)
 local until_ms = now + lease_ms
 redis.call('HSET', meta, 'lease_worker', worker, 'lease_until', text(until_ms), 'lease_since', text(now),
@@ -62,6 +107,7 @@ redis.call('HSET', meta, 'lease_worker', worker, 'lease_until', text(until_ms), 
 redis.call('HDEL', meta, 'not_before')
 if m[2] then redis.call('HINCRBY', meta, 'stalled', 1) end
 redis.call('ZADD', ready, text(until_ms), lane)
+redis.call('ZADD', leased, text(until_ms), lane)
 
 local reply = { 'claimed', tostring(fence), m[2] and '1' or '0' }
 local has_attempts = redis.call('HLEN', attempts) > 0

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 --[[
-  control - copy pauses from PostgreSQL to a partition, as a whole.
+  control - copy pauses and limits from PostgreSQL to a partition, as a whole.
 
-  KEYS[1]  partition  HASH    epoch, seq, paused, message, controls
+  KEYS[1]  partition  HASH    epoch, seq, paused, message, controls, rate_max, rate_ms, lanes_at_once
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
   KEYS[4…] by 2: meta and wait of each lane named in ARGV
@@ -10,7 +10,10 @@
   ARGV[2]  epoch      the one these were read for
   ARGV[3]  paused     '1' when the whole queue is
   ARGV[4]  message    of that pause
-  ARGV[5…] by 3: lane, paused, message
+  ARGV[5]  rate_max   jobs in a window, of all lanes here, or ''
+  ARGV[6]  rate_ms    the window
+  ARGV[7]  lanes_at_once  leases at the same time, or ''
+  ARGV[8…] by 5: lane, paused, message, rate_max or '', rate_ms
 
   Returns  { 'copied', how many changed } | { 'epoch', the one that is there }
   Twice    changes nothing
@@ -37,12 +40,26 @@ if (p[2] or '0') ~= paused or (p[3] or '') ~= message then
   redis.call('HSET', partition, 'paused', paused, 'message', message)
   tell('0', paused, message)
 end
-for i = 5, #ARGV, 3 do
+local function limit(key, max, window_ms)
+  if max ~= '' then
+    redis.call('HSET', key, 'rate_max', max, 'rate_ms', window_ms)
+  else
+    redis.call('HDEL', key, 'rate_max', 'rate_ms')
+  end
+end
+limit(partition, ARGV[5], ARGV[6])
+if ARGV[7] ~= '' then
+  redis.call('HSET', partition, 'lanes_at_once', ARGV[7])
+else
+  redis.call('HDEL', partition, 'lanes_at_once')
+end
+for i = 8, #ARGV, 5 do
   local lane, lane_paused, lane_message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local key = 4 + (i - 5) / 3 * 2
+  local key = 4 + (i - 8) / 5 * 2
   local meta, wait = KEYS[key], KEYS[key + 1]
   local m = redis.call('HMGET', meta, 'paused', 'message')
   local resumed = m[1] == '1' and lane_paused == '0'
+  limit(meta, ARGV[i + 3], ARGV[i + 4])
   if (m[1] or '0') ~= lane_paused or (m[2] or '') ~= lane_message then
     redis.call('HSET', meta, 'paused', lane_paused, 'message', lane_message)
     tell(lane, lane_paused, lane_message)

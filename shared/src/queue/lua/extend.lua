@@ -4,13 +4,15 @@
 
   They are written only when every job before them is decided in PostgreSQL; so the order stays what it is.
 
-  KEYS[1]  partition  HASH    epoch, seq, run_id, recovering_until, paused
+  KEYS[1]  partition  HASH    epoch, seq, run_id, recovering_until, paused, rate_max
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4]  meta       HASH    fence, lease_*, paused
+  KEYS[4]  meta       HASH    fence, lease_*, paused, rate_max
   KEYS[5]  wait       ZSET    member and score = number
   KEYS[6]  jobs       HASH    number -> payload
   KEYS[7]  attempts   HASH    number -> failed attempts
+  KEYS[8]  delayed    ZSET    not looked at
+  KEYS[9]  leased     ZSET    lane -> end of its lease (ms)
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -18,24 +20,24 @@
   ARGV[5]  lease_ms
   ARGV[6]  after      the last number that the worker has
 
-  Returns  { 'extended', then by 3: number, payload, attempts } | { 'over' }: also when jobs came back at the head, or
-             when jobs were taken by a call whose answer was lost; they are claimed anew, in their order
+  Returns  { 'extended', then by 3: number, payload, attempts } | { 'over' }: also when jobs came back at the head,
+             when a rate is set, which only a claim looks at, or when jobs were taken by a call whose answer was lost; they are claimed anew, in their order
   Twice    the second call answers 'over'
   Cost     O(max_jobs · log n)
   Caller   queue::claim
 ]]
-local partition, ready, feed, meta, wait, jobs, attempts =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local partition, ready, feed, meta, wait, jobs, attempts, leased =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[9]
 local lane, worker, fence = ARGV[1], ARGV[2], ARGV[3]
 local max_jobs, lease_ms, after, feed_keep_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], 60000
 
-local p = redis.call('HMGET', partition, 'epoch', 'run_id', 'recovering_until', 'paused')
-local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_upto', 'paused')
+local p = redis.call('HMGET', partition, 'epoch', 'run_id', 'recovering_until', 'paused', 'rate_max')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_upto', 'paused', 'rate_max')
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function text(n) return string.format('%.0f', n) end
 if m[1] ~= worker or m[2] ~= fence or m[3] ~= after or p[4] == '1' or m[4] == '1' or tonumber(p[3] or 0) > now
-  or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[2] then
+  or p[5] or m[5] or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= p[2] then
   return { 'over' }
 end
 local numbers = redis.call('ZRANGEBYSCORE', wait, '(' .. after, '+inf', 'LIMIT', 0, max_jobs)
@@ -45,6 +47,7 @@ local until_ms = text(now + lease_ms)
 redis.call('HSET', meta, 'lease_until', until_ms, 'lease_upto', numbers[#numbers])
 redis.call('HINCRBY', meta, 'lease_count', #numbers)
 redis.call('ZADD', ready, until_ms, lane)
+redis.call('ZADD', leased, until_ms, lane)
 local reply = { 'extended' }
 local has_attempts = redis.call('HLEN', attempts) > 0
 for from = 1, #numbers, 1000 do

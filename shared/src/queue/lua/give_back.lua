@@ -7,7 +7,8 @@
   KEYS[3]  feed       STREAM
   KEYS[4]  meta       HASH    fence, lease_*, not_before
   KEYS[5]  attempts   HASH    number -> failed attempts
-  KEYS[6…] lock keys to release
+  KEYS[6]  leased     ZSET    lane -> end of its lease (ms)
+  KEYS[7…] lock keys to release
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -21,7 +22,7 @@
   Cost     O(locks)
   Caller   queue::lease
 ]]
-local partition, ready, feed, meta, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local partition, ready, feed, meta, attempts, leased = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local lane, worker, fence, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay_ms, number, least_fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local feed_keep_ms = 60000
@@ -29,13 +30,14 @@ local feed_keep_ms = 60000
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence')
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 local mine = lane .. ':' .. fence
-for i = 6, #KEYS do
+for i = 7, #KEYS do
   if redis.call('GET', KEYS[i]) == mine then redis.call('DEL', KEYS[i]) end
 end
 local tries = number ~= '' and redis.call('HINCRBY', attempts, number, 1) or 0
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since')
+redis.call('ZREM', leased, lane)
 if least_fence > tonumber(fence) then redis.call('HSET', meta, 'fence', ARGV[7]) end
 if delay_ms > 0 then redis.call('HSET', meta, 'not_before', string.format('%.0f', now + delay_ms)) end
 redis.call('ZADD', ready, string.format('%.0f', now + delay_ms), lane)

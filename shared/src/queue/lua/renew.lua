@@ -4,6 +4,7 @@
 
   KEYS[1]  ready   ZSET  lane -> due at (ms)
   KEYS[2]  meta    HASH  fence, lease_*
+  KEYS[3]  leased  ZSET  lane -> end of its lease (ms)
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -14,7 +15,7 @@
   Cost     O(log lanes)
   Caller   queue::lease
 ]]
-local ready, meta = KEYS[1], KEYS[2]
+local ready, meta, leased = KEYS[1], KEYS[2], KEYS[3]
 local lane, worker, fence, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence')
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
@@ -22,4 +23,5 @@ local time = redis.call('TIME')
 local until_ms = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + lease_ms)
 redis.call('HSET', meta, 'lease_until', until_ms)
 redis.call('ZADD', ready, until_ms, lane)
+redis.call('ZADD', leased, until_ms, lane)
 return { 'renewed', until_ms }

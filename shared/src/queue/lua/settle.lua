@@ -15,7 +15,10 @@
   KEYS[11] completed  LIST    finished jobs, newest first
   KEYS[12] failed     LIST
   KEYS[13] history    HASH    minute of the day -> minute completed failed batches busy_ms
-  KEYS[14…] reserved keys of what was won, then lock keys of what was locked
+  KEYS[14] delayed    ZSET    number -> due at (ms)
+  KEYS[15] errors     HASH    number -> how it failed so far, a line each
+  KEYS[16] leased     ZSET    lane -> end of its lease (ms)
+  KEYS[17…] reserved keys of what was won, then lock keys of what was locked
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -30,6 +33,7 @@
   ARGV[12] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[13] took_ms    how long the whole batch took
   ARGV[14…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
+            or number, 'later', owner, after how many ms it is tried again in its own place, how it failed
            then by 2 a reserved key: owner, ttl_ms
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -41,17 +45,20 @@
 local partition, ready, feed, meta, wait, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local live, owners, attempts, standby = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local completed, failed, history = KEYS[11], KEYS[12], KEYS[13]
+local delayed, errors, leased = KEYS[14], KEYS[15], KEYS[16]
 local lane, worker, fence, wake, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local keep_completed, keep_failed = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, reserved = tonumber(ARGV[8]), tonumber(ARGV[9])
 local stuck, delay_ms, is_last, took_ms = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13])
-local first_key, first_job, feed_keep_ms, day_min = 14, 14, 60000, 1440
+local first_key, first_job, feed_keep_ms, day_min = 17, 14, 60000, 1440
 
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 
-local ended = { completed = 0, failed = 0, standby = 0 }
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local ended = { completed = 0, failed = 0, standby = 0, later = 0 }
 
 -- Many members go with one call, a thousand at a time: Lua's stack holds some thousands.
 local function each_thousand(list, call)
@@ -73,10 +80,18 @@ for i = 0, count - 1 do
     ended[word] = ended[word] + 1
     if word == 'standby' then
       redis.call('ZADD', standby, number, number)
+    elseif word == 'later' then
+      redis.call('ZADD', delayed, string.format('%.0f', now + tonumber(live_key)), number)
+      redis.call('HINCRBY', attempts, number, 1)
+      redis.call('HSET', errors, number, (redis.call('HGET', errors, number) or '') .. record .. '\n')
     else
       gone[#gone + 1] = number
       if live_key ~= '' then live_keys[#live_keys + 1] = live_key end
       less[owner] = (less[owner] or 0) + 1
+      if word == 'failed' and record ~= '' then
+        local before = redis.call('HGET', errors, number)
+        if before then record = record .. '\n' .. before end
+      end
       if record ~= '' then redis.call('LPUSH', word == 'completed' and completed or failed, record) end
     end
   end
@@ -99,7 +114,10 @@ each_thousand(numbers, function(...) redis.call('ZREM', wait, ...) end)
 each_thousand(gone, function(...) redis.call('HDEL', jobs, ...) end)
 each_thousand(live_keys, function(...) redis.call('HDEL', live, ...) end)
 if redis.call('HLEN', attempts) > 0 then
-  each_thousand(gone, function(...) redis.call('HDEL', attempts, ...) end)
+  each_thousand(gone, function(...)
+    redis.call('HDEL', attempts, ...)
+    redis.call('HDEL', errors, ...)
+  end)
 end
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
@@ -117,8 +135,6 @@ each_thousand(locks, function(...)
 end)
 each_thousand(held, function(...) redis.call('DEL', ...) end)
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HINCRBY', meta, 'completed', ended.completed)
 redis.call('HINCRBY', meta, 'failed', ended.failed)
 local minute = math.floor(now / 60000)
@@ -138,12 +154,14 @@ end
 
 redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since', 'not_before')
 redis.call('HSET', meta, 'settled', fence)
+redis.call('ZREM', leased, lane)
 if stuck ~= '' then redis.call('HINCRBY', attempts, stuck, 1) end
 if delay_ms > 0 then redis.call('HSET', meta, 'not_before', string.format('%.0f', now + delay_ms)) end
 if waiting > 0 then
   redis.call('ZADD', ready, string.format('%.0f', now + delay_ms), lane)
   if delay_ms == 0 then redis.call('PUBLISH', wake, lane) end
 else
-  redis.call('ZREM', ready, lane)
+  local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
+  if next_due then redis.call('ZADD', ready, next_due, lane) else redis.call('ZREM', ready, lane) end
 end
 return { 'settled', waiting }

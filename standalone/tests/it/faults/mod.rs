@@ -2,6 +2,7 @@
 
 mod cluster;
 mod gateway;
+mod jobs;
 mod postgres;
 mod redis;
 mod worker;

@@ -90,6 +90,51 @@ async fn a_reservation_that_runs_out_is_free_for_the_next_within_a_second() -> T
 }
 
 #[tokio::test]
+async fn a_booking_goes_on_until_the_last_of_it_runs_out() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 3, ..EventPlan::hall(1, 2) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book_seats(event, &seats[..1]).await?).await?;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    shopper.outcome(&shopper.book_seats(event, &seats[1..]).await?).await?;
+    let booking = async || -> Result<(Value, usize), reqwest::Error> {
+        let (_, bookings) = shopper.get("/api/bookings").await?;
+        let held = bookings["items"][0]["seats"].as_array().map_or(0, Vec::len);
+        Ok((bookings["items"][0]["status"].clone(), held))
+    };
+    assert_eq!(booking().await?, (json!("created"), 2));
+    let comes_to = async |status: &str, held: usize| {
+        eventually("something of it runs out", async || {
+            booking().await.is_ok_and(|now| now == (json!(status), held))
+        })
+        .await;
+    };
+    comes_to("created", 1).await;
+    comes_to("expired", 0).await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn opening_a_booking_gives_back_what_has_run_out_of_the_last_one() -> TestResult {
+    use standalone::settings::Part;
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(1, 1) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book_seats(event, &seats).await?).await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let (status, opened) = shopper.post("/api/bookings", json!({"eventId": event})).await?;
+    assert_eq!((status, &opened["status"]), (StatusCode::CREATED, &json!("created")));
+    let left: i64 = sqlx::query_scalar("select count(*) from seat_claims where event_id = $1")
+        .bind(event.0)
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(left, 0);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
 async fn what_has_run_out_is_taken_over_even_when_no_sweeper_runs() -> TestResult {
     use standalone::settings::Part;
     let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;

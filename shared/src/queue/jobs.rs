@@ -1,0 +1,214 @@
+//! Jobs of named queues: the same lanes, scripts and leases as the bookings have, with a payload of any kind.
+//!
+//! A lane begins its jobs in order. One that fails rests, without holding up the others, and is tried again in its own
+//! place. All lanes of a named queue lie in one partition, so that its limits are exact.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::claim::{Batch, Claimed};
+use super::enqueue::Added;
+use super::lease::LeaseLost;
+use super::script::{Call, script};
+use super::settle::SettleTail;
+use super::{PARTITIONS, Partition, Queue, QueueError};
+use crate::domain::EventId;
+
+/// What is kept of how one attempt failed, in bytes.
+const MAX_ERROR: usize = 500;
+
+/// A lane of a named queue, by its number.
+pub fn lane(nth: u16) -> EventId {
+    EventId(i64::from(PARTITIONS) * (i64::from(nth) + 1))
+}
+
+/// The partition in which named queues lie.
+pub fn partition() -> Partition {
+    Partition::of(lane(0))
+}
+
+/// A job to add.
+#[derive(Debug, Clone)]
+pub struct JobToAdd {
+    /// Its id; adding it twice gives one job.
+    pub id: Uuid,
+    /// What is to be done, as JSON.
+    pub payload: Vec<u8>,
+    /// Not before, in ms since 1970 on Redis' clock.
+    pub run_at_ms: Option<i64>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobAdded {
+    /// It waits, or is scheduled, or was there already.
+    Queued,
+    /// The lane is full.
+    Full,
+}
+
+/// A job as a worker gets it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its number in the lane.
+    pub number: u64,
+    /// Its id; nil when its bytes make no sense.
+    pub id: Uuid,
+    /// What is to be done, as JSON.
+    pub payload: Vec<u8>,
+    /// How often it has failed so far.
+    pub attempts: u32,
+}
+
+impl Claimed for Job {
+    fn read(number: u64, bytes: Vec<u8>, attempts: u32) -> Self {
+        let id = bytes.get(..16).and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default();
+        Self { number, id, payload: bytes.get(16..).unwrap_or_default().to_vec(), attempts }
+    }
+}
+
+impl Job {
+    fn bytes(job: &JobToAdd) -> Vec<u8> {
+        [job.id.as_bytes(), job.payload.as_slice()].concat()
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEnding {
+    /// Well.
+    Completed,
+    /// For good: further attempts would not help, or there were enough of them.
+    Failed(String),
+    /// It is tried again after this time.
+    Later(Duration, String),
+}
+
+/// A line for inspection; a failed job's earlier errors follow it, a line each.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    number: u64,
+    id: Uuid,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl Queue {
+    /// Adds jobs to a lane in this order; `None` when the partition has no epoch yet.
+    ///
+    /// # Errors
+    /// Redis is away or full. Adding them again does no harm.
+    pub async fn add_jobs(
+        &self,
+        lane: EventId,
+        jobs: &[JobToAdd],
+    ) -> Result<Option<Vec<JobAdded>>, QueueError> {
+        let (now, later): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.run_at_ms.is_none());
+        let (Some(queued), Some(scheduled)) =
+            (self.add_now(lane, &now).await?, self.schedule(lane, &later).await?)
+        else {
+            return Ok(None);
+        };
+        let (mut queued, mut scheduled) = (queued.into_iter(), scheduled.into_iter());
+        let of = |job: &JobToAdd| if job.run_at_ms.is_none() { queued.next() } else { scheduled.next() };
+        Ok(jobs.iter().map(of).collect())
+    }
+
+    async fn add_now(&self, lane: EventId, jobs: &[&JobToAdd]) -> Result<Option<Vec<JobAdded>>, QueueError> {
+        if jobs.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut call = Call::new(script!("enqueue"), &self.enqueue_keys(lane));
+        // Nobody owns these jobs, so nobody has too many.
+        call.arg(lane.0).arg(self.keys().wake()).arg(self.config().queue_max_waiting).arg(u32::MAX);
+        for job in jobs {
+            let id = job.id.simple().to_string();
+            call.arg(0).arg(&id).arg(&id).arg(0).arg(Job::bytes(job)).arg("");
+        }
+        let added = self.send_enqueue(&call, jobs.len()).await?;
+        let of = |added: &Added| if *added == Added::Full { JobAdded::Full } else { JobAdded::Queued };
+        Ok(added.map(|added| added.jobs.iter().map(of).collect()))
+    }
+
+    async fn schedule(&self, lane: EventId, jobs: &[&JobToAdd]) -> Result<Option<Vec<JobAdded>>, QueueError> {
+        if jobs.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let (keys, partition) = (self.keys(), Partition::of(lane));
+        let names = [
+            keys.partition(partition),
+            keys.ready(partition),
+            keys.lanes(partition),
+            keys.meta(lane),
+            keys.jobs(lane),
+            keys.delayed(lane),
+            keys.idem(lane),
+            keys.idem_old(lane),
+        ];
+        let mut call = Call::new(script!("schedule"), &names);
+        call.arg(lane.0).arg(self.config().queue_max_waiting);
+        for job in jobs {
+            let id = job.id.simple().to_string();
+            call.arg(&id).arg(job.run_at_ms.unwrap_or(0)).arg(&id).arg(0).arg(Job::bytes(job));
+        }
+        let reply = self.send(&call).await?;
+        match reply.word.as_str() {
+            "no_epoch" => Ok(None),
+            "ok" => {
+                let words: Vec<String> = reply.rest()?;
+                let of = |word: String| if word == "full" { JobAdded::Full } else { JobAdded::Queued };
+                Ok(Some(words.into_iter().map(of).collect()))
+            }
+            _ => Err(reply.unknown()),
+        }
+    }
+
+    /// Ends the attempts of a batch and gives its lane back; a job that is missing in `endings` waits on. Returns how
+    /// many wait.
+    ///
+    /// # Errors
+    /// Redis is away: the lease runs out, and the jobs are delivered once more.
+    pub async fn settle_jobs(
+        &self,
+        batch: &Batch<Job>,
+        endings: &[(u64, JobEnding)],
+        took: Duration,
+    ) -> Result<Result<u64, LeaseLost>, QueueError> {
+        let mut jobs = Vec::new();
+        for job in &batch.jobs {
+            let Some((_, ending)) = endings.iter().find(|(number, _)| *number == job.number) else {
+                continue;
+            };
+            let record = |error| Record { number: job.number, id: job.id, attempts: job.attempts, error };
+            let json = |error| serde_json::to_vec(&record(error)).unwrap_or_default();
+            jobs.push(match ending {
+                JobEnding::Completed => (job.number, "completed", String::new(), json(None)),
+                JobEnding::Failed(error) => (job.number, "failed", String::new(), json(Some(bounded(error)))),
+                JobEnding::Later(delay, error) => {
+                    let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    let error = bounded(error).replace('\n', " ");
+                    (job.number, "later", delay.to_string(), error.into_bytes())
+                }
+            });
+        }
+        let tail = SettleTail { took, is_last: true, ..SettleTail::default() };
+        let mut call =
+            self.settle_call(&batch.lease, &self.settle_keys(&batch.lease), "{}", jobs.len(), &tail);
+        for (number, word, live_key, record) in jobs {
+            call.arg(number).arg(word).arg(0).arg(live_key).arg(record);
+        }
+        self.send_settle(&call).await
+    }
+}
+
+/// The beginning of an error that is too long to keep.
+fn bounded(error: &str) -> &str {
+    let mut end = error.len().min(MAX_ERROR);
+    while !error.is_char_boundary(end) {
+        end -= 1;
+    }
+    &error[..end]
+}

@@ -1,0 +1,195 @@
+//! Jobs of named queues, as they stand in PostgreSQL.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::queue::BOOKINGS;
+
+/// A job to write, in the transaction of the fact it follows from.
+#[derive(Debug, Clone)]
+pub struct NewNamedJob<P> {
+    /// Of which queue.
+    pub queue: &'static str,
+    /// In which of its lanes.
+    pub lane: u16,
+    /// What is to be done.
+    pub payload: P,
+    /// Not before.
+    pub run_at: Option<DateTime<Utc>>,
+}
+
+/// A job that is not finished.
+#[derive(Debug, Clone)]
+pub struct UnfinishedJob {
+    /// Its id.
+    pub id: Uuid,
+    /// Its lane.
+    pub lane: u16,
+    /// What is to be done, as JSON.
+    pub payload: String,
+    /// Not before.
+    pub run_at: Option<DateTime<Utc>>,
+}
+
+/// Writes a job; returns its id.
+///
+/// # Errors
+/// PostgreSQL is away, or the lane is none.
+pub async fn insert_job<P: Serialize + Sync>(
+    connection: &mut PgConnection,
+    job: &NewNamedJob<P>,
+) -> Result<Uuid, StoreError> {
+    let id = Uuid::now_v7();
+    let payload =
+        serde_json::to_string(&job.payload).map_err(|_| StoreError::Row("a payload that is no JSON"))?;
+    sqlx::query!(
+        "insert into jobs (id, queue, lane, payload, run_at) values ($1, $2, $3, $4::text::json, $5)",
+        id,
+        job.queue,
+        i16::try_from(job.lane).unwrap_or(-1),
+        payload,
+        job.run_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(id)
+}
+
+impl Store {
+    /// Writes a job by itself.
+    ///
+    /// # Errors
+    /// As [`insert_job`].
+    pub async fn add_job<P: Serialize + Sync>(&self, job: &NewNamedJob<P>) -> Result<Uuid, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        insert_job(&mut connection, job).await
+    }
+
+    /// Queues with jobs that are not finished.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn queues_at_work(&self) -> Result<Vec<String>, StoreError> {
+        // From name to name by the index, whatever number of jobs each has.
+        let names = sqlx::query_scalar!(
+            r#"with recursive names as (
+                   (select queue from jobs where finished_at is null order by queue limit 1)
+                   union all
+                   select (select j.queue from jobs j where j.finished_at is null and j.queue > n.queue
+                           order by j.queue limit 1)
+                   from names n where n.queue is not null
+               )
+               select queue as "queue!" from names where queue is not null"#
+        );
+        Ok(names.fetch_all(&self.pool).await?)
+    }
+
+    /// Queues beside the bookings that have work, or are paused or limited.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn named_queues(&self) -> Result<Vec<String>, StoreError> {
+        let controlled =
+            sqlx::query_scalar!("select distinct queue from queue_controls where queue <> $1", BOOKINGS);
+        let mut names = controlled.fetch_all(&self.pool).await?;
+        names.extend(self.queues_at_work().await?);
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Jobs of a queue that are not finished and were not queued in this epoch of Redis, oldest first.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn jobs_to_queue(
+        &self,
+        queue: &str,
+        epoch: &str,
+        at_most: i64,
+    ) -> Result<Vec<UnfinishedJob>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select id, lane, payload::text as "payload!", run_at from jobs
+               where queue = $1 and finished_at is null and queued_in is distinct from $2
+               order by created_at, id limit $3"#,
+            queue,
+            epoch,
+            at_most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let of = |lane: i16| u16::try_from(lane).unwrap_or(0);
+        Ok(rows
+            .into_iter()
+            .map(|row| UnfinishedJob {
+                id: row.id,
+                lane: of(row.lane),
+                payload: row.payload,
+                run_at: row.run_at,
+            })
+            .collect())
+    }
+
+    /// These are queued in this epoch.
+    ///
+    /// # Errors
+    /// PostgreSQL is away; they are then queued once more, which does no harm.
+    pub async fn note_queued(&self, ids: &[Uuid], epoch: &str) -> Result<(), StoreError> {
+        sqlx::query!("update jobs set queued_in = $2 where id = any($1)", ids, epoch)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Which of these are not finished: a job may be delivered more than once.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn unfinished_jobs(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let ids = sqlx::query_scalar!("select id from jobs where id = any($1) and finished_at is null", ids);
+        Ok(ids.fetch_all(&self.pool).await?)
+    }
+
+    /// Writes how an attempt ended; `status` is `None` while further ones follow. What is finished stays as it is.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn note_attempt(
+        &self,
+        id: Uuid,
+        status: Option<&str>,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update jobs
+             set attempts = attempts + 1, error = coalesce($3, error), status = coalesce($2, status),
+                 finished_at = case when $2::text is null then null else clock_timestamp() end
+             where id = $1 and finished_at is null",
+            id,
+            status,
+            error
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets jobs that were finished so long ago, so many at most; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn forget_jobs(&self, days: i32, at_most: i64) -> Result<u64, StoreError> {
+        let gone = sqlx::query!(
+            "delete from jobs where id in (
+                 select id from jobs where finished_at < statement_timestamp() - make_interval(days => $1) limit $2)",
+            days,
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(gone.rows_affected())
+    }
+}

@@ -1,0 +1,230 @@
+//! Jobs of named queues: written with the fact they follow from, run to their end whatever happens in between.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use shared::queue::jobs::Job;
+use shared::store::{NewNamedJob, insert_job};
+use standalone::settings::{Part, Settings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use worker::run_jobs::{Backoff, Handler, JobError, Policy};
+
+use crate::lab::{Lab, TestResult, eventually};
+
+const QUEUE: &str = "post";
+
+/// Notes who came, and does what the payload says.
+#[derive(Default)]
+struct Office {
+    runs: Mutex<Vec<(Uuid, String)>>,
+    tries: Mutex<HashMap<Uuid, u32>>,
+}
+
+impl Office {
+    fn runs(&self) -> Vec<String> {
+        self.runs.lock().map(|runs| runs.iter().map(|(_, word)| word.clone()).collect()).unwrap_or_default()
+    }
+}
+
+impl Handler for Office {
+    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+        async move {
+            let word: String = serde_json::from_slice(&job.payload).unwrap_or_default();
+            let tries = self.tries.lock().map_or(0, |mut tries| {
+                let tries = tries.entry(job.id).or_default();
+                *tries += 1;
+                *tries
+            });
+            match word.split_once(' ').map_or(word.as_str(), |(verb, _)| verb) {
+                "flaky" if tries < 3 => return Err(JobError::Retry(format!("not on try {tries}"))),
+                "hopeless" => return Err(JobError::Retry("never".to_owned())),
+                "fatal" => return Err(JobError::Fatal("no such address".to_owned())),
+                "panic" => panic!("as it was told"),
+                "slow" => tokio::time::sleep(Duration::from_secs(5)).await,
+                "pause" => tokio::time::sleep(Duration::from_millis(300)).await,
+                _ => {}
+            }
+            if let Ok(mut runs) = self.runs.lock() {
+                runs.push((job.id, word));
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        lanes: 2,
+        at_once: 4,
+        attempts: 3,
+        backoff: Backoff::Fixed(Duration::from_millis(100)),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+/// A worker on the queue; it ends with the token.
+fn start(
+    lab: &Lab,
+    office: &Arc<Office>,
+    stop: &CancellationToken,
+) -> Result<JoinHandle<()>, Box<dyn std::error::Error>> {
+    let config = Settings::from_words(["--worker-shutdown-ms=2000"])?.worker;
+    let (office, stop) = (Arc::clone(office) as Arc<dyn Handler>, stop.clone());
+    let (store, queue) = (lab.store().clone(), lab.system.queue.clone());
+    Ok(tokio::spawn(async move {
+        let ended = worker::run_queue(QUEUE, office, policy(), config, (store, &queue), stop).await;
+        assert!(ended.is_ok(), "{ended:?}");
+    }))
+}
+
+fn job(word: &str) -> NewNamedJob<String> {
+    NewNamedJob { queue: QUEUE, lane: 0, payload: word.to_owned(), run_at: None }
+}
+
+async fn states(lab: &Lab) -> Result<HashMap<String, (String, i32, Option<String>)>, sqlx::Error> {
+    let rows: Vec<(String, String, i32, Option<String>)> =
+        sqlx::query_as("select payload #>> '{}', status, attempts, error from jobs")
+            .fetch_all(lab.store().pool())
+            .await?;
+    Ok(rows.into_iter().map(|(word, status, attempts, error)| (word, (status, attempts, error))).collect())
+}
+
+async fn until_finished(lab: &Lab) {
+    eventually("all jobs are finished", async || {
+        sqlx::query_scalar::<_, i64>("select count(*) from jobs where finished_at is null")
+            .fetch_one(lab.store().pool())
+            .await
+            .is_ok_and(|left| left == 0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_is_run_when_its_fact_was_committed_and_only_then() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let worker = start(&lab, &office, &stop)?;
+    let mut lost = lab.store().pool().begin().await?;
+    insert_job(&mut lost, &job("never committed")).await?;
+    lost.rollback().await?;
+    let mut kept = lab.store().pool().begin().await?;
+    for word in ["1", "2", "3"] {
+        insert_job(&mut kept, &job(word)).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(office.runs().is_empty(), "not before the fact");
+    kept.commit().await?;
+    until_finished(&lab).await;
+    let mut runs = office.runs();
+    runs.sort();
+    assert_eq!(runs, ["1", "2", "3"]);
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_rest_and_end_and_hold_nobody_up() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let worker = start(&lab, &office, &stop)?;
+    for word in ["hopeless", "fatal", "panic", "slow", "flaky", "plain"] {
+        lab.store().add_job(&job(word)).await?;
+    }
+    until_finished(&lab).await;
+    let states = states(&lab).await?;
+    let is = |word: &str, status: &str, attempts: i32, error: &str| {
+        let (known, tries, why) = &states[word];
+        assert_eq!((known.as_str(), *tries), (status, attempts), "{word}");
+        assert!(why.as_deref().unwrap_or_default().contains(error), "{word}: {why:?}");
+    };
+    is("hopeless", "failed", 3, "never");
+    is("fatal", "failed", 1, "no such address");
+    is("panic", "failed", 3, "panicked");
+    is("slow", "failed", 3, "longer than 1s");
+    is("flaky", "completed", 3, "not on try 2");
+    is("plain", "completed", 1, "");
+    assert_eq!(office.runs().first().map(String::as_str), Some("plain"), "nobody waits for those who rest");
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn jobs_survive_a_redis_that_comes_back_empty() -> TestResult {
+    let mut lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    for nth in 0..200 {
+        lab.store().add_job(&job(&format!("job {nth}"))).await?;
+    }
+    eventually("they are queued", async || {
+        sqlx::query_scalar::<_, i64>("select count(*) from jobs where queued_in is null")
+            .fetch_one(lab.store().pool())
+            .await
+            .is_ok_and(|left| left == 0)
+    })
+    .await;
+    lab.servers.redis.restart_empty().await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let worker = start(&lab, &office, &stop)?;
+    until_finished(&lab).await;
+    let runs = office.runs();
+    let told: std::collections::HashSet<&String> = runs.iter().collect();
+    assert_eq!((runs.len(), told.len()), (200, 200), "each of them, once");
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_stops_in_time_and_the_next_one_goes_on() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let worker = start(&lab, &office, &stop)?;
+    for nth in 0..20 {
+        lab.store().add_job(&job(&format!("pause {nth}"))).await?;
+    }
+    lab.store().add_job(&job("flaky")).await?;
+    eventually("some are run", async || !office.runs().is_empty()).await;
+    let stopping = Instant::now();
+    stop.cancel();
+    worker.await?;
+    assert!(stopping.elapsed() < Duration::from_secs(3), "{:?}", stopping.elapsed());
+    assert!(office.runs().len() < 20, "it was stopped in the middle");
+    let stop = CancellationToken::new();
+    let worker = start(&lab, &office, &stop)?;
+    until_finished(&lab).await;
+    let mut runs = office.runs();
+    runs.sort();
+    runs.dedup();
+    assert_eq!(runs.len(), 21);
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_waits_for_its_time() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let worker = start(&lab, &office, &stop)?;
+    let due = lab.store().now().await? + chrono::Duration::milliseconds(1_500);
+    lab.store().add_job(&NewNamedJob { run_at: Some(due), ..job("later") }).await?;
+    lab.store().add_job(&job("now")).await?;
+    until_finished(&lab).await;
+    assert_eq!(office.runs(), ["now", "later"]);
+    let early: bool =
+        sqlx::query_scalar("select bool_or(finished_at < run_at) from jobs where run_at is not null")
+            .fetch_one(lab.store().pool())
+            .await?;
+    assert!(!early, "{}", json!({ "due": due }));
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Lanes of named queues: what rests, what is due later, and limits.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use shared::domain::EventId;
+use shared::queue::claim::{Batch, Claim};
+use shared::queue::control::{Controls, Rate};
+use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
+use shared::queue::lease::LeaseLost;
+use shared::queue::{Partition, Queue};
+use uuid::Uuid;
+
+use super::{QueueLab, Site};
+use crate::lab::TestResult;
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn job(payload: &str, run_at_ms: Option<i64>) -> JobToAdd {
+    JobToAdd { id: Uuid::now_v7(), payload: payload.as_bytes().to_vec(), run_at_ms }
+}
+
+async fn named(lab: &QueueLab, controls: &Controls) -> Fallible<Queue> {
+    let queue = lab.queue.named("mail");
+    queue.copy_controls(partition(), controls).await?;
+    Ok(queue)
+}
+
+async fn claim(queue: &Queue, of: EventId, most: usize) -> Fallible<Claim<Job>> {
+    Ok(queue.claim_as(of, "w", most).await?)
+}
+
+async fn batch(queue: &Queue, most: usize) -> Fallible<Batch<Job>> {
+    match claim(queue, lane(0), most).await? {
+        Claim::Batch(batch) => Ok(batch),
+        other @ (Claim::Empty
+        | Claim::Paused
+        | Claim::NotBefore(_)
+        | Claim::Recovering(_)
+        | Claim::NoControls(_)
+        | Claim::NoEpoch
+        | Claim::Restarted(_)) => Err(format!("{other:?}").into()),
+    }
+}
+
+fn payloads(batch: &Batch<Job>) -> Vec<String> {
+    batch.jobs.iter().map(|job| String::from_utf8_lossy(&job.payload).into_owned()).collect()
+}
+
+async fn add(queue: &Queue, names: &[&str]) -> Fallible<Vec<JobToAdd>> {
+    let jobs: Vec<JobToAdd> = names.iter().map(|name| job(name, None)).collect();
+    let added = queue.add_jobs(lane(0), &jobs).await?.ok_or("an epoch")?;
+    assert!(added.iter().all(|added| *added == JobAdded::Queued));
+    Ok(jobs)
+}
+
+fn all(batch: &Batch<Job>, ending: &JobEnding) -> Vec<(u64, JobEnding)> {
+    batch.jobs.iter().map(|job| (job.number, ending.clone())).collect()
+}
+
+async fn redis_ms(queue: &Queue) -> Fallible<i64> {
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut queue.connection()).await?;
+    Ok(seconds * 1_000 + micros / 1_000)
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_job_added_twice_is_one_and_queues_do_not_mix(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let other = lab.queue.named("refunds");
+    assert!(other.add_jobs(lane(0), &[job("x", None)]).await?.is_none(), "it has no epoch yet");
+    other.copy_controls(partition(), &Controls::default()).await?;
+    let jobs = add(&queue, &["1", "2"]).await?;
+    queue.add_jobs(lane(0), &jobs).await?;
+    let first = batch(&queue, 10).await?;
+    assert_eq!(payloads(&first), ["1", "2"]);
+    assert_eq!(first.jobs[0].id, jobs[0].id);
+    assert_eq!(queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await?, Ok(0));
+    queue.add_jobs(lane(0), &jobs).await?;
+    assert!(matches!(claim(&queue, lane(0), 1).await?, Claim::Empty), "what is finished does not come back");
+    assert!(matches!(claim(&other, lane(0), 1).await?, Claim::Empty));
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_failed_job_rests_without_holding_up_others_and_comes_back_to_its_place(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    add(&queue, &["1", "2", "3", "4"]).await?;
+    let first = batch(&queue, 2).await?;
+    let rest = Duration::from_millis(400);
+    let endings = vec![
+        (first.jobs[0].number, JobEnding::Later(rest, "mail server\nis away".to_owned())),
+        (first.jobs[1].number, JobEnding::Completed),
+    ];
+    assert_eq!(queue.settle_jobs(&first, &endings, Duration::ZERO).await?, Ok(2));
+    assert_eq!(queue.settle_jobs(&first, &endings, Duration::ZERO).await?, Ok(2), "told twice");
+    let second = batch(&queue, 1).await?;
+    assert_eq!(payloads(&second), ["3"], "the others go on");
+    queue.settle_jobs(&second, &all(&second, &JobEnding::Completed), Duration::ZERO).await??;
+    assert_eq!(queue.settle_jobs(&first, &endings, Duration::ZERO).await?, Err(LeaseLost), "too late");
+    tokio::time::sleep(rest + Duration::from_millis(50)).await;
+    let third = batch(&queue, 5).await?;
+    assert_eq!(payloads(&third), ["1", "4"], "in its own place, before all that came after it");
+    assert_eq!((third.jobs[0].attempts, third.jobs[1].attempts), (1, 0));
+    let endings = vec![
+        (third.jobs[0].number, JobEnding::Failed("no such address".to_owned())),
+        (third.jobs[1].number, JobEnding::Later(Duration::from_mins(1), "busy".to_owned())),
+    ];
+    assert_eq!(queue.settle_jobs(&third, &endings, Duration::ZERO).await?, Ok(0));
+    let kept: Vec<String> = redis::cmd("LRANGE")
+        .arg(queue.keys().failed(lane(0)))
+        .arg(&[0, 10])
+        .query_async(&mut queue.connection())
+        .await?;
+    let [failed] = kept.as_slice() else { return Err("one failed job".into()) };
+    assert!(failed.contains("no such address") && failed.contains("mail server is away"), "{failed}");
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::NotBefore(_)), "the last one rests");
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_job_for_later_gets_its_number_when_it_is_due(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &["--queue-max-waiting=3"]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let now = redis_ms(&queue).await?;
+    let later = [job("second", Some(now + 600)), job("first", Some(now + 300))];
+    queue.add_jobs(lane(0), &later).await?;
+    queue.add_jobs(lane(0), &later).await?;
+    let far = job("far", Some(now + 60_000));
+    let one_too_many = job("one too many", Some(now + 60_000));
+    let added = queue.add_jobs(lane(0), &[far, one_too_many]).await?.ok_or("an epoch")?;
+    assert_eq!(added, [JobAdded::Queued, JobAdded::Full], "a lane is bounded in what it keeps for later too");
+    assert!(
+        matches!(claim(&queue, lane(0), 5).await?, Claim::NotBefore(at) if at == u64::try_from(now + 300)?)
+    );
+    add(&queue, &["now"]).await?;
+    let first = batch(&queue, 5).await?;
+    assert_eq!(payloads(&first), ["now"]);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await??;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)], "a worker looks when it is due");
+    let due = batch(&queue, 5).await?;
+    assert_eq!(payloads(&due), ["first", "second"]);
+    assert!(due.jobs.iter().all(|job| job.number > first.jobs[0].number));
+    assert_eq!(due.jobs[0].id, later[1].id);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn limits_hold_for_a_lane_and_for_a_queue(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let rate = |max| Some(Rate { max, window_ms: 500 });
+    let limited = Controls {
+        rate: rate(3),
+        lanes_at_once: Some(1),
+        lane_rates: rate(2).map(|rate| (lane(0), rate)).into_iter().collect(),
+        ..Controls::default()
+    };
+    let queue = named(&lab, &limited).await?;
+    add(&queue, &["1", "2", "3", "4"]).await?;
+    queue.add_jobs(lane(1), &[job("a", None), job("b", None)]).await?;
+    queue.copy_controls(partition(), &limited).await?;
+    let first = batch(&queue, 10).await?;
+    assert_eq!(payloads(&first), ["1", "2"], "two a window of this lane");
+    assert!(queue.extend(&first.lease, first.jobs[1].number, 5).await?.is_none());
+    assert!(matches!(claim(&queue, lane(1), 5).await?, Claim::NotBefore(_)), "one lane at a time");
+    queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await??;
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::NotBefore(_)), "its window is used up");
+    let Claim::Batch(second) = claim(&queue, lane(1), 5).await? else { return Err("a batch".into()) };
+    assert_eq!(payloads(&second), ["a"], "three a window of the whole queue");
+    queue.settle_jobs(&second, &all(&second, &JobEnding::Completed), Duration::ZERO).await??;
+    tokio::time::sleep(Duration::from_millis(550)).await;
+    assert_eq!(payloads(&batch(&queue, 10).await?), ["3", "4"], "another window");
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    let Claim::Batch(third) = claim(&queue, lane(1), 5).await? else { return Err("a batch".into()) };
+    assert_eq!(payloads(&third), ["b"], "limits are lifted");
+    assert_eq!(Partition::of(lane(0)), Partition::of(lane(1)));
+    Ok(())
+}
