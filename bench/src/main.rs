@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use bench::{bare, crowd, figures, limits, report};
+use bench::{bare, crowd, figures, limits, peers, report, size};
 use clap::{Parser, Subcommand};
 
 // The same allocator as Usher's, so that the bare server has no handicap.
@@ -26,8 +26,12 @@ enum Command {
     Crowd(crowd::CrowdArgs),
     /// The figures, on servers of their own, beside this machine's limits
     Figures(figures::FiguresArgs),
+    /// The booking queue beside `BullMQ` and its Rust port, on servers of their own
+    Peers(peers::PeersArgs),
     /// A bare axum server, the limit that the figures are held against
     Bare(bare::BareArgs),
+    /// What the queue's calls cost with a thousand to a million waiting jobs, on a Redis of its own
+    Size(size::SizeArgs),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +63,8 @@ async fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Crowd(args) => crowd::run(args).await,
         Command::Figures(args) => figures::run(args).await,
+        Command::Peers(args) => peers::run(args).await,
         Command::Bare(args) => bare::run(args).await.map(|()| true),
+        Command::Size(args) => size::run(args).await.map(|()| true),
     }
 }

@@ -33,7 +33,8 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    // Answers are small: head and body go out as one piece.
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).writev(false);
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {

@@ -99,6 +99,9 @@ pub struct QueueConfig {
     /// Failed jobs kept per lane for inspection
     #[arg(long, env = "QUEUE_KEEP_FAILED", default_value_t = 100)]
     pub queue_keep_failed: u32,
+    /// Seconds after which finished jobs are not kept for inspection any more; their outcomes stay
+    #[arg(long, env = "QUEUE_KEEP_FINISHED_S", default_value_t = 604_800)]
+    pub queue_keep_finished_s: u64,
 }
 
 impl QueueConfig {

@@ -1,5 +1,7 @@
 //! `POST /api/admin/queue/clean`
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,10 @@ pub struct CleanBody {
     /// Of one event; without it of all.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
+    /// Only those that finished longer ago than this.
+    #[serde(default, alias = "older_than_seconds")]
+    #[schema(minimum = 0, maximum = 31_536_000)]
+    older_than_seconds: u32,
     /// 1 to 1,000.
     #[serde(default = "most")]
     #[schema(minimum = 1, maximum = 1_000)]
@@ -59,6 +65,8 @@ pub async fn clean_queue(
         FinishedState::Failed => Finished::Failed,
     };
     let limit = body.limit.clamp(1, 1_000);
-    let removed = app.operations.clean(body.event_id, which, limit, caller.user, Some(ip)).await?;
+    let older_than = Duration::from_secs(body.older_than_seconds.into());
+    let which_of_them = (older_than, limit);
+    let removed = app.operations.clean(body.event_id, which, which_of_them, caller.user, Some(ip)).await?;
     Ok(Json(Cleaned { removed }))
 }

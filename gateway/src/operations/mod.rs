@@ -3,7 +3,10 @@
 mod clean;
 mod details;
 mod drain;
+mod events;
 mod history;
+mod limits;
+mod named;
 mod obliterate;
 mod pause;
 mod promote;
@@ -33,6 +36,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(remove::remove_job))
         .routes(routes!(retry::retry_jobs))
         .routes(routes!(promote::promote_job))
+        .routes(routes!(limits::limit_queue))
+        .routes(routes!(events::read_events))
+        .routes(routes!(named::list_named_queues))
+        .routes(routes!(named::list_named_jobs))
+        .routes(routes!(named::retry_named_jobs))
+        .routes(routes!(named::remove_named_jobs))
 }
 
 /// A job by its lane and its number there, as `details` shows them.

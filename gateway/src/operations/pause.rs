@@ -1,9 +1,11 @@
 //! `POST /api/admin/queue/pause` and `resume`
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use shared::domain::EventId;
+use shared::domain::{EventId, UserId};
 use shared::queue::control::Pause;
 use utoipa::ToSchema;
 
@@ -18,6 +20,8 @@ const MAX_MESSAGE: usize = 300;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PauseBody {
+    /// A named queue, such as `mail`; without it the booking queue.
+    queue: Option<String>,
     /// One event's lane; without it the whole queue.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
@@ -30,6 +34,8 @@ pub struct PauseBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeBody {
+    /// A named queue; without it the booking queue.
+    queue: Option<String>,
     /// One event's lane; without it the pause of the whole queue ends. A lane paused by itself stays paused.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
@@ -59,8 +65,8 @@ pub async fn pause_queue(
         ));
     }
     let pause = Pause { paused: true, message: body.message };
-    app.operations.set_pause(body.event_id, &pause, caller.user, Some(ip)).await?;
-    Ok(Json(Paused { paused: true, scope: scope(body.event_id) }))
+    let scope = set_pause(&app, body.queue, body.event_id, &pause, (caller.user, ip)).await?;
+    Ok(Json(Paused { paused: true, scope }))
 }
 
 /// Ends a pause.
@@ -72,10 +78,29 @@ pub async fn resume_queue(
     ClientIp(ip): ClientIp,
     Body(body): Body<ResumeBody>,
 ) -> Result<Json<Paused>, Problem> {
-    app.operations.set_pause(body.event_id, &Pause::default(), caller.user, Some(ip)).await?;
-    Ok(Json(Paused { paused: false, scope: scope(body.event_id) }))
+    let scope = set_pause(&app, body.queue, body.event_id, &Pause::default(), (caller.user, ip)).await?;
+    Ok(Json(Paused { paused: false, scope }))
 }
 
-fn scope(event: Option<EventId>) -> String {
-    event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}"))
+/// Returns what was paused or resumed.
+async fn set_pause(
+    app: &App,
+    queue: Option<String>,
+    event: Option<EventId>,
+    pause: &Pause,
+    (by, ip): (UserId, IpAddr),
+) -> Result<String, Problem> {
+    match (queue, event) {
+        (Some(_), Some(_)) => {
+            Err(Problem::new(Code::Validation, "eventId names a lane of the booking queue: no queue with it"))
+        }
+        (Some(queue), None) => {
+            app.operations.pause_named(&queue, pause, (by, Some(ip))).await?;
+            Ok(queue)
+        }
+        (None, event) => {
+            app.operations.set_pause(event, pause, by, Some(ip)).await?;
+            Ok(event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}")))
+        }
+    }
 }

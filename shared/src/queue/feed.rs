@@ -131,7 +131,57 @@ pub struct Told {
     pub seats: Vec<SeatId>,
 }
 
+/// An entry as it stands in the stream.
+#[derive(Debug, Clone)]
+pub struct RawEntry {
+    /// Its id in the stream.
+    pub id: String,
+    /// Rises by one with every entry of the partition.
+    pub seq: u64,
+    /// The epoch in which it was written.
+    pub epoch: String,
+    /// Which lane; event 0 for all of the partition.
+    pub event: EventId,
+    /// What kind of thing happened.
+    pub kind: String,
+    /// What exactly.
+    pub data: String,
+}
+
+/// A part of a feed.
+#[derive(Debug, Clone)]
+pub struct FeedPage {
+    /// In order.
+    pub entries: Vec<RawEntry>,
+    /// The entry that was asked with is not kept any more, nor perhaps what came right after it.
+    pub is_gap: bool,
+}
+
 impl Queue {
+    /// A part of a feed after an entry, or from the oldest that is kept.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn feed_page(
+        &self,
+        partition: Partition,
+        after: Option<&str>,
+        at_most: usize,
+    ) -> Result<FeedPage, QueueError> {
+        let key = self.keys().feed(partition);
+        let mut pipe = redis::pipe();
+        pipe.cmd("XRANGE").arg(&key).arg(after.unwrap_or("-")).arg("+").arg("COUNT").arg(at_most + 1);
+        let (reply,): (StreamRangeReply,) = pipe.query_async(&mut self.connection()).await?;
+        let mut entries: Vec<RawEntry> = reply.ids.iter().filter_map(read_raw).collect();
+        // The entry that one has is still there, unless it is kept no more.
+        let is_gap = after.is_some_and(|after| entries.first().is_none_or(|first| first.id != after));
+        if after.is_some() && !is_gap && !entries.is_empty() {
+            entries.remove(0);
+        }
+        entries.truncate(at_most);
+        Ok(FeedPage { entries, is_gap })
+    }
+
     /// Where a feed stands: the id of its last entry ("0-0" for none).
     ///
     /// # Errors
@@ -172,6 +222,18 @@ impl Queue {
         let ids = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
         ids.map(|entry| read(entry).ok_or(QueueError::Reply("a feed entry is malformed"))).collect()
     }
+}
+
+fn read_raw(entry: &StreamId) -> Option<RawEntry> {
+    let field = |name: &str| String::from_redis_value(entry.map.get(name)?.clone()).ok();
+    Some(RawEntry {
+        id: entry.id.clone(),
+        seq: field("s")?.parse().ok()?,
+        epoch: field("e")?,
+        event: EventId(field("l")?.parse().ok()?),
+        kind: field("k")?,
+        data: field("d")?,
+    })
 }
 
 fn read(entry: StreamId) -> Option<Entry> {

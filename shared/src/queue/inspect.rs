@@ -1,5 +1,7 @@
 //! Looking into lanes, for operators, and paging them, for gateways that start.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -213,14 +215,33 @@ impl Queue {
         Ok(())
     }
 
-    /// Forgets finished jobs of a lane, oldest first; their outcomes stay in PostgreSQL. Returns how many.
+    /// Forgets finished jobs of a lane that are older than this, oldest first; their outcomes stay in PostgreSQL. Returns
+    /// how many.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn clean(&self, event: EventId, which: Finished, limit: usize) -> Result<u64, QueueError> {
-        let (key, _) = self.finished(event, which);
+    pub async fn clean(
+        &self,
+        event: EventId,
+        which: Finished,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<u64, QueueError> {
+        let (key, records) = self.records(event, which).await?;
+        let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        let before_ms = (seconds - i64::try_from(older_than.as_secs()).unwrap_or(seconds)) * 1_000;
+        // A record that cannot be read is of no use to anybody.
+        let is_old = |record: &&String| {
+            older_than.is_zero()
+                || serde_json::from_str::<FinishedJob>(record).is_ok_and(|job| job.at_ms < before_ms)
+        };
+        // Newest first, so the old ones are the last.
+        let old = records.iter().rev().take_while(is_old).count().min(limit);
+        if old == 0 {
+            return Ok(0);
+        }
         let removed: Option<Vec<String>> =
-            redis::cmd("RPOP").arg(key).arg(limit.max(1)).query_async(&mut self.connection()).await?;
+            redis::cmd("RPOP").arg(key).arg(old).query_async(&mut self.connection()).await?;
         Ok(removed.map_or(0, |removed| removed.len() as u64))
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{BookError, Booked, Catalogue, Desk, Fault};
 use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
 use crate::queue::control::Pause;
+use crate::queue::feed::FeedPage;
 use crate::queue::history::Minute;
 use crate::queue::inspect::{Finished, FinishedJob, LaneState, Request};
 use crate::queue::{Partition, Queue};
@@ -17,8 +19,8 @@ const LANES: usize = 200;
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationsError {
-    /// No such event.
-    #[error("there is no such event")]
+    /// No such event, or no such queue.
+    #[error("there is no such event or queue")]
     NotFound,
     /// No job with this number waits, or is kept among the failed ones.
     #[error("there is no such job in this lane")]
@@ -37,8 +39,8 @@ impl From<StoreError> for OperationsError {
 /// The operators' side; clones share it.
 #[derive(Clone)]
 pub struct Operations {
-    store: Store,
-    queue: Queue,
+    pub(super) store: Store,
+    pub(super) queue: Queue,
     catalogue: Catalogue,
     desk: Desk,
 }
@@ -95,19 +97,7 @@ impl Operations {
         self.store.set_pause(self.queue.name(), event, pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
         self.audit(by, ip, action, &scope(event)).await?;
-        let controls = self.store.controls(self.queue.name()).await?;
-        let partitions =
-            Partition::all().filter(|partition| event.is_none_or(|id| Partition::of(id) == *partition));
-        for partition in partitions {
-            if let Err(error) = self.queue.copy_controls(partition, &controls).await {
-                tracing::warn!(
-                    partition = partition.index(),
-                    error = crate::telemetry::chain(&error),
-                    "pause stands in PostgreSQL and reaches Redis when it is back"
-                );
-            }
-        }
-        Ok(())
+        self.spread(event).await
     }
 
     /// The pause of the whole queue.
@@ -165,7 +155,7 @@ impl Operations {
         Ok(self.queue.finished_jobs(event, which).await.map_err(Fault::from)?)
     }
 
-    /// Forgets finished jobs; outcomes stay. Returns how many.
+    /// Forgets finished jobs that are older than this, so many at most; outcomes stay. Returns how many.
     ///
     /// # Errors
     /// No such event, or a store is away.
@@ -173,7 +163,7 @@ impl Operations {
         &self,
         only: Option<EventId>,
         which: Finished,
-        limit: usize,
+        (older_than, limit): (Duration, usize),
         by: UserId,
         ip: Option<IpAddr>,
     ) -> Result<u64, OperationsError> {
@@ -183,7 +173,7 @@ impl Operations {
             if left == 0 {
                 break;
             }
-            removed += self.queue.clean(lane.event, which, left).await.map_err(Fault::from)?;
+            removed += self.queue.clean(lane.event, which, older_than, left).await.map_err(Fault::from)?;
         }
         self.audit(by, ip, "queue.clean", &scope(only)).await?;
         Ok(removed)
@@ -230,6 +220,19 @@ impl Operations {
             self.audit(by, ip, "queue.obliterate", &scope(Some(event))).await?;
         }
         Ok((drained, is_gone))
+    }
+
+    /// What happened in the partition of an event, after an entry.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn feed(
+        &self,
+        event: EventId,
+        after: Option<&str>,
+        at_most: usize,
+    ) -> Result<FeedPage, OperationsError> {
+        Ok(self.queue.feed_page(Partition::of(event), after, at_most).await.map_err(Fault::from)?)
     }
 
     /// What went through one lane, or all, in the last so many minutes.
@@ -311,7 +314,7 @@ impl Operations {
         Ok(retried)
     }
 
-    async fn known(&self, event: EventId) -> Result<(), OperationsError> {
+    pub(super) async fn known(&self, event: EventId) -> Result<(), OperationsError> {
         self.catalogue.event(event).await?.map(|_| ()).ok_or(OperationsError::NotFound)
     }
 
@@ -343,7 +346,7 @@ impl Operations {
         Ok(self.queue.leave(event, &ended).await.map_err(Fault::from)?)
     }
 
-    async fn audit(
+    pub(super) async fn audit(
         &self,
         by: UserId,
         ip: Option<IpAddr>,

@@ -1,10 +1,13 @@
 //! What the sweeper does. Each of these takes no input, is bounded, and is safe to run twice or by two at once.
 
+use std::time::Duration;
+
 use super::Fault;
 use super::carts::announce;
 use super::copy_controls;
 use super::jobs::queue_jobs;
 use crate::domain::{BookingId, EventId, SeatId};
+use crate::queue::inspect::Finished;
 use crate::queue::jobs::partition;
 use crate::queue::{Partition, Queue};
 use crate::store::{Lead, Store, Third};
@@ -178,6 +181,12 @@ impl Sweeps {
             let lanes = self.queue.lanes(partition).await?;
             for event in self.store.past_events(&lanes).await? {
                 gone += u64::from(self.queue.obliterate(event).await?);
+            }
+            let keep = Duration::from_secs(self.queue.config().queue_keep_finished_s);
+            for event in lanes {
+                for which in [Finished::Completed, Finished::Failed] {
+                    gone += self.queue.clean(event, which, keep, usize::MAX).await?;
+                }
             }
         }
         Ok(gone)

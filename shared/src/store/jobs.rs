@@ -193,3 +193,162 @@ impl Store {
         Ok(gone.rows_affected())
     }
 }
+
+/// A named queue, as operators see it.
+#[derive(Debug, Clone)]
+pub struct QueueRecord {
+    /// Its name.
+    pub name: String,
+    /// Jobs that are not finished.
+    pub waiting: i64,
+    /// Those of them that have failed before.
+    pub retrying: i64,
+    /// Jobs that failed for good and are still kept.
+    pub failed: i64,
+    /// When the oldest unfinished one was written.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// A job, as operators see it; what it is about is not shown, as it may be somebody's secret.
+#[derive(Debug, Clone)]
+pub struct JobRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// `waiting`, `completed`, `failed`, `removed`.
+    pub status: String,
+    /// Attempts that have ended.
+    pub attempts: i32,
+    /// How the last failed one ended.
+    pub error: Option<String>,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// Not before.
+    pub run_at: Option<DateTime<Utc>>,
+    /// When it was finished.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The failed job that this one does once more.
+    pub retry_of: Option<Uuid>,
+}
+
+impl Store {
+    /// Whether there ever was such a queue, as far as jobs are kept.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn is_queue(&self, queue: &str) -> Result<bool, StoreError> {
+        let is_there = sqlx::query_scalar!(
+            r#"select queue = any(array(select name from (
+                   select unnest($2::text[]) as name
+                   union all select queue from jobs where queue = $1 limit 1) known)) as "is_there!"
+               from (select $1::text as queue) asked"#,
+            queue,
+            &self.named_queues().await?
+        );
+        Ok(is_there.fetch_one(&self.pool).await?)
+    }
+
+    /// All named queues of which jobs are kept.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn queue_records(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select queue, count(*) filter (where finished_at is null) as "waiting!",
+                   count(*) filter (where finished_at is null and attempts > 0) as "retrying!",
+                   count(*) filter (where status = 'failed') as "failed!",
+                   min(created_at) filter (where finished_at is null) as oldest
+               from jobs where finished_at is null or status = 'failed' group by queue order by queue"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let of = rows.into_iter().map(|row| QueueRecord {
+            name: row.queue,
+            waiting: row.waiting,
+            retrying: row.retrying,
+            failed: row.failed,
+            oldest: row.oldest,
+        });
+        Ok(of.collect())
+    }
+
+    /// Jobs of a queue in one state, newest first.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn job_records(
+        &self,
+        queue: &str,
+        status: &str,
+        at_most: i64,
+    ) -> Result<Vec<JobRecord>, StoreError> {
+        let rows = sqlx::query_as!(
+            JobRecord,
+            "select id, status, attempts, error, created_at, run_at, finished_at, retry_of from jobs
+             where queue = $1 and status = $2 order by created_at desc, id desc limit $3",
+            queue,
+            status,
+            at_most
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Writes a new job for each failed one that has none yet; the old and the new ids.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn retry_jobs(
+        &self,
+        queue: &str,
+        only: Option<Uuid>,
+        at_most: i64,
+    ) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+        let failed = sqlx::query_scalar!(
+            "select f.id from jobs f
+             where f.queue = $1 and f.status = 'failed' and ($2::uuid is null or f.id = $2)
+                 and ($2::uuid is not null or not exists (select 1 from jobs r where r.retry_of = f.id))
+             order by f.finished_at limit $3",
+            queue,
+            only,
+            at_most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let new: Vec<Uuid> = failed.iter().map(|_| Uuid::now_v7()).collect();
+        let rows = sqlx::query!(
+            r#"insert into jobs (id, queue, lane, payload, retry_of)
+               select new.id, f.queue, f.lane, f.payload, f.id
+               from unnest($1::uuid[], $2::uuid[]) as new (id, old) join jobs f on f.id = new.old
+               on conflict (retry_of) do update set retry_of = excluded.retry_of
+               returning id, retry_of as "retry_of!""#,
+            &new,
+            &failed
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.retry_of, row.id)).collect())
+    }
+
+    /// Ends jobs that are not finished as removed, oldest first; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn remove_jobs(
+        &self,
+        queue: &str,
+        only: Option<Uuid>,
+        at_most: i64,
+    ) -> Result<u64, StoreError> {
+        let removed = sqlx::query!(
+            "update jobs set status = 'removed', finished_at = clock_timestamp()
+             where finished_at is null and id in (
+                 select id from jobs where queue = $1 and finished_at is null and ($2::uuid is null or id = $2)
+                 order by created_at, id limit $3)",
+            queue,
+            only,
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}

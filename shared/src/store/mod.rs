@@ -23,7 +23,7 @@ pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
 pub use catalogue::{ArtistRecord, EventRecord};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
-pub use jobs::{NewNamedJob, UnfinishedJob, insert_job};
+pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};
 pub use people::{NewUser, UserRecord};
 pub use sweep::{Lead, Swept, Third};
 

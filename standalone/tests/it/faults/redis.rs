@@ -169,3 +169,67 @@ async fn a_full_redis_refuses_new_jobs_and_drains() -> TestResult {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_invariants(lab.store(), event).await
 }
+
+/// Books until it is acknowledged; the same request is the same job, however often it is made.
+async fn book_at_last(shopper: &crate::lab::Shopper, event: shared::domain::EventId) -> String {
+    let mut job = String::new();
+    eventually("a booking is acknowledged", async || {
+        match shopper.book(event, json!({"quantity": 1})).await {
+            Ok(booked) => {
+                job = booked;
+                true
+            }
+            Err(_) => false,
+        }
+    })
+    .await;
+    job
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_for_five_seconds_is_waited_for() -> TestResult {
+    let lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 20)).await?;
+    let shoppers = lab.shoppers(200).await?;
+    let jobs = queue_up(&shoppers[..150], event).await?;
+    lab.servers.redis.pause()?;
+    let late = shoppers[150..].iter().map(|shopper| book_at_last(shopper, event));
+    let late = futures_util::future::join_all(late);
+    let wake = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        lab.servers.redis.resume()
+    };
+    let (late, woken) = tokio::join!(late, wake);
+    woken?;
+    for (shopper, job) in shoppers.iter().zip(jobs.iter().chain(&late)) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    assert_eq!(decided(&lab, event).await?, 200, "nobody twice");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn connections_that_redis_cuts_are_made_anew() -> TestResult {
+    let lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 30)).await?;
+    let shoppers = lab.shoppers(300).await?;
+    let mut redis = redis::Client::open(lab.servers.redis.url())?.get_multiplexed_async_connection().await?;
+    let cut = async {
+        for _ in 0..20 {
+            for kind in ["normal", "pubsub"] {
+                let kill = ["KILL", "TYPE", kind, "SKIPME", "yes"];
+                let () = redis::cmd("CLIENT").arg(&kill).query_async(&mut redis).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok::<_, redis::RedisError>(())
+    };
+    let booked = futures_util::future::join_all(shoppers.iter().map(|shopper| book_at_last(shopper, event)));
+    let (jobs, cut) = tokio::join!(booked, cut);
+    cut?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    assert_eq!(decided(&lab, event).await?, 300, "nobody twice");
+    assert_invariants(lab.store(), event).await
+}

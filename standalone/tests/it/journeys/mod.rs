@@ -7,3 +7,4 @@ mod operators;
 mod rush;
 mod socket;
 mod standby;
+mod steering;

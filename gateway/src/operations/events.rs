@@ -1,0 +1,93 @@
+//! `GET /api/admin/queue/events`
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::domain::EventId;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::caller::{Operator, Query};
+use crate::problem::{Code, Problem, ProblemBody};
+
+/// Entries in one answer at most.
+const MOST: usize = 1_000;
+
+/// From where on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedQuery {
+    /// An event; what comes is of all events that share its partition.
+    #[serde(alias = "event_id")]
+    event_id: EventId,
+    /// The id of the last entry that one has; without it from the oldest that is kept.
+    after: Option<String>,
+    /// 1 to 1,000.
+    #[serde(default = "most")]
+    #[param(minimum = 1, maximum = 1_000)]
+    limit: usize,
+}
+
+fn most() -> usize {
+    MOST
+}
+
+/// What happened, in order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedPage {
+    items: Vec<FeedItem>,
+    /// What to ask `after` the next time; what was asked with, when nothing came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// The entry `after` is not kept any more, so some between it and the first one here may be missing.
+    is_gap: bool,
+}
+
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedItem {
+    id: String,
+    /// Rises by one with each entry of the partition; a consumer sees a gap by it.
+    seq: u64,
+    /// Another one than before: Redis may have lost something.
+    epoch: String,
+    /// 0 for the whole partition.
+    event_id: EventId,
+    /// `add`, `claim`, `back`, `done`, `recall`, `reenter`, `seats`, `control`.
+    kind: String,
+    /// As `docs/QUEUE.md` says for each kind.
+    data: String,
+}
+
+/// What happened in the lanes of a partition, to be followed: about the last minute is kept.
+#[utoipa::path(get, path = "/api/admin/queue/events", tag = "operators", params(FeedQuery),
+    responses((status = 200, body = FeedPage), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn read_events(
+    State(app): State<App>,
+    Operator(_caller): Operator,
+    Query(query): Query<FeedQuery>,
+) -> Result<Json<FeedPage>, Problem> {
+    let is_id = |text: &str| {
+        text.split_once('-').is_some_and(|(ms, nth)| ms.parse::<u64>().is_ok() && nth.parse::<u64>().is_ok())
+    };
+    if query.after.as_deref().is_some_and(|after| !is_id(after)) {
+        return Err(Problem::new(
+            Code::Validation,
+            "after must be the id of an entry, such as 1790000000000-0",
+        ));
+    }
+    let limit = query.limit.clamp(1, MOST);
+    let page = app.operations.feed(query.event_id, query.after.as_deref(), limit).await?;
+    let next = page.entries.last().map(|entry| entry.id.clone()).or(query.after);
+    let items = page.entries.into_iter().map(|entry| FeedItem {
+        id: entry.id,
+        seq: entry.seq,
+        epoch: entry.epoch,
+        event_id: entry.event,
+        kind: entry.kind,
+        data: entry.data,
+    });
+    Ok(Json(FeedPage { items: items.collect(), next, is_gap: page.is_gap }))
+}

@@ -1,0 +1,207 @@
+//! `GET /api/admin/queue/named`, `GET /api/admin/queue/jobs`, `POST /api/admin/queue/jobs/retry` and `remove`
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared::store::JobRecord;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::caller::{Body, ClientIp, Operator, Query};
+use crate::problem::{Problem, ProblemBody};
+
+/// Jobs in one answer or call at most.
+const MOST: i64 = 1_000;
+
+/// The named queues.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NamedQueueList {
+    items: Vec<NamedQueueView>,
+}
+
+/// A named queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedQueueView {
+    queue: String,
+    /// Jobs that are not finished.
+    waiting: i64,
+    /// Those of them that have failed before.
+    retrying: i64,
+    /// Jobs that failed for good and are still kept.
+    failed: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_waiting_since: Option<DateTime<Utc>>,
+    paused: bool,
+    message: String,
+}
+
+/// Which jobs are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct JobQuery {
+    queue: String,
+    #[serde(default)]
+    status: JobState,
+    /// 1 to 1,000.
+    #[serde(default = "most")]
+    #[param(minimum = 1, maximum = 1_000)]
+    limit: i64,
+}
+
+/// The state of a job.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Not finished.
+    Waiting,
+    /// Done.
+    Completed,
+    /// Failed for good.
+    #[default]
+    Failed,
+    /// Removed by an operator.
+    Removed,
+}
+
+impl JobState {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// Jobs of a named queue, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NamedJobList {
+    items: Vec<NamedJobView>,
+}
+
+/// A job of a named queue. What it is about is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedJobView {
+    id: Uuid,
+    status: String,
+    attempts: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    created_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<Uuid>,
+}
+
+impl From<JobRecord> for NamedJobView {
+    fn from(job: JobRecord) -> Self {
+        let JobRecord { id, status, attempts, error, created_at, run_at, finished_at, retry_of } = job;
+        Self { id, status, attempts, error, created_at, run_at, finished_at, retry_of }
+    }
+}
+
+/// One job, or as many as `limit` says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedJobsBody {
+    queue: String,
+    id: Option<Uuid>,
+    /// 1 to 1,000.
+    #[serde(default = "most")]
+    #[schema(minimum = 1, maximum = 1_000)]
+    limit: i64,
+}
+
+/// The new jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetriedJobs {
+    items: Vec<RetriedJob>,
+}
+
+/// A new job for one that failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetriedJob {
+    retry_of: Uuid,
+    id: Uuid,
+}
+
+/// How many were removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovedJobs {
+    removed: u64,
+}
+
+fn most() -> i64 {
+    MOST
+}
+
+/// The queues beside the bookings of which jobs wait or have failed.
+#[utoipa::path(get, path = "/api/admin/queue/named", tag = "operators",
+    responses((status = 200, body = NamedQueueList), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn list_named_queues(
+    State(app): State<App>,
+    Operator(_caller): Operator,
+) -> Result<Json<NamedQueueList>, Problem> {
+    let queues = app.operations.named_queues().await?;
+    let items = queues.into_iter().map(|(queue, pause)| NamedQueueView {
+        queue: queue.name,
+        waiting: queue.waiting,
+        retrying: queue.retrying,
+        failed: queue.failed,
+        oldest_waiting_since: queue.oldest,
+        paused: pause.paused,
+        message: pause.message,
+    });
+    Ok(Json(NamedQueueList { items: items.collect() }))
+}
+
+/// Jobs of a named queue in one state, newest first.
+#[utoipa::path(get, path = "/api/admin/queue/jobs", tag = "operators", params(JobQuery),
+    responses((status = 200, body = NamedJobList), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn list_named_jobs(
+    State(app): State<App>,
+    Operator(_caller): Operator,
+    Query(query): Query<JobQuery>,
+) -> Result<Json<NamedJobList>, Problem> {
+    let limit = query.limit.clamp(1, MOST);
+    let jobs = app.operations.named_jobs(&query.queue, query.status.word(), limit).await?;
+    Ok(Json(NamedJobList { items: jobs.into_iter().map(NamedJobView::from).collect() }))
+}
+
+/// Does failed jobs once more, each as a new job; asking twice gives the same one.
+#[utoipa::path(post, path = "/api/admin/queue/jobs/retry", tag = "operators", request_body = NamedJobsBody,
+    responses((status = 200, body = RetriedJobs), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn retry_named_jobs(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    ClientIp(ip): ClientIp,
+    Body(body): Body<NamedJobsBody>,
+) -> Result<Json<RetriedJobs>, Problem> {
+    let limit = body.limit.clamp(1, MOST);
+    let retried = app.operations.retry_named(&body.queue, body.id, limit, (caller.user, Some(ip))).await?;
+    let items = retried.into_iter().map(|(retry_of, id)| RetriedJob { retry_of, id });
+    Ok(Json(RetriedJobs { items: items.collect() }))
+}
+
+/// Removes jobs that are not finished; one that is being done at this moment ends as it ends.
+#[utoipa::path(post, path = "/api/admin/queue/jobs/remove", tag = "operators", request_body = NamedJobsBody,
+    responses((status = 200, body = RemovedJobs), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn remove_named_jobs(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    ClientIp(ip): ClientIp,
+    Body(body): Body<NamedJobsBody>,
+) -> Result<Json<RemovedJobs>, Problem> {
+    let limit = body.limit.clamp(1, MOST);
+    let removed = app.operations.remove_named(&body.queue, body.id, limit, (caller.user, Some(ip))).await?;
+    Ok(Json(RemovedJobs { removed }))
+}

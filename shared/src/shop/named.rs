@@ -1,0 +1,171 @@
+//! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that all of it works while Redis
+//! is away; workers pass over what was removed.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::{Fault, Operations, OperationsError, copy_controls};
+use crate::domain::{EventId, UserId};
+use crate::queue::control::{Pause, Rate};
+use crate::queue::jobs::partition;
+use crate::queue::{BOOKINGS, Partition};
+use crate::store::{JobRecord, QueueRecord};
+
+/// Limits of a queue or a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Jobs in a window.
+    pub rate: Option<Rate>,
+    /// Lanes at the same time; of a whole queue only.
+    pub lanes_at_once: Option<u32>,
+}
+
+impl Operations {
+    /// All named queues that ever had a job.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn named_queues(&self) -> Result<Vec<(QueueRecord, Pause)>, OperationsError> {
+        let mut queues = Vec::new();
+        for queue in self.store.queue_records().await? {
+            let pause = self.store.controls(&queue.name).await?.queue;
+            queues.push((queue, pause));
+        }
+        Ok(queues)
+    }
+
+    /// Jobs of a named queue in one state, newest first.
+    ///
+    /// # Errors
+    /// No such queue, or PostgreSQL is away.
+    pub async fn named_jobs(
+        &self,
+        queue: &str,
+        status: &str,
+        at_most: i64,
+    ) -> Result<Vec<JobRecord>, OperationsError> {
+        self.known_queue(queue).await?;
+        Ok(self.store.job_records(queue, status, at_most).await?)
+    }
+
+    /// Tries failed jobs once more, one or so many, each as a new job; returns the old and the new ids.
+    ///
+    /// # Errors
+    /// No such queue or failed job, or PostgreSQL is away.
+    pub async fn retry_named(
+        &self,
+        queue: &str,
+        only: Option<Uuid>,
+        at_most: i64,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<Vec<(Uuid, Uuid)>, OperationsError> {
+        self.known_queue(queue).await?;
+        let retried = self.store.retry_jobs(queue, only, at_most).await?;
+        if only.is_some() && retried.is_empty() {
+            return Err(OperationsError::NoSuchJob);
+        }
+        for (old, _) in &retried {
+            self.audit(by, ip, "queue.retry", &format!("job {old} of {queue}")).await?;
+        }
+        Ok(retried)
+    }
+
+    /// Removes jobs that are not finished, one or so many, oldest first; returns how many.
+    ///
+    /// # Errors
+    /// No such queue or unfinished job, or PostgreSQL is away.
+    pub async fn remove_named(
+        &self,
+        queue: &str,
+        only: Option<Uuid>,
+        at_most: i64,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<u64, OperationsError> {
+        self.known_queue(queue).await?;
+        let removed = self.store.remove_jobs(queue, only, at_most).await?;
+        if only.is_some() && removed == 0 {
+            return Err(OperationsError::NoSuchJob);
+        }
+        let object = only.map_or_else(|| queue.to_owned(), |id| format!("job {id} of {queue}"));
+        self.audit(by, ip, "queue.remove", &object).await?;
+        Ok(removed)
+    }
+
+    /// Pauses or resumes a named queue.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
+    pub async fn pause_named(
+        &self,
+        queue: &str,
+        pause: &Pause,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<(), OperationsError> {
+        self.known_queue(queue).await?;
+        self.store.set_pause(queue, None, pause, by).await?;
+        let action = if pause.paused { "queue.pause" } else { "queue.resume" };
+        self.audit(by, ip, action, queue).await?;
+        self.spread_named(queue).await;
+        Ok(())
+    }
+
+    /// Sets or lifts the limits of the booking queue, one of its lanes, or a named queue.
+    ///
+    /// # Errors
+    /// No such event or queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
+    pub async fn set_limits(
+        &self,
+        queue: Option<&str>,
+        event: Option<EventId>,
+        limits: Limits,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<(), OperationsError> {
+        match (queue, event) {
+            (Some(queue), _) => self.known_queue(queue).await?,
+            (None, Some(event)) => self.known(event).await?,
+            (None, None) => {}
+        }
+        let name = queue.unwrap_or(BOOKINGS);
+        self.store.set_limits(name, event, limits.rate, limits.lanes_at_once, by).await?;
+        let object = event.map_or_else(|| name.to_owned(), |event| format!("event {event}"));
+        self.audit(by, ip, "queue.limit", &object).await?;
+        if queue.is_some() {
+            self.spread_named(name).await;
+        } else {
+            self.spread(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn known_queue(&self, queue: &str) -> Result<(), OperationsError> {
+        if self.store.is_queue(queue).await? { Ok(()) } else { Err(OperationsError::NotFound) }
+    }
+
+    async fn spread_named(&self, queue: &str) {
+        let named = self.queue.named(queue);
+        if let Err(error) = copy_controls(&self.store, &named, partition()).await {
+            tracing::warn!(
+                queue,
+                error = crate::telemetry::chain(&error),
+                "it stands in PostgreSQL and reaches Redis when that is back"
+            );
+        }
+    }
+
+    /// Copies what stands in PostgreSQL to the partition of an event, or all.
+    pub(super) async fn spread(&self, event: Option<EventId>) -> Result<(), OperationsError> {
+        let controls = self.store.controls(self.queue.name()).await?;
+        let is_wanted = |one: &Partition| event.is_none_or(|event| Partition::of(event) == *one);
+        for partition in Partition::all().filter(is_wanted) {
+            if let Err(error) = self.queue.copy_controls(partition, &controls).await.map_err(Fault::from) {
+                tracing::warn!(
+                    partition = partition.index(),
+                    error = crate::telemetry::chain(&error),
+                    "it stands in PostgreSQL and reaches Redis when that is back"
+                );
+            }
+        }
+        Ok(())
+    }
+}

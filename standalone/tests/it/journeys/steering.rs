@@ -1,0 +1,175 @@
+//! Operators limit lanes, follow what happens, and look after named queues.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use shared::auth::Role;
+use shared::queue::claim::Claim;
+use shared::queue::jobs::{Job, lane};
+use shared::store::NewNamedJob;
+
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+fn job(word: &str) -> NewNamedJob<String> {
+    NewNamedJob { queue: "post", lane: 0, payload: word.to_owned(), run_at: None }
+}
+
+#[tokio::test]
+async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let (status, unknown) = operator.post("/api/admin/queue/pause", json!({"queue": "post"})).await?;
+    assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    let failed = lab.store().add_job(&job("secret payload")).await?;
+    lab.store().note_attempt(failed, None, Some("busy")).await?;
+    lab.store().note_attempt(failed, Some("failed"), Some("no such address")).await?;
+    let waiting = lab.store().add_job(&job("waits")).await?;
+    let (_, queues) = operator.get("/api/admin/queue/named").await?;
+    let post = &queues["items"][0];
+    assert_eq!((&post["queue"], &post["waiting"], &post["failed"]), (&json!("post"), &json!(1), &json!(1)));
+    let (_, jobs) = operator.get("/api/admin/queue/jobs?queue=post&status=failed").await?;
+    assert_eq!(jobs["items"][0]["error"], "no such address");
+    assert_eq!(jobs["items"][0]["attempts"], 2);
+    assert!(!jobs.to_string().contains("secret"), "what a job is about may be somebody's secret");
+
+    let retry = json!({"queue": "post", "id": failed});
+    let (_, first) = operator.post("/api/admin/queue/jobs/retry", retry.clone()).await?;
+    let (_, again) = operator.post("/api/admin/queue/jobs/retry", retry).await?;
+    assert_eq!(first, again, "asking twice gives the same job");
+    assert_eq!(first["items"][0]["retryOf"], json!(failed));
+    let (_, all) = operator.post("/api/admin/queue/jobs/retry", json!({"queue": "post"})).await?;
+    assert_eq!(all["items"], json!([]), "each failed job once");
+
+    operator
+        .post("/api/admin/queue/pause", json!({"queue": "post", "message": "the post is on strike"}))
+        .await?;
+    let named = lab.system.queue.named("post");
+    eventually("it is paused", async || {
+        matches!(named.claim_as::<Job>(lane(0), "w", 1).await, Ok(Claim::Paused))
+    })
+    .await;
+    operator.post("/api/admin/queue/resume", json!({"queue": "post"})).await?;
+    let limit = json!({"queue": "post", "maxJobs": 1, "windowMs": 60_000, "lanesAtOnce": 3});
+    assert_eq!(operator.post("/api/admin/queue/limits", limit.clone()).await?, (StatusCode::OK, limit));
+    let mut claimed = Vec::new();
+    eventually("both jobs are queued", async || {
+        named.lane_state(lane(0)).await.is_ok_and(|state| state.waiting == 2)
+    })
+    .await;
+    if let Claim::Batch(batch) = named.claim_as::<Job>(lane(0), "w", 10).await? {
+        claimed.extend(batch.jobs.into_iter().map(|job| job.id));
+    }
+    assert_eq!(claimed, [waiting], "one a minute");
+
+    let (_, removed) = operator.post("/api/admin/queue/jobs/remove", json!({"queue": "post"})).await?;
+    assert_eq!(removed, json!({"removed": 2}));
+    assert!(lab.store().unfinished_jobs(&[waiting]).await?.is_empty());
+    let gone = json!({"queue": "post", "id": waiting});
+    assert_eq!(operator.post("/api/admin/queue/jobs/remove", gone).await?.0, StatusCode::NOT_FOUND);
+    let shopper = lab.shopper().await?;
+    assert_eq!(shopper.get("/api/admin/queue/named").await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(shopper.get("/api/admin/queue/jobs?queue=post").await?.0, StatusCode::FORBIDDEN);
+    for path in ["limits", "jobs/retry", "jobs/remove"] {
+        let path = format!("/api/admin/queue/{path}");
+        assert_eq!(shopper.post(&path, json!({"queue": "post"})).await?.0, StatusCode::FORBIDDEN);
+    }
+    let actions: Vec<String> =
+        sqlx::query_scalar("select action from audit_log where user_id = $1 order by id")
+            .bind(operator.id.0)
+            .fetch_all(lab.store().pool())
+            .await?;
+    let expected =
+        ["queue.retry", "queue.retry", "queue.pause", "queue.resume", "queue.limit", "queue.remove"];
+    assert_eq!(actions, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
+    let (other, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let limit = json!({"eventId": event, "maxJobs": 2, "windowMs": 60_000});
+    operator.post("/api/admin/queue/limits", limit).await?;
+    let shoppers = lab.shoppers(5).await?;
+    let mut jobs = Vec::new();
+    for shopper in &shoppers {
+        jobs.push(shopper.book(event, json!({"quantity": 1})).await?);
+    }
+    assert_eq!(shoppers[1].outcome(&jobs[1]).await?["status"], "completed");
+    let free = shoppers[0].book(other, json!({"quantity": 1})).await?;
+    assert_eq!(shoppers[0].outcome(&free).await?["status"], "completed", "others are not limited by it");
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(shoppers[2].status(&jobs[2]).await?["place"], 1, "the third waits for the next window");
+    operator.post("/api/admin/queue/limits", json!({"eventId": event})).await?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    for wrong in [
+        json!({"eventId": event, "maxJobs": 2}),
+        json!({"eventId": event, "maxJobs": 0, "windowMs": 1_000}),
+        json!({"eventId": event, "lanesAtOnce": 1}),
+        json!({"lanesAtOnce": 0}),
+        json!({"eventId": event, "queue": "post"}),
+    ] {
+        let (status, problem) = operator.post("/api/admin/queue/limits", wrong.clone()).await?;
+        let told = (status, &problem["code"]);
+        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")), "{wrong}");
+    }
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_happens_can_be_followed_without_loss() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 20)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shoppers = lab.shoppers(12).await?;
+    for shopper in &shoppers {
+        let job = shopper.book(event, json!({"quantity": 1})).await?;
+        shopper.outcome(&job).await?;
+    }
+    let path = format!("/api/admin/queue/events?eventId={event}&limit=5");
+    let (mut items, mut next): (Vec<Value>, Option<String>) = (Vec::new(), None);
+    loop {
+        let after = next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
+        let (_, page) = operator.get(&format!("{path}{after}")).await?;
+        assert_eq!(page["isGap"], false, "{page}");
+        next = page["next"].as_str().map(str::to_owned);
+        let some = page["items"].as_array().cloned().unwrap_or_default();
+        if some.is_empty() {
+            break;
+        }
+        items.extend(some);
+    }
+    let seqs: Vec<u64> = items.iter().filter_map(|item| item["seq"].as_u64()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    let of = |kind: &str| {
+        items.iter().filter(|item| item["kind"] == kind && item["eventId"] == json!(event)).count()
+    };
+    assert!(of("add") >= 1 && of("claim") >= 1 && of("done") >= 1, "{items:?}");
+    let (_, gap) = operator.get(&format!("{path}&after=1000-0")).await?;
+    assert_eq!(gap["isGap"], true);
+    let (status, problem) = operator.get(&format!("{path}&after=nonsense")).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));
+    let shopper = &shoppers[0];
+    assert_eq!(shopper.get(&path).await?.0, StatusCode::FORBIDDEN);
+    Ok(())
+}
+
+#[tokio::test]
+async fn finished_jobs_are_forgotten_by_age() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book(event, json!({"quantity": 1})).await?).await?;
+    let clean = |seconds: u32| json!({"state": "completed", "eventId": event, "olderThanSeconds": seconds});
+    let removed = async |seconds: u32| -> Result<Value, reqwest::Error> {
+        Ok(operator.post("/api/admin/queue/clean", clean(seconds)).await?.1["removed"].clone())
+    };
+    assert_eq!(removed(3_600).await?, 0);
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    assert_eq!(removed(1).await?, 1);
+    Ok(())
+}
