@@ -1,7 +1,7 @@
 //! Jobs of named queues: each is run by its queue's handler, tried again after a rest when it fails, and ends in
 //! PostgreSQL, where it was written.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,8 +101,8 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
     let limit = data.policy.timeout + data.queue.config().lease();
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
     let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();
-    let endings = match data.store.unfinished_jobs(&ids).await {
-        Ok(unfinished) => data.run_all(&batch.jobs, &unfinished.into_iter().collect()).await,
+    let endings = match data.store.begin_attempts(&ids).await {
+        Ok(attempts) => data.run_all(&batch.jobs, &attempts).await,
         Err(error) => {
             tracing::warn!(
                 queue = data.queue.name(),
@@ -135,21 +135,20 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
 }
 
 impl RunJobs {
-    /// Runs what is not finished; how each job ended whose end stands in PostgreSQL.
-    async fn run_all(&self, jobs: &[Job], unfinished: &HashSet<Uuid>) -> Vec<(u64, JobEnding)> {
-        let attempts: Vec<_> =
-            jobs.iter().map(|job| self.attempt(job, unfinished.contains(&job.id)).boxed()).collect();
-        stream::iter(attempts).buffered(self.policy.at_once).filter_map(std::future::ready).collect().await
+    /// Runs those that have an attempt; how each job ended.
+    async fn run_all(&self, jobs: &[Job], attempts: &HashMap<Uuid, u32>) -> Vec<(u64, JobEnding)> {
+        let running: Vec<_> =
+            jobs.iter().map(|job| self.attempt(job, attempts.get(&job.id).copied()).boxed()).collect();
+        stream::iter(running).buffered(self.policy.at_once).collect().await
     }
 
-    async fn attempt(&self, job: &Job, is_unfinished: bool) -> Option<(u64, JobEnding)> {
+    /// `attempt` counts from 1; a job that is finished has none.
+    async fn attempt(&self, job: &Job, attempt: Option<u32>) -> (u64, JobEnding) {
         if job.id.is_nil() {
-            return Some((job.number, JobEnding::Failed("its bytes make no sense".to_owned())));
+            return (job.number, JobEnding::Failed("its bytes make no sense".to_owned()));
         }
-        if !is_unfinished {
-            return Some((job.number, JobEnding::Completed));
-        }
-        let ending = self.run_one(job).await;
+        let Some(attempt) = attempt else { return (job.number, JobEnding::Completed) };
+        let ending = self.run_one(job, attempt).await;
         let (status, error) = match &ending {
             JobEnding::Completed => (Some("completed"), None),
             JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
@@ -162,12 +161,16 @@ impl RunJobs {
                 error = shared::telemetry::chain(&error),
                 "the end of a job could not be written; it is delivered once more"
             );
-            return None;
+            let rest = self.policy.backoff.rest(attempt);
+            return (job.number, JobEnding::Later(rest, "its end could not be written".to_owned()));
         }
-        Some((job.number, ending))
+        (job.number, ending)
     }
 
-    async fn run_one(&self, job: &Job) -> JobEnding {
+    async fn run_one(&self, job: &Job, attempt: u32) -> JobEnding {
+        if attempt > self.policy.attempts {
+            return self.failed(job, format!("{} attempts ended with their worker", self.policy.attempts));
+        }
         let running = AssertUnwindSafe(self.handler.run(job)).catch_unwind();
         let error = match tokio::time::timeout(self.policy.timeout, running).await {
             Ok(Ok(Ok(()))) => return JobEnding::Completed,
@@ -176,12 +179,11 @@ impl RunJobs {
             Ok(Err(_)) => "its handler panicked".to_owned(),
             Err(_) => format!("it took longer than {:?}", self.policy.timeout),
         };
-        let failures = job.attempts + 1;
-        if failures >= self.policy.attempts {
+        if attempt >= self.policy.attempts {
             return self.failed(job, error);
         }
-        let rest = self.policy.backoff.rest(failures);
-        tracing::info!(queue = self.queue.name(), job.id = %job.id, failures, error, "job rests and is tried again");
+        let rest = self.policy.backoff.rest(attempt);
+        tracing::info!(queue = self.queue.name(), job.id = %job.id, attempt, error, "job rests and is tried again");
         JobEnding::Later(rest, error)
     }
 

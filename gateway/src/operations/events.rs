@@ -11,7 +11,7 @@ use crate::caller::{Operator, Query};
 use crate::problem::{Code, Problem, ProblemBody};
 
 /// Entries in one answer at most.
-const MOST: usize = 1_000;
+const MOST: usize = 100;
 
 /// From where on.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -22,9 +22,9 @@ pub struct FeedQuery {
     event_id: EventId,
     /// The id of the last entry that one has; without it from the oldest that is kept.
     after: Option<String>,
-    /// 1 to 1,000.
+    /// 1 to 100.
     #[serde(default = "most")]
-    #[param(minimum = 1, maximum = 1_000)]
+    #[param(minimum = 1, maximum = 100)]
     limit: usize,
 }
 
@@ -69,9 +69,9 @@ pub async fn read_events(
     Operator(_caller): Operator,
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<FeedPage>, Problem> {
-    let is_id = |text: &str| {
-        text.split_once('-').is_some_and(|(ms, nth)| ms.parse::<u64>().is_ok() && nth.parse::<u64>().is_ok())
-    };
+    let is_number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
+    let is_id = |text: &str| text.split_once('-').is_some_and(|(ms, nth)| is_number(ms) && is_number(nth));
     if query.after.as_deref().is_some_and(|after| !is_id(after)) {
         return Err(Problem::new(
             Code::Validation,

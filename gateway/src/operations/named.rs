@@ -192,7 +192,7 @@ pub async fn retry_named_jobs(
     Ok(Json(RetriedJobs { items: items.collect() }))
 }
 
-/// Removes jobs that are not finished; one that is being done at this moment ends as it ends.
+/// Removes jobs that are not finished; one that is being done at this moment may still take effect.
 #[utoipa::path(post, path = "/api/admin/queue/jobs/remove", tag = "operators", request_body = NamedJobsBody,
     responses((status = 200, body = RemovedJobs), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn remove_named_jobs(

@@ -108,7 +108,7 @@ impl Queue {
         let not_paused = Pause::default();
         for event in lanes {
             let pause = controls.lanes.get(&event).unwrap_or(&not_paused);
-            names.extend([keys.meta(event), keys.wait(event)]);
+            names.extend([keys.meta(event), keys.wait(event), keys.delayed(event)]);
             args.extend([arg(event), arg(u8::from(pause.paused)), arg(&pause.message)]);
             args.extend(rate_args(controls.lane_rates.get(&event).copied()));
         }

@@ -33,6 +33,20 @@ impl Queue {
         })
     }
 
+    /// The epoch of a partition; a new one, when there was none or Redis was started anew since it began.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn current_epoch(&self, partition: Partition) -> Result<String, QueueError> {
+        let mut reply = self.call(script!("same_run"), &[self.keys().partition(partition)], &[]).await?;
+        match reply.word.as_str() {
+            "same" => reply.next(),
+            "restarted" => self.begin_epoch(partition, &reply.next::<String>()?, 0).await,
+            "no_epoch" => self.begin_epoch(partition, "", 0).await,
+            _ => Err(reply.unknown()),
+        }
+    }
+
     /// Begins a new epoch, unless somebody did so since `seen` was seen; returns the one that is there then.
     /// Nothing is claimed for `QUEUE_RECOVER_MS` after it began.
     ///

@@ -1,6 +1,6 @@
 //! From PostgreSQL, where jobs of named queues are written, to Redis, where they get their order.
 
-use super::{Fault, copy_controls};
+use super::Fault;
 use crate::queue::Queue;
 use crate::queue::jobs::{JobAdded, JobToAdd, lane, partition};
 use crate::store::Store;
@@ -20,11 +20,13 @@ const CALLS: usize = 100;
 pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
     let mut queued = 0;
     for name in store.queues_at_work().await? {
-        let named = queue.named(&name);
+        let (named, mut full) = (queue.named(&name), Vec::new());
         for _ in 0..CALLS {
-            let now = queue_some(store, &named).await?;
+            let before = full.len();
+            let now = queue_some(store, &named, &mut full).await?;
             queued += now;
-            if now == 0 {
+            // A full lane holds up no other one; the others may have more.
+            if now == 0 && full.len() == before {
                 break;
             }
         }
@@ -32,14 +34,10 @@ pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
     Ok(queued)
 }
 
-async fn queue_some(store: &Store, named: &Queue) -> Result<usize, Fault> {
-    let mut epoch = named.partition_state(partition()).await?.epoch;
-    if epoch.is_empty() {
-        // Everything comes back from PostgreSQL, so there is nothing to wait for.
-        epoch = named.begin_epoch(partition(), "", 0).await?;
-        copy_controls(store, named, partition()).await?;
-    }
-    let jobs = store.jobs_to_queue(named.name(), &epoch, JOBS).await?;
+/// Lanes that take no more are added to `full`.
+async fn queue_some(store: &Store, named: &Queue, full: &mut Vec<i16>) -> Result<usize, Fault> {
+    let epoch = named.current_epoch(partition()).await?;
+    let jobs = store.jobs_to_queue(named.name(), &epoch, full, JOBS).await?;
     let mut queued = Vec::new();
     let mut lanes: Vec<u16> = jobs.iter().map(|job| job.lane).collect();
     lanes.sort_unstable();
@@ -55,6 +53,9 @@ async fn queue_some(store: &Store, named: &Queue) -> Result<usize, Fault> {
             })
             .collect();
         let Some(added) = named.add_jobs(lane(nth), &of_lane).await? else { return Ok(0) };
+        if added.contains(&JobAdded::Full) {
+            full.push(i16::try_from(nth).unwrap_or(i16::MAX));
+        }
         let of = |(job, added): (&JobToAdd, JobAdded)| (added == JobAdded::Queued).then_some(job.id);
         queued.extend(of_lane.iter().zip(added).filter_map(of));
     }

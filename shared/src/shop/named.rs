@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Operations {
-    /// All named queues that ever had a job.
+    /// Named queues of which jobs wait or have failed.
     ///
     /// # Errors
     /// PostgreSQL is away.

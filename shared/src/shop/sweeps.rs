@@ -65,22 +65,24 @@ impl Sweeps {
         let mut released = 0;
         for _ in 0..LISTS {
             let due = self.store.due_bookings(third, DUE).await?;
-            let now = self.release_all(&due).await?;
-            released += now;
+            let (places, bookings) = self.release_all(&due).await?;
+            released += places;
             // What is left after that is locked by somebody who changes it right now.
-            if now == 0 {
+            if bookings == 0 {
                 break;
             }
         }
         Ok(released)
     }
 
-    async fn release_all(&self, due: &[BookingId]) -> Result<usize, Fault> {
-        let mut released = 0;
+    /// Places that came free, and bookings that were looked at.
+    async fn release_all(&self, due: &[BookingId]) -> Result<(usize, usize), Fault> {
+        let (mut released, mut looked_at) = (0, 0);
         let mut announcing: Option<JoinHandle<()>> = None;
         for bookings in due.chunks(BOOKINGS) {
             let swept = self.store.release_expired(bookings).await?;
             released += swept.freed.len();
+            looked_at += swept.bookings;
             // While one pass is announced in Redis the next one works in PostgreSQL.
             if let Some(announced) = announcing.take() {
                 let _ = announced.await;
@@ -91,7 +93,7 @@ impl Sweeps {
         if let Some(announced) = announcing {
             let _ = announced.await;
         }
-        Ok(released)
+        Ok((released, looked_at))
     }
 
     /// Copies pauses to Redis, and puts lanes back that somebody waits in and no worker would look at; returns

@@ -1,6 +1,7 @@
 //! Carts: made, listed, emptied and cancelled at once, without the queue.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -44,6 +45,10 @@ pub struct Closed {
     pub freed: Vec<Freed>,
 }
 
+/// How often a booking is opened while another one of the shopper is being closed.
+const OPENINGS: u32 = 20;
+const OPEN_AGAIN: Duration = Duration::from_millis(50);
+
 /// A booking that is open now.
 #[derive(Debug)]
 pub struct Opened {
@@ -70,6 +75,17 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away, or there is no such event.
     pub async fn open_booking(&self, event: EventId, user: UserId) -> Result<Opened, StoreError> {
+        for _ in 0..OPENINGS {
+            if let Some(opened) = self.try_open(event, user).await? {
+                return Ok(opened);
+            }
+            // Somebody is closing the one that ran out just now.
+            tokio::time::sleep(OPEN_AGAIN).await;
+        }
+        Err(StoreError::Row("an open booking just made"))
+    }
+
+    async fn try_open(&self, event: EventId, user: UserId) -> Result<Option<Opened>, StoreError> {
         let run_out = sqlx::query_scalar!(
             "select id from bookings
              where event_id = $1 and user_id = $2 and status = 'created' and expires_at <= clock_timestamp()",
@@ -102,8 +118,7 @@ impl Store {
         tx.commit().await?;
         let mut bookings = self.bookings(user, Some(event), None).await?;
         bookings.retain(|booking| booking.status == "created");
-        let booking = bookings.pop().ok_or(StoreError::Row("an open booking just made"))?;
-        Ok(Opened { booking, is_new: inserted.is_some(), freed })
+        Ok(bookings.pop().map(|booking| Opened { booking, is_new: inserted.is_some(), freed }))
     }
 
     /// The latest bookings of somebody, newest first: all, those of one event, or one.

@@ -1,5 +1,7 @@
 //! Jobs of named queues, as they stand in PostgreSQL.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -101,7 +103,8 @@ impl Store {
         Ok(names)
     }
 
-    /// Jobs of a queue that are not finished and were not queued in this epoch of Redis, oldest first.
+    /// Jobs of a queue that are not finished, due within the hour, and were not queued in this epoch of Redis, oldest
+    /// first; none of the lanes that are `full`.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -109,14 +112,18 @@ impl Store {
         &self,
         queue: &str,
         epoch: &str,
+        full: &[i16],
         at_most: i64,
     ) -> Result<Vec<UnfinishedJob>, StoreError> {
         let rows = sqlx::query!(
             r#"select id, lane, payload::text as "payload!", run_at from jobs
                where queue = $1 and finished_at is null and queued_in is distinct from $2
-               order by created_at, id limit $3"#,
+                   and (run_at is null or run_at < statement_timestamp() + interval '1 hour')
+                   and lane <> all($3)
+               order by created_at, id limit $4"#,
             queue,
             epoch,
+            full,
             at_most
         )
         .fetch_all(&self.pool)
@@ -144,13 +151,20 @@ impl Store {
         Ok(())
     }
 
-    /// Which of these are not finished: a job may be delivered more than once.
+    /// Counts an attempt of those of these jobs that are not finished, before it begins, so that one which ends its worker
+    /// counts too; returns these jobs with their attempts. A job may be delivered more than once.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn unfinished_jobs(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-        let ids = sqlx::query_scalar!("select id from jobs where id = any($1) and finished_at is null", ids);
-        Ok(ids.fetch_all(&self.pool).await?)
+    pub async fn begin_attempts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, u32>, StoreError> {
+        let rows = sqlx::query!(
+            "update jobs set attempts = attempts + 1 where id = any($1) and finished_at is null
+             returning id, attempts",
+            ids
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, u32::try_from(row.attempts).unwrap_or(0))).collect())
     }
 
     /// Writes how an attempt ended; `status` is `None` while further ones follow. What is finished stays as it is.
@@ -165,7 +179,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "update jobs
-             set attempts = attempts + 1, error = coalesce($3, error), status = coalesce($2, status),
+             set error = coalesce($3, error), status = coalesce($2, status),
                  finished_at = case when $2::text is null then null else clock_timestamp() end
              where id = $1 and finished_at is null",
             id,

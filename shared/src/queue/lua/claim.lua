@@ -32,7 +32,7 @@
 local partition, ready, feed, meta, wait, jobs, attempts, delayed, leased =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local feed_keep_ms, look_again_ms = 60000, 20
+local feed_keep_ms, look_again_ms = 60000, 100
 
 local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused', 'run_id',
   'lanes_at_once', 'rate_max', 'rate_ms', 'rate_from', 'rate_used')
@@ -79,9 +79,12 @@ local function room(key, max, window_ms, from, used)
   return tonumber(max) - tonumber(used or 0), text(tonumber(from) + tonumber(window_ms))
 end
 local of_lane, lane_at = room(meta, m[6], m[7], m[8], m[9])
-if of_lane <= 0 then return { 'later', lane_at } end
 local of_queue, queue_at = room(partition, p[7], p[8], p[9], p[10])
-if of_queue <= 0 then return { 'later', queue_at } end
+if of_lane <= 0 or of_queue <= 0 then
+  local at = of_lane <= 0 and lane_at or queue_at
+  redis.call('ZADD', ready, at, lane)
+  return { 'later', at }
+end
 if p[6] then
   redis.call('ZREMRANGEBYSCORE', leased, '-inf', now)
   if redis.call('ZCARD', leased) >= tonumber(p[6]) then return { 'later', text(now + look_again_ms) } end

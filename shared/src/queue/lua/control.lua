@@ -5,7 +5,7 @@
   KEYS[1]  partition  HASH    epoch, seq, paused, message, controls, rate_max, rate_ms, lanes_at_once
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4…] by 2: meta and wait of each lane named in ARGV
+  KEYS[4…] by 3: meta, wait and delayed of each lane named in ARGV
   ARGV[1]  wake       channel
   ARGV[2]  epoch      the one these were read for
   ARGV[3]  paused     '1' when the whole queue is
@@ -41,13 +41,16 @@ if (p[2] or '0') ~= paused or (p[3] or '') ~= message then
   tell('0', paused, message)
 end
 local function limit(key, max, window_ms)
+  local before = redis.call('HMGET', key, 'rate_max', 'rate_ms')
+  if (before[1] or '') == max and (not before[1] or before[2] == window_ms) then return false end
   if max ~= '' then
     redis.call('HSET', key, 'rate_max', max, 'rate_ms', window_ms)
   else
     redis.call('HDEL', key, 'rate_max', 'rate_ms')
   end
+  return true
 end
-limit(partition, ARGV[5], ARGV[6])
+local all_limited_anew = limit(partition, ARGV[5], ARGV[6])
 if ARGV[7] ~= '' then
   redis.call('HSET', partition, 'lanes_at_once', ARGV[7])
 else
@@ -55,19 +58,21 @@ else
 end
 for i = 8, #ARGV, 5 do
   local lane, lane_paused, lane_message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local key = 4 + (i - 8) / 5 * 2
-  local meta, wait = KEYS[key], KEYS[key + 1]
+  local key = 4 + (i - 8) / 5 * 3
+  local meta, wait, delayed = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   local m = redis.call('HMGET', meta, 'paused', 'message')
   local resumed = m[1] == '1' and lane_paused == '0'
-  limit(meta, ARGV[i + 3], ARGV[i + 4])
+  local limited_anew = limit(meta, ARGV[i + 3], ARGV[i + 4]) or all_limited_anew
   if (m[1] or '0') ~= lane_paused or (m[2] or '') ~= lane_message then
     redis.call('HSET', meta, 'paused', lane_paused, 'message', lane_message)
     tell(lane, lane_paused, lane_message)
   end
   -- A paused lane is taken out of `ready`; whoever ends the pause puts it back, and so does this, for a
-  -- lane that has somebody waiting and was lost from it.
-  if paused == '0' and lane_paused == '0' and redis.call('ZCARD', wait) > 0 then
-    if redis.call('ZADD', ready, 'NX', now, lane) == 1 or resumed or was_paused then
+  -- lane that has somebody waiting or resting and was lost from it.
+  if paused == '0' and lane_paused == '0' and redis.call('EXISTS', wait, delayed) > 0 then
+    -- A limit that was reached has put the lane off until the end of its window.
+    if limited_anew then redis.call('ZADD', ready, 'LT', now, lane) end
+    if redis.call('ZADD', ready, 'NX', now, lane) == 1 or resumed or was_paused or limited_anew then
       redis.call('PUBLISH', wake, lane)
     end
   end

@@ -5,7 +5,7 @@
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4]  meta       HASH    fence, lease_*, not_before
+  KEYS[4]  meta       HASH    fence, lease_*, not_before, rate_*
   KEYS[5]  attempts   HASH    number -> failed attempts
   KEYS[6]  leased     ZSET    lane -> end of its lease (ms)
   KEYS[7…] lock keys to release
@@ -27,7 +27,7 @@ local lane, worker, fence, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay_ms, number, least_fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local feed_keep_ms = 60000
 
-local m = redis.call('HMGET', meta, 'lease_worker', 'fence')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_count', 'lease_since')
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 local mine = lane .. ':' .. fence
 for i = 7, #KEYS do
@@ -36,6 +36,13 @@ end
 local tries = number ~= '' and redis.call('HINCRBY', attempts, number, 1) or 0
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+-- What was taken and not done does not count towards a limit.
+for _, key in ipairs({ meta, partition }) do
+  local rate = redis.call('HMGET', key, 'rate_max', 'rate_from')
+  if rate[1] and rate[2] and m[3] and tonumber(rate[2]) <= tonumber(m[4] or 0) then
+    redis.call('HINCRBY', key, 'rate_used', -m[3])
+  end
+end
 redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since')
 redis.call('ZREM', leased, lane)
 if least_fence > tonumber(fence) then redis.call('HSET', meta, 'fence', ARGV[7]) end

@@ -4,7 +4,7 @@
   KEYS[1]  partition  HASH    epoch
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET
-  KEYS[4]  meta       HASH    lease_until
+  KEYS[4]  meta       HASH    idem_since
   KEYS[5]  jobs       HASH    's' and an id, until it has a number -> payload
   KEYS[6]  delayed    ZSET    's' and an id -> due at (ms)
   KEYS[7]  idem       HASH    key -> number:nonce:body (this half day), number 0 as long as it has none
@@ -22,6 +22,12 @@ local partition, ready, lanes, meta, jobs, delayed, idem, idem_old =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local lane, max_waiting = ARGV[1], tonumber(ARGV[2])
 if redis.call('HEXISTS', partition, 'epoch') == 0 then return { 'no_epoch' } end
+local now_s, since, half_day_s = tonumber(redis.call('TIME')[1]), redis.call('HGET', meta, 'idem_since'), 43200
+if not since or now_s - tonumber(since) > half_day_s then
+  redis.call('UNLINK', idem_old)
+  if redis.call('EXISTS', idem) == 1 then redis.call('RENAME', idem, idem_old) end
+  redis.call('HSET', meta, 'idem_since', now_s)
+end
 local reply, count = { 'ok' }, redis.call('ZCARD', delayed)
 local function add(id, due_ms, idem_key, nonce, payload)
   if redis.call('HGET', idem, idem_key) or redis.call('HGET', idem_old, idem_key) then return 'same' end

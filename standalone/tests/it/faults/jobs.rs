@@ -134,10 +134,16 @@ async fn a_job_is_run_when_its_fact_was_committed_and_only_then() -> TestResult 
 async fn failures_rest_and_end_and_hold_nobody_up() -> TestResult {
     let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
-    let worker = start(&lab, &office, &stop)?;
     for word in ["hopeless", "fatal", "panic", "slow", "flaky", "plain"] {
         lab.store().add_job(&job(word)).await?;
     }
+    // As if its worker had died in the middle of it, three times.
+    let deadly = lab.store().add_job(&job("deadly")).await?;
+    sqlx::query("update jobs set attempts = 3 where id = $1")
+        .bind(deadly)
+        .execute(lab.store().pool())
+        .await?;
+    let worker = start(&lab, &office, &stop)?;
     until_finished(&lab).await;
     let states = states(&lab).await?;
     let is = |word: &str, status: &str, attempts: i32, error: &str| {
@@ -151,6 +157,7 @@ async fn failures_rest_and_end_and_hold_nobody_up() -> TestResult {
     is("slow", "failed", 3, "longer than 1s");
     is("flaky", "completed", 3, "not on try 2");
     is("plain", "completed", 1, "");
+    is("deadly", "failed", 4, "ended with their worker");
     assert_eq!(office.runs().first().map(String::as_str), Some("plain"), "nobody waits for those who rest");
     stop.cancel();
     worker.await?;

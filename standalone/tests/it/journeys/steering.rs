@@ -20,7 +20,9 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
     let (status, unknown) = operator.post("/api/admin/queue/pause", json!({"queue": "post"})).await?;
     assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
     let failed = lab.store().add_job(&job("secret payload")).await?;
+    lab.store().begin_attempts(&[failed]).await?;
     lab.store().note_attempt(failed, None, Some("busy")).await?;
+    lab.store().begin_attempts(&[failed]).await?;
     lab.store().note_attempt(failed, Some("failed"), Some("no such address")).await?;
     let waiting = lab.store().add_job(&job("waits")).await?;
     let (_, queues) = operator.get("/api/admin/queue/named").await?;
@@ -62,7 +64,7 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
 
     let (_, removed) = operator.post("/api/admin/queue/jobs/remove", json!({"queue": "post"})).await?;
     assert_eq!(removed, json!({"removed": 2}));
-    assert!(lab.store().unfinished_jobs(&[waiting]).await?.is_empty());
+    assert!(lab.store().begin_attempts(&[waiting]).await?.is_empty());
     let gone = json!({"queue": "post", "id": waiting});
     assert_eq!(operator.post("/api/admin/queue/jobs/remove", gone).await?.0, StatusCode::NOT_FOUND);
     let shopper = lab.shopper().await?;

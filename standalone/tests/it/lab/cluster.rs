@@ -16,6 +16,31 @@ const KEYS_PER_CALL: u32 = 50;
 
 type AnyError = Box<dyn std::error::Error>;
 
+/// Starts a node; returns it with its port for the others. Somebody else may take that port before the node does, so it
+/// is tried with others.
+async fn start_node(dir: &Path) -> Result<(PrivateRedis, u16), AnyError> {
+    let mut tries = 0;
+    loop {
+        // By default the bus listens 10,000 ports above, where there may be none.
+        let bus = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let settings = [
+            ("cluster-enabled", "yes".to_owned()),
+            ("cluster-port", bus.to_string()),
+            ("cluster-node-timeout", "2000".to_owned()),
+        ];
+        let options = RedisOptions {
+            listen: Listen::Loopback,
+            settings: settings.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            ..RedisOptions::throwaway()
+        };
+        match PrivateRedis::start(dir, options).await {
+            Ok(node) => return Ok((node, bus)),
+            Err(_) if tries < 5 => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Three primaries without replicas, each with a third of the slots.
 pub(crate) struct PrivateCluster {
     pub(crate) nodes: Vec<PrivateRedis>,
@@ -26,19 +51,7 @@ impl PrivateCluster {
     pub(crate) async fn start(dir: &Path) -> Result<Self, AnyError> {
         let mut nodes = Vec::new();
         for nth in 0..PRIMARIES {
-            // By default the bus listens 10,000 ports above, where there may be none.
-            let bus = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            let settings = [
-                ("cluster-enabled", "yes".to_owned()),
-                ("cluster-port", bus.to_string()),
-                ("cluster-node-timeout", "2000".to_owned()),
-            ];
-            let options = RedisOptions {
-                listen: Listen::Loopback,
-                settings: settings.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-                ..RedisOptions::throwaway()
-            };
-            nodes.push((PrivateRedis::start(&dir.join(format!("node-{nth}")), options).await?, bus));
+            nodes.push(start_node(&dir.join(format!("node-{nth}"))).await?);
         }
         let (first, _) = &nodes[0];
         for (nth, (node, bus)) in (0..).zip(&nodes) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rstest::rstest;
 use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
-use shared::queue::control::{Controls, Rate};
+use shared::queue::control::{Controls, Pause, Rate};
 use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
-use shared::queue::lease::LeaseLost;
+use shared::queue::lease::{GiveBack, LeaseLost};
 use shared::queue::{Partition, Queue};
 use uuid::Uuid;
 
@@ -173,8 +173,11 @@ async fn limits_hold_for_a_lane_and_for_a_queue(
     add(&queue, &["1", "2", "3", "4"]).await?;
     queue.add_jobs(lane(1), &[job("a", None), job("b", None)]).await?;
     queue.copy_controls(partition(), &limited).await?;
+    let undone = batch(&queue, 10).await?;
+    assert_eq!(payloads(&undone), ["1", "2"], "two a window of this lane");
+    queue.give_back(&undone.lease, &GiveBack::default()).await??;
     let first = batch(&queue, 10).await?;
-    assert_eq!(payloads(&first), ["1", "2"], "two a window of this lane");
+    assert_eq!(payloads(&first), ["1", "2"], "what was given back undone does not count");
     assert!(queue.extend(&first.lease, first.jobs[1].number, 5).await?.is_none());
     assert!(matches!(claim(&queue, lane(1), 5).await?, Claim::NotBefore(_)), "one lane at a time");
     queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await??;
@@ -188,5 +191,26 @@ async fn limits_hold_for_a_lane_and_for_a_queue(
     let Claim::Batch(third) = claim(&queue, lane(1), 5).await? else { return Err("a batch".into()) };
     assert_eq!(payloads(&third), ["b"], "limits are lifted");
     assert_eq!(Partition::of(lane(0)), Partition::of(lane(1)));
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_due_during_a_pause_is_looked_at_after_it(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let now = redis_ms(&queue).await?;
+    queue.add_jobs(lane(0), &[job("1", Some(now + 100))]).await?;
+    let pause = Pause { paused: true, message: String::new() };
+    let paused = Controls { queue: pause, ..Controls::default() };
+    queue.copy_controls(partition(), &paused).await?;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::Paused));
+    assert_eq!(queue.due_lanes(partition(), 10).await?, []);
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)]);
+    assert_eq!(payloads(&batch(&queue, 5).await?), ["1"]);
     Ok(())
 }
