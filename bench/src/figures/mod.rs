@@ -21,7 +21,7 @@ mod chain;
 mod enqueue;
 mod poll;
 mod push;
-mod reserve;
+pub(crate) mod reserve;
 mod row;
 mod rows;
 mod run;

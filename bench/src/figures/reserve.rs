@@ -62,21 +62,25 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
 }
 
 /// What came of some lanes full of jobs.
-struct Reserved {
-    per_second: f64,
+pub(crate) struct Reserved {
+    /// By PostgreSQL's clock, from the first batch to the last; 0 with only one.
+    pub(crate) per_second: f64,
     batches: i64,
-    claimed: u64,
-    inversions: u64,
+    /// Seats, without the first booking's.
+    pub(crate) claimed: u64,
+    /// Jobs decided before one that came earlier.
+    pub(crate) inversions: u64,
 }
 
 impl Reserved {
-    fn note(&self) -> String {
+    /// What else there is to say.
+    pub(crate) fn note(&self) -> String {
         format!("{} seats in {} transactions", self.claimed, self.batches)
     }
 }
 
 /// Fills paused lanes with a job a seat, resumes them, and measures by PostgreSQL's clock.
-async fn reserve(lab: &Lab, usher: &Server, events: &[Event]) -> Result<Reserved> {
+pub(crate) async fn reserve(lab: &Lab, usher: &Server, events: &[Event]) -> Result<Reserved> {
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
     for event in events {
         warm_up(lab, usher, event).await?;

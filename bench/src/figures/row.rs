@@ -28,7 +28,8 @@ impl Quantity {
         }
     }
 
-    fn text(self) -> String {
+    /// As tables have it.
+    pub(crate) fn text(self) -> String {
         match self {
             Self::PerSecond(value) => format!("{} /s", thousands(whole(value))),
             Self::Ms(value) => millis(value),

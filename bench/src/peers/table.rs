@@ -2,7 +2,7 @@
 
 use super::compare::{Line, Promise, Side};
 use crate::figures::Quantity;
-use crate::report::{Table, millis, thousands, whole};
+use crate::report::{Table, thousands, whole};
 
 const DASH: &str = "–";
 
@@ -52,11 +52,9 @@ fn note(line: &Line, bullmq: &str, port: Option<&str>) -> Option<String> {
 
 fn quantity(quantity: Option<Quantity>) -> String {
     match quantity {
-        Some(Quantity::PerSecond(value)) => format!("{} /s", thousands(whole(value))),
-        Some(Quantity::Ms(value)) => millis(value),
+        // A job weighs some hundred bytes.
         Some(Quantity::Bytes(value)) => format!("{} B", thousands(whole(value))),
-        Some(Quantity::Count(count)) => thousands(count),
-        Some(Quantity::Each(value)) => format!("{value:.4}"),
+        Some(quantity) => quantity.text(),
         None => DASH.to_owned(),
     }
 }

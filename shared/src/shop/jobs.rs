@@ -21,9 +21,10 @@ pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
     let mut queued = 0;
     for name in store.queues_at_work().await? {
         let (named, mut full) = (queue.named(&name), Vec::new());
+        let epoch = named.current_epoch(partition()).await?;
         for _ in 0..CALLS {
             let before = full.len();
-            let now = queue_some(store, &named, &mut full).await?;
+            let now = queue_some(store, &named, &epoch, &mut full).await?;
             queued += now;
             // A full lane holds up no other one; the others may have more.
             if now == 0 && full.len() == before {
@@ -35,9 +36,8 @@ pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
 }
 
 /// Lanes that take no more are added to `full`.
-async fn queue_some(store: &Store, named: &Queue, full: &mut Vec<i16>) -> Result<usize, Fault> {
-    let epoch = named.current_epoch(partition()).await?;
-    let jobs = store.jobs_to_queue(named.name(), &epoch, full, JOBS).await?;
+async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i16>) -> Result<usize, Fault> {
+    let jobs = store.jobs_to_queue(named.name(), epoch, full, JOBS).await?;
     let mut queued = Vec::new();
     let mut lanes: Vec<u16> = jobs.iter().map(|job| job.lane).collect();
     lanes.sort_unstable();
@@ -59,6 +59,6 @@ async fn queue_some(store: &Store, named: &Queue, full: &mut Vec<i16>) -> Result
         let of = |(job, added): (&JobToAdd, JobAdded)| (added == JobAdded::Queued).then_some(job.id);
         queued.extend(of_lane.iter().zip(added).filter_map(of));
     }
-    store.note_queued(&queued, &epoch).await?;
+    store.note_queued(&queued, epoch).await?;
     Ok(queued.len())
 }

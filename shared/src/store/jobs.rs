@@ -245,18 +245,16 @@ pub struct JobRecord {
 }
 
 impl Store {
-    /// Whether there ever was such a queue, as far as jobs are kept.
+    /// Whether there is such a queue beside the bookings: jobs of it are kept, or it is paused or limited.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn is_queue(&self, queue: &str) -> Result<bool, StoreError> {
         let is_there = sqlx::query_scalar!(
-            r#"select queue = any(array(select name from (
-                   select unnest($2::text[]) as name
-                   union all select queue from jobs where queue = $1 limit 1) known)) as "is_there!"
-               from (select $1::text as queue) asked"#,
+            r#"select exists (select 1 from jobs where queue = $1)
+                   or exists (select 1 from queue_controls where queue = $1 and queue <> $2) as "is_there!""#,
             queue,
-            &self.named_queues().await?
+            BOOKINGS
         );
         Ok(is_there.fetch_one(&self.pool).await?)
     }

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Connections, all of which stay open.
 const CONNECTIONS: u32 = 10;
+const EMPTY: &str = "truncate peer.bookings, peer.seat_claims, peer.outcomes";
 const REMOVE: &str = "drop schema peer cascade";
 const BOOKED: &str = "select count(*) from peer.outcomes join peer.seat_claims using (booking_id)";
 
@@ -18,7 +19,8 @@ pub(crate) async fn open_pool(database: PgConnectOptions) -> Result<PgPool> {
 
 /// Makes the tables, or empties them.
 pub(crate) async fn empty_tables(pool: &PgPool) -> Result<()> {
-    sqlx::raw_sql(include_str!("sql/tables.sql")).execute(pool).await.context("make tables")?;
+    sqlx::raw_sql(include_str!("../../sql/tables.sql")).execute(pool).await.context("make tables")?;
+    sqlx::raw_sql(EMPTY).execute(pool).await.context("empty the tables")?;
     Ok(())
 }
 
@@ -32,7 +34,7 @@ pub(crate) async fn remove_tables(pool: &PgPool) -> Result<()> {
 pub(crate) async fn book(pool: &PgPool, job: &Job) -> Result<()> {
     let read = |field: &str| job.data()[field].as_i64().with_context(|| format!("a job without {field}"));
     let small = |field: &str| Ok::<_, anyhow::Error>(i32::try_from(read(field)?)?);
-    sqlx::query(include_str!("sql/book.sql"))
+    sqlx::query(include_str!("../../sql/book.sql"))
         .bind(read("event")?)
         .bind(read("user")?)
         .bind(small("quantity")?)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Worker } from 'bullmq';
 import { emptyTables, openPool, withTables } from './database.mjs';
 import { fill, payload, withQueue } from './queue.mjs';
@@ -8,16 +9,7 @@ const CONCURRENCIES = [1, 10, 50, 100, 300];
 const TRIAL = 5_000;
 const POOL = 10;
 
-// One statement is one transaction and one round trip: the least that a booking can cost a worker.
-const BOOK = {
-  name: 'book',
-  text: `with booking as (
-      insert into peer.bookings (event_id, user_id, quantity) values ($1, $2, $3) returning id
-    ), claim as (
-      insert into peer.seat_claims (event_id, seat, booking_id) select $1, $4, id from booking
-    )
-    insert into peer.outcomes (job_id, booking_id, status) select $5, id, 'completed' from booking`,
-};
+const BOOK = { name: 'book', text: readFileSync(new URL('../../sql/book.sql', import.meta.url), 'utf8') };
 
 function seatPayload(index) {
   return { ...payload(index), seat: index + 1 };

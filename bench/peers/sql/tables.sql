@@ -1,4 +1,4 @@
--- The same tables as those of the peer in Node.
+-- What peers write their bookings to.
 create schema if not exists peer;
 create table if not exists peer.bookings (
     id bigint generated always as identity primary key,
@@ -19,4 +19,3 @@ create table if not exists peer.outcomes (
     status text not null,
     decided_at timestamptz not null default clock_timestamp()
 );
-truncate peer.bookings, peer.seat_claims, peer.outcomes
