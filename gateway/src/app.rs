@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use shared::auth::{AccessTokens, Passwords};
+use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
@@ -37,6 +38,8 @@ pub struct App {
 pub struct Inner {
     /// Settings.
     pub config: GatewayConfig,
+    /// Settings that the processes share.
+    pub services: ServicesConfig,
     /// PostgreSQL.
     pub store: Store,
     /// Redis.
@@ -81,13 +84,13 @@ impl App {
     /// The settings make no sense.
     pub fn start(
         config: GatewayConfig,
-        store: Store,
-        queue: Queue,
+        services: ServicesConfig,
+        (store, queue): (Store, Queue),
         metrics: PrometheusHandle,
         shutdown: &CancellationToken,
     ) -> Result<Self, GatewayError> {
         config.check()?;
-        let secrets = config.auth.secrets()?;
+        let secrets = services.auth.secrets()?;
         let signing: Vec<&[u8]> = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).collect();
         let catalogue = Catalogue::new(store.clone());
         let enqueuer = Enqueuer::start(queue.clone());
@@ -99,7 +102,7 @@ impl App {
         hub.start(desk.clone(), shutdown);
         let app = Self {
             inner: Arc::new(Inner {
-                tokens: AccessTokens::new(&secrets, config.auth.access_token_seconds),
+                tokens: AccessTokens::new(&secrets, services.auth.access_token_seconds),
                 passwords: Passwords::default(),
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
                 limits: Limits::new(&config),
@@ -112,6 +115,7 @@ impl App {
                 store,
                 queue,
                 config,
+                services,
                 shutdown: shutdown.clone(),
                 is_full: AtomicBool::new(false),
             }),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use shared::config::{AuthConfig, ConfigError};
+use shared::config::ConfigError;
 
 /// The gateway's settings.
 #[derive(Debug, Clone, Args)]
@@ -15,9 +15,6 @@ pub struct GatewayConfig {
     /// The built web pages
     #[arg(long, env = "WEB_DIR", default_value = "web/dist")]
     pub web_dir: PathBuf,
-    /// Secrets
-    #[command(flatten)]
-    pub auth: AuthConfig,
     /// Writes and log-ins that one address or one account may make per time window
     #[arg(long, env = "RATE_LIMIT_MAX", default_value_t = 100)]
     pub rate_limit_max: u32,

@@ -28,6 +28,7 @@ pub mod ws;
 
 use std::net::{SocketAddr, TcpListener};
 
+use shared::config::ServicesConfig;
 use shared::queue::Queue;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -100,14 +101,14 @@ fn refuse_huge_pages() {
 /// The settings make no sense, or serving ended.
 pub async fn run(
     config: GatewayConfig,
+    services: ServicesConfig,
     listener: TcpListener,
-    store: Store,
-    queue: Queue,
+    (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), GatewayError> {
     refuse_huge_pages();
     let metrics = probes::recorder();
-    let app = App::start(config, store, queue, metrics, &shutdown)?;
+    let app = App::start(config, services, (store, queue), metrics, &shutdown)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(address = %address, "gateway listens on {address}");
     }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use gateway::config::GatewayConfig;
-use shared::config::{QueueConfig, StoreConfig};
+use shared::config::{QueueConfig, ServicesConfig, StoreConfig};
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry::{self, LogConfig};
@@ -21,6 +21,8 @@ struct Settings {
     #[command(flatten)]
     queue: QueueConfig,
     #[command(flatten)]
+    services: ServicesConfig,
+    #[command(flatten)]
     gateway: GatewayConfig,
     #[command(flatten)]
     log: LogConfig,
@@ -36,5 +38,5 @@ async fn main() -> anyhow::Result<()> {
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
-    Ok(gateway::run(settings.gateway, listener, store, queue, shutdown).await?)
+    Ok(gateway::run(settings.gateway, settings.services, listener, (store, queue), shutdown).await?)
 }

@@ -6,6 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::messages::config::MessagesConfig;
+use crate::pay::config::PayConfig;
+use crate::stream::config::StreamConfig;
+use crate::tickets::config::TicketsConfig;
+
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -135,6 +140,26 @@ impl QueueConfig {
         }
         Ok(())
     }
+}
+
+/// What several processes do the same way: whom they talk to outside, and with which keys.
+#[derive(Debug, Clone, Args)]
+pub struct ServicesConfig {
+    /// Secrets
+    #[command(flatten)]
+    pub auth: AuthConfig,
+    /// Payment
+    #[command(flatten)]
+    pub pay: PayConfig,
+    /// Messages
+    #[command(flatten)]
+    pub messages: MessagesConfig,
+    /// Tickets
+    #[command(flatten)]
+    pub tickets: TicketsConfig,
+    /// The event stream
+    #[command(flatten)]
+    pub stream: StreamConfig,
 }
 
 /// Secrets that sign what only Usher reads.

@@ -56,8 +56,8 @@ async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
     let data_dir = absolute(&settings.data_dir)?;
-    if settings.gateway.auth.jwt_secret.is_none() && settings.gateway.auth.jwt_secret_file.is_none() {
-        settings.gateway.auth.jwt_secret_file = Some(secrets::jwt_file(&data_dir)?);
+    if settings.services.auth.jwt_secret.is_none() && settings.services.auth.jwt_secret_file.is_none() {
+        settings.services.auth.jwt_secret_file = Some(secrets::jwt_file(&data_dir)?);
     }
     let private = start_servers(&mut settings, &data_dir).await?;
     let served = serve(&settings, &args, &private, shutdown).await;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gateway::config::GatewayConfig;
-use shared::config::{ConfigError, QueueConfig, StoreConfig};
+use shared::config::{ConfigError, QueueConfig, ServicesConfig, StoreConfig};
 use shared::telemetry::LogConfig;
 use sweeper::config::SweeperConfig;
 use worker::config::WorkerConfig;
@@ -25,6 +25,9 @@ pub struct Settings {
     /// Redis; without a URL a private server is started
     #[command(flatten)]
     pub queue: QueueConfig,
+    /// Secrets, and whom we talk to outside
+    #[command(flatten)]
+    pub services: ServicesConfig,
     /// The gateway
     #[command(flatten)]
     pub gateway: GatewayConfig,

@@ -55,16 +55,16 @@ impl System {
         }
         // Each part has connections of its own, so that none waits behind another one's calls.
         if is_wanted(Part::Worker) {
-            let (store, queue) = connect(settings).await?;
-            let config = settings.worker.clone();
+            let stores = connect(settings).await?;
+            let (config, services) = (settings.worker.clone(), settings.services.clone());
             let shutdown = system.shutdown.clone();
-            system.keep(async move { worker::run(config, store, queue, shutdown).await });
+            system.keep(async move { worker::run(config, services, stores, shutdown).await });
         }
         if is_wanted(Part::Sweeper) {
-            let (store, queue) = connect(settings).await?;
-            let config = settings.sweeper.clone();
+            let stores = connect(settings).await?;
+            let (config, services) = (settings.sweeper.clone(), settings.services.clone());
             let shutdown = system.shutdown.clone();
-            system.keep(async move { sweeper::run(config, store, queue, shutdown).await });
+            system.keep(async move { sweeper::run(config, services, stores, shutdown).await });
         }
         Ok(system)
     }
@@ -73,10 +73,10 @@ impl System {
         let listener = gateway::listen(&settings.gateway)?;
         let address = listener.local_addr().map_err(gateway::GatewayError::Serve)?;
         self.url = format!("http://{address}");
-        let (store, queue) = connect(settings).await?;
-        let config = settings.gateway.clone();
+        let stores = connect(settings).await?;
+        let (config, services) = (settings.gateway.clone(), settings.services.clone());
         let shutdown = self.shutdown.clone();
-        self.keep(async move { gateway::run(config, listener, store, queue, shutdown).await });
+        self.keep(async move { gateway::run(config, services, listener, stores, shutdown).await });
         Ok(())
     }
 

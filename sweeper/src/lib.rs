@@ -14,6 +14,7 @@ use std::time::Duration;
 use apalis::prelude::{Monitor, WorkerBuilder};
 use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
 use apalis_cron::CronScheduler;
+use shared::config::ServicesConfig;
 use shared::queue::Queue;
 use shared::shop::Sweeps;
 use shared::store::Store;
@@ -33,8 +34,8 @@ pub struct SweeperEnded(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// The schedule makes no sense, or apalis gave up, which its restarts should prevent.
 pub async fn run(
     config: SweeperConfig,
-    store: Store,
-    queue: Queue,
+    _services: ServicesConfig,
+    (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), SweeperEnded> {
     let schedule =

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use shared::config::{QueueConfig, StoreConfig};
+use shared::config::{QueueConfig, ServicesConfig, StoreConfig};
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry::{self, LogConfig};
@@ -21,6 +21,8 @@ struct Settings {
     #[command(flatten)]
     queue: QueueConfig,
     #[command(flatten)]
+    services: ServicesConfig,
+    #[command(flatten)]
     sweeper: SweeperConfig,
     #[command(flatten)]
     log: LogConfig,
@@ -35,5 +37,5 @@ async fn main() -> anyhow::Result<()> {
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
-    Ok(sweeper::run(settings.sweeper, store, queue, shutdown).await?)
+    Ok(sweeper::run(settings.sweeper, settings.services, (store, queue), shutdown).await?)
 }

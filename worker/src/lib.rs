@@ -3,12 +3,13 @@
 //! - [`config`]: its settings.
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
-//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler.
+//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are.
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
 pub mod config;
 pub mod lane_source;
+pub mod queues;
 pub mod reserve_seats;
 pub mod run_jobs;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::{Monitor, WorkerBuilder, WorkerBuilderExt as _};
 use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
+use shared::config::ServicesConfig;
 use shared::queue::Queue;
 use shared::queue::claim::Lease;
 use shared::shop::Reserver;
@@ -39,6 +41,18 @@ pub struct WorkerEnded(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// # Errors
 /// apalis gave up, which its restarts should prevent.
 pub async fn run(
+    config: WorkerConfig,
+    services: ServicesConfig,
+    (store, queue): (Store, Queue),
+    shutdown: CancellationToken,
+) -> Result<(), WorkerEnded> {
+    let bookings = run_bookings(config.clone(), store.clone(), queue.clone(), shutdown.clone());
+    let named = queues::run(config, services, (store, queue), shutdown);
+    tokio::try_join!(bookings, named)?;
+    Ok(())
+}
+
+async fn run_bookings(
     config: WorkerConfig,
     store: Store,
     queue: Queue,

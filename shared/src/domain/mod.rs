@@ -12,7 +12,10 @@ mod seat_map;
 
 pub use allocate::{Choice, choose};
 pub use codec::DecodeError;
-pub use ids::{AreaId, BookingId, EventId, SeatId, SectionId, TierId, UserId};
+pub use ids::{
+    AreaId, BookingId, EventId, OrderId, OrderItemId, PaymentId, RefundId, SeatId, SectionId, TicketId,
+    TierId, UserId,
+};
 pub use job_ref::{Envelope, JobRef, JobRefError, JobRefKeys};
 pub use layout::{Area, Layout, Row, Seat, SeatRecord, Section, Tier};
 pub use money::Money;

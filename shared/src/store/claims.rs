@@ -294,6 +294,11 @@ struct BookingFact<'a> {
 }
 
 impl Fact {
+    /// A fact that says what `what` does, as a JSON object.
+    pub(super) fn new(topic: &'static str, what: &impl Serialize) -> Self {
+        Self { topic, json: serde_json::to_string(what).unwrap_or_else(|_| "{}".to_owned()) }
+    }
+
     /// A fact about a booking and some of its places.
     pub(super) fn of_booking(
         topic: &'static str,
@@ -302,8 +307,7 @@ impl Fact {
         seat_ids: &[SeatId],
         slots: &[(AreaId, u32)],
     ) -> Self {
-        let fact = BookingFact { booking_id, user_id, seat_ids, slots };
-        Self { topic, json: serde_json::to_string(&fact).unwrap_or_default() }
+        Self::new(topic, &BookingFact { booking_id, user_id, seat_ids, slots })
     }
 }
 

@@ -73,7 +73,7 @@ impl Lab {
         let settings = Settings::from_words(words.iter().map(String::as_str))?;
         Store::connect(&settings.store).await?.migrate().await?;
         let system = System::start(&settings, parts).await?;
-        let secrets = settings.gateway.auth.secrets()?;
+        let secrets = settings.services.auth.secrets()?;
         let lab = Self {
             http: reqwest::Client::new(),
             cluster,

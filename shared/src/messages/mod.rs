@@ -1,0 +1,123 @@
+//! Messages to people: what they say, and the job that sends one. They are written in the transaction of the fact they
+//! follow from, so that none is lost, and sent by the worker.
+
+pub mod config;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::domain::{BookingId, EventId, Money, OrderId, RefundId, UserId};
+use crate::store::{NewNamedJob, StoreError, insert_job};
+
+/// The queue of these jobs.
+pub const QUEUE: &str = "messages";
+/// Lanes of the queue; the first one is for codes, which somebody is waiting for.
+const LANES: u16 = 16;
+
+/// A message and where it goes: the payload of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub to: Recipient,
+    /// What it says.
+    pub message: Message,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Recipient {
+    /// Somebody, at their e-mail address and in their language when it is sent.
+    User {
+        /// Who.
+        id: UserId,
+    },
+    /// The value that a code of this id was made for: an e-mail address or a phone number.
+    CodeTarget {
+        /// The code.
+        code: Uuid,
+    },
+    /// Every admin.
+    Admins,
+}
+
+/// What a message says. Only ids and figures: names and places are looked up when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Message {
+    /// A code; its digits follow from its id and a secret, so they stand nowhere.
+    Code {
+        /// The code.
+        code: Uuid,
+    },
+    /// Seats are in the cart.
+    SeatsReserved {
+        /// The cart.
+        booking: BookingId,
+    },
+    /// A reservation has run out.
+    ReservationExpired {
+        /// The cart.
+        booking: BookingId,
+    },
+    /// An order is paid; the tickets are attached.
+    OrderPaid {
+        /// The order.
+        order: OrderId,
+    },
+    /// An order was not paid in time.
+    OrderExpired {
+        /// The order.
+        order: OrderId,
+    },
+    /// Money goes back.
+    Refunded {
+        /// The order.
+        order: OrderId,
+        /// How much.
+        amount: Money,
+    },
+    /// An event has moved or changed.
+    EventChanged {
+        /// The event.
+        event: EventId,
+    },
+    /// An event does not take place.
+    EventCancelled {
+        /// The event.
+        event: EventId,
+    },
+    /// A place that somebody had was removed.
+    PlaceRemoved {
+        /// The event.
+        event: EventId,
+        /// The place in words.
+        place: String,
+    },
+    /// A refund has failed for good and waits for a person.
+    RefundFailed {
+        /// The refund.
+        refund: RefundId,
+    },
+}
+
+/// Writes the job that sends a message; returns its id.
+///
+/// # Errors
+/// PostgreSQL is away.
+pub async fn send(connection: &mut PgConnection, outgoing: &Outgoing) -> Result<Uuid, StoreError> {
+    let lane = match outgoing.message {
+        Message::Code { .. } => 0,
+        Message::SeatsReserved { .. }
+        | Message::ReservationExpired { .. }
+        | Message::OrderPaid { .. }
+        | Message::OrderExpired { .. }
+        | Message::Refunded { .. }
+        | Message::EventChanged { .. }
+        | Message::EventCancelled { .. }
+        | Message::PlaceRemoved { .. }
+        | Message::RefundFailed { .. } => rand::random_range(1..LANES),
+    };
+    insert_job(connection, &NewNamedJob { queue: QUEUE, lane, payload: outgoing, run_at: None }).await
+}
