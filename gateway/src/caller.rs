@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use shared::auth::Role;
-use shared::domain::UserId;
+use shared::domain::{Language, UserId};
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
@@ -42,6 +42,10 @@ pub struct ClientIp(pub IpAddr);
 /// The `Idempotency-Key` header.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(pub Option<String>);
+
+/// The language that the client asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Spoken(pub Language);
 
 /// A JSON body whose errors are problems.
 #[derive(Debug, Clone)]
@@ -116,6 +120,15 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
                 format!("Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters"),
             )),
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Spoken {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Ok(Self(accepted.map(Language::preferred).unwrap_or_default()))
     }
 }
 

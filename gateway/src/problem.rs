@@ -57,6 +57,7 @@ codes! {
     SeatTaken = "seat_taken", CONFLICT, "This seat is already taken";
     SoldOut = "sold_out", CONFLICT, "Event is fully booked";
     NotEnoughAdjacent = "not_enough_adjacent", CONFLICT, "There are not enough seats side by side";
+    AlreadyBooked = "already_booked", CONFLICT, "You have already booked a place at this event";
     LimitReached = "limit_reached", CONFLICT, "You have as many seats as one person may have";
     Left = "left", CONFLICT, "You have left the queue";
     Removed = "removed", CONFLICT, "This request was removed from the queue";
@@ -234,6 +235,7 @@ impl From<CartError> for Problem {
     fn from(error: CartError) -> Self {
         match error {
             CartError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            CartError::AlreadyBooked => Self::new(Code::AlreadyBooked, error.to_string()),
             CartError::Closed(_) => Self::new(Code::BookingClosed, error.to_string()),
             CartError::Fault(fault) => fault.into(),
         }

@@ -2,15 +2,20 @@
 
 mod book;
 mod cancel;
+mod figures;
 mod leave;
 mod list;
 mod open;
 mod queue_ticket;
+mod reserve;
+mod show;
 mod status;
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
-use shared::domain::Refusal;
-use shared::shop::{Booked, WaitRange, wait_text};
+use shared::domain::{Language, Refusal, UserId};
+use shared::shop::{Booked, BookingView, Status, WaitRange, wait_text};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +30,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(cancel::cancel_booking))
         .routes(routes!(book::book_event))
         .routes(routes!(leave::leave_queue))
+        .routes(routes!(reserve::reserve_place))
+        .routes(routes!(show::show_booking, show::delete_booking))
+        .routes(routes!(figures::show_figures))
         .routes(routes!(queue_ticket::queue_ticket))
         .routes(routes!(queue_ticket::leave_queued_ticket))
 }
@@ -72,19 +80,51 @@ impl From<Booked> for Accepted {
     }
 }
 
+/// How long an outcome is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked for, in memory.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits for the outcome of a job, two seconds at most: the booking it went into, or `None` while it waits on.
+///
+/// # Errors
+/// What the job was refused for, or a store is away.
+pub async fn await_outcome(
+    app: &App,
+    booked: &Booked,
+    owner: UserId,
+    language: Language,
+) -> Result<Option<BookingView>, Problem> {
+    let started = Instant::now();
+    let job = app.desk.read(&booked.reference)?;
+    while started.elapsed() < PATIENCE {
+        match app.desk.status_of(&job, Some(owner)).await? {
+            Status::Completed { result: Some(won), .. } => {
+                return Ok(Some(app.carts.booking(owner, won.booking_id).await?));
+            }
+            Status::Completed { result: None, .. } => return Err(Problem::plain(Code::Internal)),
+            Status::Failed { code, .. } => return Err(refusal(&code, language)),
+            Status::Queued { .. } | Status::Processing { .. } => tokio::time::sleep(LOOK).await,
+        }
+    }
+    Ok(None)
+}
+
 /// A job's refusal as an error.
-pub fn refusal(code: &str, error: &str) -> Problem {
-    let code = match Refusal::from_code(code) {
-        Some(Refusal::SeatTaken) => Code::SeatTaken,
-        Some(Refusal::SoldOut) => Code::SoldOut,
-        Some(Refusal::NotEnoughAdjacent) => Code::NotEnoughAdjacent,
-        Some(Refusal::LimitReached) => Code::LimitReached,
-        Some(Refusal::SaleClosed) => Code::SaleClosed,
-        Some(Refusal::Left) => Code::Left,
-        Some(Refusal::Removed) => Code::Removed,
-        Some(Refusal::Internal) | None => Code::Internal,
+pub fn refusal(code: &str, language: Language) -> Problem {
+    let refusal = Refusal::from_code(code).unwrap_or(Refusal::Internal);
+    let code = match refusal {
+        Refusal::SeatTaken => Code::SeatTaken,
+        Refusal::SoldOut => Code::SoldOut,
+        Refusal::NotEnoughAdjacent => Code::NotEnoughAdjacent,
+        Refusal::AlreadyBooked => Code::AlreadyBooked,
+        Refusal::LimitReached => Code::LimitReached,
+        Refusal::SaleClosed => Code::SaleClosed,
+        Refusal::Left => Code::Left,
+        Refusal::Removed => Code::Removed,
+        Refusal::Internal => Code::Internal,
     };
-    Problem::new(code, error)
+    Problem::new(code, refusal.text(language))
 }
 
 /// Redis' watermark: what waits goes on, nothing new is taken in.

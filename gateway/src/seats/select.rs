@@ -1,25 +1,18 @@
 //! `PATCH /api/seats/select`
 
-use std::time::{Duration, Instant};
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use shared::domain::{BookingId, SeatId};
-use shared::shop::{BookingView, Status};
+use shared::shop::BookingView;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::bookings::{Accepted, check_room, refusal};
-use crate::caller::{Body, Caller, ClientIp, IdempotencyKey};
+use crate::bookings::{Accepted, await_outcome, check_room};
+use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
 use crate::problem::{Code, Problem, ProblemBody};
-
-/// How long the outcome is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is looked for, in memory.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// A seat for a booking.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,6 +35,7 @@ pub async fn select_seat(
     caller: Caller,
     ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
+    Spoken(language): Spoken,
     Body(body): Body<Selection>,
 ) -> Result<Response, Problem> {
     app.limits.check_write(caller.user)?;
@@ -50,18 +44,8 @@ pub async fn select_seat(
         check_booking(&app, &caller, id, body.seat_id).await?;
     }
     let booked = app.desk.book_seat(body.seat_id, caller.user, key.as_deref(), Some(ip)).await?;
-    let started = Instant::now();
-    let job = app.desk.read(&booked.reference)?;
-    while started.elapsed() < PATIENCE {
-        match app.desk.status_of(&job, Some(caller.user)).await? {
-            Status::Completed { result: Some(won), .. } => {
-                let booking = app.carts.booking(caller.user, won.booking_id).await?;
-                return Ok(Json(booking).into_response());
-            }
-            Status::Completed { result: None, .. } => return Err(Problem::plain(Code::Internal)),
-            Status::Failed { code, error, .. } => return Err(refusal(&code, &error)),
-            Status::Queued { .. } | Status::Processing { .. } => tokio::time::sleep(LOOK).await,
-        }
+    if let Some(booking) = await_outcome(&app, &booked, caller.user, language).await? {
+        return Ok(Json(booking).into_response());
     }
     Ok((StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response())
 }

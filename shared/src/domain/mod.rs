@@ -4,6 +4,7 @@ mod allocate;
 mod codec;
 mod ids;
 mod job_ref;
+mod language;
 mod layout;
 mod money;
 mod outcome;
@@ -17,6 +18,7 @@ pub use ids::{
     TierId, UserId,
 };
 pub use job_ref::{Envelope, JobRef, JobRefError, JobRefKeys};
+pub use language::Language;
 pub use layout::{Area, Layout, Row, Seat, SeatRecord, Section, Tier};
 pub use money::Money;
 pub use outcome::{Outcome, Refusal, Reservation};

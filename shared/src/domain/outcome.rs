@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AreaId, BookingId, SeatId};
+use super::{AreaId, BookingId, Language, SeatId};
 
 /// How a job ended. It is written once and read back by every later delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Reservation {
 }
 
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident = $code:literal: $text:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal: $en:literal, $uk:literal, $ru:literal,)*) => {
         /// Why a job got nothing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Refusal { $($(#[$doc])* $name,)* }
@@ -56,8 +56,12 @@ macro_rules! refusals {
             }
 
             /// A sentence for the shopper.
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
+            pub fn text(self, language: Language) -> &'static str {
+                match (self, language) { $(
+                    (Self::$name, Language::En) => $en,
+                    (Self::$name, Language::Uk) => $uk,
+                    (Self::$name, Language::Ru) => $ru,
+                )* }
             }
         }
     };
@@ -65,21 +69,29 @@ macro_rules! refusals {
 
 refusals! {
     /// A named seat belongs to somebody else.
-    SeatTaken = "seat_taken": "This seat is already taken",
+    SeatTaken = "seat_taken": "This seat is already taken", "Це місце вже зайняте", "Это место уже занято",
     /// Nothing that fits is left.
-    SoldOut = "sold_out": "Event is fully booked",
+    SoldOut = "sold_out": "Event is fully booked", "Усі місця розпродано", "Все места распроданы",
     /// Enough is left, but not side by side.
     NotEnoughAdjacent = "not_enough_adjacent": "There are not enough seats side by side",
+        "Немає стільки місць поруч", "Нет столько мест рядом",
     /// The shopper's limit for this event.
     LimitReached = "limit_reached": "You have reached the number of seats one person may have at this event",
+        "Ви вже маєте стільки місць, скільки може мати одна людина",
+        "У вас уже столько мест, сколько может быть у одного человека",
+    /// The event gives one booking a person.
+    AlreadyBooked = "already_booked": "You have already booked a place at this event",
+        "Ви вже забронювали місце", "Вы уже забронировали место",
     /// The sale ended before the job's turn.
-    SaleClosed = "sale_closed": "The sale for this event is closed",
+    SaleClosed = "sale_closed": "The sale for this event is closed", "Продаж закрито", "Продажа закрыта",
     /// The shopper left the line.
-    Left = "left": "You have left the queue",
+    Left = "left": "You have left the queue", "Ви вийшли з черги", "Вы вышли из очереди",
     /// An operator took the job out.
     Removed = "removed": "This request was removed from the queue by an operator",
+        "Оператор вилучив цей запит із черги", "Оператор удалил этот запрос из очереди",
     /// The job failed by itself, again and again.
     Internal = "internal": "Something went wrong on our side; please try again",
+        "Щось пішло не так з нашого боку; спробуйте ще раз", "Что-то пошло не так на нашей стороне; попробуйте ещё раз",
 }
 
 impl Refusal {

@@ -6,7 +6,7 @@ use super::{BookingView, CartView, Catalogue, Fault};
 use crate::domain::{BookingId, EventId, Reservation, UserId};
 use crate::queue::Queue;
 use crate::queue::feed::{SeatsChanged, Told};
-use crate::store::{BookingRecord, ClaimedPlace, Closed, Freed, Store, StoreError};
+use crate::store::{BookingFigures, BookingRecord, ClaimedPlace, Closed, Freed, Store, StoreError};
 
 /// Why a cart was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum CartError {
     /// No such event, booking or place of this shopper.
     #[error("there is no such event, booking or place in your cart")]
     NotFound,
+    /// The event gives one booking a person.
+    #[error("you have already booked a place at this event")]
+    AlreadyBooked,
     /// The booking is no longer open.
     #[error("this booking is {0} and cannot be changed")]
     Closed(String),
@@ -50,7 +53,11 @@ impl Carts {
         if self.catalogue.event(event).await?.is_none() {
             return Err(CartError::NotFound);
         }
-        let opened = self.store.open_booking(event, user).await?;
+        let opened =
+            self.store.open_booking(event, user).await.map_err(|error| match error.constraint() {
+                Some("bookings_only_key") => CartError::AlreadyBooked,
+                _ => error.into(),
+            })?;
         announce(&self.queue, &opened.freed, true).await;
         Ok((self.view(opened.booking).await?, opened.is_new))
     }
@@ -74,6 +81,23 @@ impl Carts {
     pub async fn booking(&self, user: UserId, id: BookingId) -> Result<BookingView, CartError> {
         let mut bookings = self.store.bookings(user, None, Some(id)).await?;
         self.view(bookings.pop().ok_or(CartError::NotFound)?).await
+    }
+
+    /// One booking, whosever it is; with its owner.
+    ///
+    /// # Errors
+    /// There is none, or a store is away.
+    pub async fn any_booking(&self, id: BookingId) -> Result<(UserId, BookingView), CartError> {
+        let owner = self.store.booking_owner(id).await?.ok_or(CartError::NotFound)?;
+        Ok((owner, self.booking(owner, id).await?))
+    }
+
+    /// How much somebody has booked.
+    ///
+    /// # Errors
+    /// There is nobody of this id, or a store is away.
+    pub async fn figures(&self, user: UserId) -> Result<BookingFigures, CartError> {
+        self.store.booking_figures(user).await?.ok_or(CartError::NotFound)
     }
 
     /// What somebody has in their cart.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{AreaId, BookingId, EventId, Layout, Money, Outcome, Reservation, SeatId, UserId};
+use crate::domain::{AreaId, BookingId, EventId, Language, Layout, Money, Outcome, Reservation, SeatId, UserId};
 use crate::queue::board::Wait;
 use crate::store::{BookingRecord, ClaimedPlace};
 
@@ -275,7 +275,7 @@ impl Status {
             },
             Outcome::Failed(refusal) => Self::Failed {
                 event_id: event,
-                error: refusal.text().to_owned(),
+                error: refusal.text(Language::En).to_owned(),
                 code: refusal.code().to_owned(),
             },
         }

@@ -100,8 +100,8 @@ impl Store {
         };
         let mut tx = self.pool.begin().await?;
         let inserted = sqlx::query_scalar!(
-            "insert into bookings (id, event_id, user_id, expires_at)
-             select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds)
+            "insert into bookings (id, event_id, user_id, expires_at, is_only)
+             select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds), e.one_booking_each
              from events e where e.id = $2
              on conflict (event_id, user_id) where status = 'created' do nothing
              returning id",

@@ -2,6 +2,7 @@
 //! claims by id.
 
 mod batch;
+mod booking_figures;
 mod bookings;
 mod catalogue;
 mod claims;
@@ -20,6 +21,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
+pub use booking_figures::BookingFigures;
 pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
 pub use catalogue::{ArtistRecord, EventRecord};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};

@@ -158,6 +158,9 @@ impl Belief {
         if prepared.is_closed {
             return Err(Refusal::SaleClosed);
         }
+        if prepared.one_booking_each && (own.places > 0 || own.has_closed_booking) {
+            return Err(Refusal::AlreadyBooked);
+        }
         let quantity = u32::try_from(envelope.request.quantity()).unwrap_or(u32::MAX);
         if own.places.saturating_add(quantity) > prepared.seat_limit {
             return Err(Refusal::LimitReached);
@@ -225,7 +228,7 @@ impl Plan {
                 self.is_short = true;
                 true
             }
-            Refusal::LimitReached => {
+            Refusal::LimitReached | Refusal::AlreadyBooked => {
                 self.limited.push(user);
                 false
             }

@@ -24,6 +24,8 @@ pub struct Usage {
     pub open_booking: Option<BookingId>,
     /// Places, in whatever booking, held or sold.
     pub places: u32,
+    /// They have one that is being paid, or is.
+    pub has_closed_booking: bool,
 }
 
 /// What is read before a batch is decided. It holds under the lane's lock if the version still does.
@@ -35,6 +37,8 @@ pub struct Prepared {
     pub layout_version: u32,
     /// Places one shopper may have.
     pub seat_limit: u32,
+    /// One shopper may have one booking.
+    pub one_booking_each: bool,
     /// PostgreSQL's clock, ms since 1970.
     pub now_ms: i64,
     /// Until when a reservation made now holds, ms since 1970.

@@ -47,6 +47,7 @@ pub(super) async fn read_batch(
         version: row.version,
         layout_version: u32::try_from(row.layout_version).unwrap_or(0),
         seat_limit: u32::try_from(row.seat_limit).unwrap_or(0),
+        one_booking_each: row.one_booking_each,
         now_ms,
         expires_at_ms: now_ms + i64::from(row.hold_seconds) * 1_000,
         is_closed: row.is_closed,
@@ -63,6 +64,8 @@ fn usage(rows: Vec<UsageRow>) -> HashMap<UserId, Usage> {
         entry.places += places;
         if is_open {
             entry.open_booking = Some(booking);
+        } else {
+            entry.has_closed_booking = true;
         }
     }
     usage

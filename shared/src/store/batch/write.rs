@@ -170,7 +170,8 @@ pub(super) async fn write_rows(
         &all.slots.0,
         &all.slots.1,
         &all.slots.2,
-        &all.slots.3
+        &all.slots.3,
+        batch.prepared.one_booking_each
     )
     .fetch_one(tx)
     .await?;

@@ -1,6 +1,6 @@
 -- What a batch is decided on, at one moment. $1 event; $2 numbers of its jobs; $3 their shoppers; $4 from which
 -- transaction on to look for what came free
-select coalesce(l.version, 0) as "version!", e.layout_version, e.seat_limit, e.hold_seconds,
+select coalesce(l.version, 0) as "version!", e.layout_version, e.seat_limit, e.hold_seconds, e.one_booking_each,
     clock_timestamp() as "now!",
     clock_timestamp() not between e.sales_open_at and e.sales_close_at as "is_closed!",
     pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!",

@@ -1,11 +1,12 @@
 -- The rows of a batch; what is there already is left alone and told. $1 event, $2 fence, $3 holder, $4 until when
--- reservations hold; by column: $5… bookings, $7… outcomes, $13… seats, $16… slots
+-- reservations hold; by column: $5… bookings, $7… outcomes, $13… seats, $16… slots;
+-- $20 one booking a shopper
 with raised as (
     update lanes set fence = $2, holder = $3, version = version + 1 where event_id = $1
 ), opened as (
     -- One open booking a shopper and event.
-    insert into bookings (id, event_id, user_id, expires_at)
-    select id, $1, user_id, $4 from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
+    insert into bookings (id, event_id, user_id, expires_at, is_only)
+    select id, $1, user_id, $4, $20 from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
     on conflict (event_id, user_id) where status = 'created' do nothing
     returning id
 ), ended as (

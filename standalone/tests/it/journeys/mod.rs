@@ -4,6 +4,7 @@ mod booking;
 mod cart;
 mod limits;
 mod operators;
+mod reserve;
 mod rush;
 mod socket;
 mod standby;

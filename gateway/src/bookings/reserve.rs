@@ -1,0 +1,105 @@
+//! `POST /api/bookings/reserve`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use shared::auth::Role;
+use shared::domain::{AreaId, BookingRequest, EventId, UserId, Wanted};
+use shared::shop::BookingView;
+use utoipa::ToSchema;
+
+use super::{Accepted, await_outcome, check_room};
+use crate::app::App;
+use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
+use crate::problem::{Code, Problem, ProblemBody};
+
+/// A place at an event, whichever.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewReservation {
+    #[serde(alias = "event_id")]
+    event_id: EventId,
+    /// Whose it will be: an id or a login name. The caller's own, but for admins and services.
+    #[serde(alias = "user_id")]
+    user_id: Option<Person>,
+    /// In which area; without one, in the first that has room, or on the best seat where there is none.
+    #[serde(alias = "area_id")]
+    area_id: Option<AreaId>,
+}
+
+/// Somebody, by id or by login name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Person {
+    /// Their id.
+    Id(UserId),
+    /// Their id in digits, their login name, or their e-mail address.
+    Name(String),
+}
+
+/// Takes a place through the line like everybody, and waits for the outcome up to two seconds.
+#[utoipa::path(post, path = "/api/bookings/reserve", tag = "bookings", request_body = NewReservation,
+    responses((status = 201, body = BookingView), (status = 202, body = Accepted),
+        (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub async fn reserve_place(
+    State(app): State<App>,
+    caller: Caller,
+    ClientIp(ip): ClientIp,
+    IdempotencyKey(key): IdempotencyKey,
+    Spoken(language): Spoken,
+    Body(body): Body<NewReservation>,
+) -> Result<Response, Problem> {
+    app.limits.check_write(caller.user)?;
+    check_room(&app)?;
+    let owner = owner(&app, &caller, body.user_id).await?;
+    let request = request(&app, body.event_id, body.area_id).await?;
+    let booked = app.desk.book(body.event_id, owner, request, key.as_deref(), Some(ip)).await?;
+    Ok(match await_outcome(&app, &booked, owner, language).await? {
+        Some(booking) => (StatusCode::CREATED, Json(booking)).into_response(),
+        None => (StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response(),
+    })
+}
+
+/// Who gets the place, if the caller may say so.
+async fn owner(app: &App, caller: &Caller, person: Option<Person>) -> Result<UserId, Problem> {
+    let id = match person {
+        None => return Ok(caller.user),
+        Some(Person::Id(id)) => Some(id),
+        Some(Person::Name(name)) => match name.parse() {
+            Ok(id) => Some(UserId(id)),
+            Err(_) => app.store.user_by_login(&name.trim().to_lowercase()).await?.map(|user| user.id),
+        },
+    };
+    if id == Some(caller.user) {
+        return Ok(caller.user);
+    }
+    // Nobody learns here who has an account.
+    if caller.role != Role::Admin {
+        return Err(Problem::plain(Code::NotOwner));
+    }
+    let known = match id {
+        Some(id) => app.store.user(id).await?.map(|user| user.id),
+        None => None,
+    };
+    known.ok_or_else(|| Problem::new(Code::NotFound, "There is nobody of this name"))
+}
+
+/// One place: in the area that was named, in the first with room, or on the best seat.
+async fn request(app: &App, event: EventId, area: Option<AreaId>) -> Result<BookingRequest, Problem> {
+    let (event, lane) = crate::events::load(app, event).await?;
+    let seats = lane.seats.read();
+    let has_room = |area: &AreaId| {
+        let index = event.layout.area_index(*area);
+        seats.as_ref().zip(index).is_some_and(|(seats, index)| seats.area_free(index) > 0)
+    };
+    let mut areas = event.layout.areas.iter().map(|area| area.id);
+    let area = area.or_else(|| areas.clone().find(has_room)).or_else(|| areas.next());
+    drop(seats);
+    let wanted = match area {
+        Some(area) => Wanted::Area { area, quantity: 1 },
+        None => Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false },
+    };
+    BookingRequest::chosen(wanted).map_err(|error| Problem::new(Code::Validation, error.to_string()))
+}

@@ -1,0 +1,188 @@
+//! A place, whichever: `POST /api/bookings/reserve`, and what is asked of a booking afterwards.
+
+use std::collections::HashMap;
+
+use reqwest::header::ACCEPT_LANGUAGE;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::auth::Role;
+use shared::domain::EventId;
+
+use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
+
+type AnyError = Box<dyn std::error::Error>;
+
+/// A club that gives one booking a person.
+async fn make_club(lab: &Lab, room: i32) -> Result<EventId, AnyError> {
+    let (event, ..) = make_event(lab.store(), &EventPlan::club(room)).await?;
+    sqlx::query("update events set one_booking_each = true where id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+    Ok(event)
+}
+
+async fn reserve(shopper: &Shopper, body: Value) -> Result<(StatusCode, Value), reqwest::Error> {
+    shopper.post("/api/bookings/reserve", body).await
+}
+
+#[tokio::test]
+async fn a_place_is_reserved_once_a_person_where_the_event_says_so() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 5).await?;
+    let shopper = lab.shopper().await?;
+    let (status, booking) = reserve(&shopper, json!({"event_id": event, "user_id": shopper.id})).await?;
+    assert_eq!((status, &booking["status"]), (StatusCode::CREATED, &json!("created")), "{booking}");
+    assert_eq!(booking["seats"].as_array().map(Vec::len), Some(1));
+    let again = shopper
+        .http
+        .post(format!("{}/api/bookings/reserve", shopper.url))
+        .bearer_auth(&shopper.token)
+        .header(ACCEPT_LANGUAGE, "ru-RU,ru;q=0.9")
+        .json(&json!({"eventId": event}))
+        .send()
+        .await?;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    let again: Value = again.json().await?;
+    assert_eq!(
+        (&again["code"], &again["detail"]),
+        (&json!("already_booked"), &json!("Вы уже забронировали место"))
+    );
+    let id = booking["id"].as_str().ok_or("id")?;
+    let (status, deleted) = shopper.call(Method::DELETE, &format!("/api/bookings/{id}"), None).await?;
+    assert_eq!((status, &deleted["status"]), (StatusCode::OK, &json!("cancelled")));
+    let (status, _) = reserve(&shopper, json!({"event_id": event})).await?;
+    assert_eq!(status, StatusCode::CREATED, "a booking that was given back is none");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn requests_at_once_of_one_person_win_one_place() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 50).await?;
+    let shopper = lab.shopper().await?;
+    let asked = (0..5).map(|key| {
+        let request = shopper
+            .http
+            .post(format!("{}/api/bookings/reserve", shopper.url))
+            .bearer_auth(&shopper.token)
+            .header("Idempotency-Key", format!("key-{key}"))
+            .json(&json!({"event_id": event}));
+        async move { request.send().await.map(|answer| answer.status()) }
+    });
+    let mut answers = HashMap::new();
+    for status in futures_util::future::try_join_all(asked).await? {
+        *answers.entry(status).or_insert(0) += 1;
+    }
+    assert_eq!(answers, HashMap::from([(StatusCode::CREATED, 1), (StatusCode::CONFLICT, 4)]));
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_a_second_booking() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 5).await?;
+    let shopper = lab.shopper().await?;
+    assert_eq!(reserve(&shopper, json!({"event_id": event})).await?.0, StatusCode::CREATED);
+    sqlx::query("update bookings set status = 'paid', closed_at = now() where event_id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+    let refused = sqlx::query(
+        "insert into bookings (id, event_id, user_id, expires_at, is_only)
+         values (gen_random_uuid(), $1, $2, now(), true)",
+    )
+    .bind(event.0)
+    .bind(shopper.id.0)
+    .execute(lab.store().pool())
+    .await;
+    let refused = refused.err().and_then(|error| Some(error.as_database_error()?.constraint()?.to_owned()));
+    assert_eq!(refused.as_deref(), Some("bookings_only_key"));
+    let (status, answer) = shopper.post("/api/bookings", json!({"event_id": event})).await?;
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("already_booked")));
+    let (status, answer) = reserve(&shopper, json!({"event_id": event})).await?;
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("already_booked")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_reserves_for_another_one_but_admins() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 5).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let admin = lab.with_role(Role::Admin).await?;
+    for person in [json!(second.id), json!(second.id.to_string()), json!("somebody"), json!(0)] {
+        let (status, answer) = reserve(&first, json!({"event_id": event, "user_id": person})).await?;
+        assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("not_owner")), "{person}");
+    }
+    let (status, booking) =
+        reserve(&admin, json!({"event_id": event, "user_id": second.id.to_string()})).await?;
+    assert_eq!(status, StatusCode::CREATED, "{booking}");
+    let path = format!("/api/bookings/{}", booking["id"].as_str().ok_or("id")?);
+    assert_eq!(second.get(&path).await?.0, StatusCode::OK, "it is theirs");
+    assert_eq!(admin.get(&path).await?.0, StatusCode::OK);
+    assert_eq!(first.get(&path).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(first.call(Method::DELETE, &path, None).await?.0, StatusCode::NOT_FOUND);
+    let (status, _) = reserve(&admin, json!({"event_id": event, "user_id": "nobody-at-all"})).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn the_last_place_goes_to_one_and_the_next_one_is_told_sold_out() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 2).await?;
+    let shoppers = lab.shoppers(3).await?;
+    for shopper in &shoppers[..2] {
+        assert_eq!(reserve(shopper, json!({"event_id": event})).await?.0, StatusCode::CREATED);
+    }
+    let (status, answer) = reserve(&shoppers[2], json!({"event_id": event})).await?;
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("sold_out")));
+    eventually("the event shows that nothing is left", async || {
+        let event = shoppers[2].get(&format!("/api/events/{event}")).await;
+        event.is_ok_and(|(_, event)| event["availableSeats"] == 0)
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_paused_line_answers_with_a_place_in_it() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 2).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let shopper = lab.shopper().await?;
+    let (status, accepted) = reserve(&shopper, json!({"event_id": event})).await?;
+    assert_eq!((status, &accepted["queuePosition"]), (StatusCode::ACCEPTED, &json!(1)), "{accepted}");
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    let outcome = shopper.outcome(accepted["jobId"].as_str().ok_or("job")?).await?;
+    assert_eq!(outcome["status"], "completed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn booking_figures_are_for_oneself_and_for_admins() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_club(&lab, 5).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let (_, booking) = reserve(&first, json!({"event_id": event})).await?;
+    let path = format!("/api/bookings/{}", booking["id"].as_str().ok_or("id")?);
+    first.call(Method::DELETE, &path, None).await?;
+    reserve(&first, json!({"event_id": event})).await?;
+    let path = format!("/metrics/{}", first.id);
+    for viewer in [&first, &admin] {
+        let (status, figures) = viewer.get(&path).await?;
+        assert_eq!(status, StatusCode::OK);
+        let of = |name: &str| figures[name].as_u64();
+        assert_eq!(
+            [of("total"), of("created"), of("cancelled"), of("events"), of("heldPlaces"), of("soldPlaces")],
+            [Some(2), Some(1), Some(1), Some(1), Some(1), Some(0)],
+            "{figures}"
+        );
+    }
+    assert_eq!(second.get(&path).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(admin.get("/metrics/0").await?.0, StatusCode::NOT_FOUND);
+    Ok(())
+}
