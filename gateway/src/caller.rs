@@ -136,6 +136,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if has_no_body(request.headers()) {
+            return serde_json::from_str("{}")
+                .map(Self)
+                .map_err(|error| Problem::new(Code::BadJson, format!("The request has no body: {error}")));
+        }
         let Json(body) = Json::from_request(request, app).await?;
         Ok(Self(body))
     }
@@ -168,6 +173,14 @@ fn token(headers: &HeaderMap) -> Result<Option<(&str, bool)>, Problem> {
         return bearer.map(|token| Some((token.trim(), false))).ok_or_else(refused);
     }
     Ok(cookie(headers, COOKIE).map(|token| (token, true)))
+}
+
+/// A request that brings nothing, as `curl -X POST` sends it, asks for the defaults.
+fn has_no_body(headers: &HeaderMap) -> bool {
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0");
+    is_empty
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && !headers.contains_key(header::CONTENT_TYPE)
 }
 
 /// The value of a cookie.

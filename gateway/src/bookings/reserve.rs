@@ -54,7 +54,7 @@ pub async fn reserve_place(
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
     let owner = owner(&app, &caller, body.user_id).await?;
-    let request = request(&app, body.event_id, body.area_id).await?;
+    let request = one_place(&app, body.event_id, body.area_id).await?;
     let booked = app.desk.book(body.event_id, owner, request, key.as_deref(), Some(ip)).await?;
     Ok(match await_outcome(&app, &booked, owner, language).await? {
         Some(booking) => (StatusCode::CREATED, Json(booking)).into_response(),
@@ -87,7 +87,11 @@ async fn owner(app: &App, caller: &Caller, person: Option<Person>) -> Result<Use
 }
 
 /// One place: in the area that was named, in the first with room, or on the best seat.
-async fn request(app: &App, event: EventId, area: Option<AreaId>) -> Result<BookingRequest, Problem> {
+pub(super) async fn one_place(
+    app: &App,
+    event: EventId,
+    area: Option<AreaId>,
+) -> Result<BookingRequest, Problem> {
     let (event, lane) = crate::events::load(app, event).await?;
     let seats = lane.seats.read();
     let has_room = |area: &AreaId| {

@@ -17,7 +17,8 @@ use crate::problem::{Problem, ProblemBody};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CleanBody {
-    state: FinishedState,
+    /// Without it both.
+    state: Option<FinishedState>,
     /// Of one event; without it of all.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
@@ -60,13 +61,17 @@ pub async fn clean_queue(
     ClientIp(ip): ClientIp,
     Body(body): Body<CleanBody>,
 ) -> Result<Json<Cleaned>, Problem> {
-    let which = match body.state {
-        FinishedState::Completed => Finished::Completed,
-        FinishedState::Failed => Finished::Failed,
+    let which: &[Finished] = match body.state {
+        Some(FinishedState::Completed) => &[Finished::Completed],
+        Some(FinishedState::Failed) => &[Finished::Failed],
+        None => &[Finished::Completed, Finished::Failed],
     };
     let limit = body.limit.clamp(1, 1_000);
     let older_than = Duration::from_secs(body.older_than_seconds.into());
     let which_of_them = (older_than, limit);
-    let removed = app.operations.clean(body.event_id, which, which_of_them, caller.user, Some(ip)).await?;
+    let mut removed = 0;
+    for which in which {
+        removed += app.operations.clean(body.event_id, *which, which_of_them, caller.user, Some(ip)).await?;
+    }
     Ok(Json(Cleaned { removed }))
 }

@@ -5,3 +5,4 @@ mod bad_input;
 mod catalogue;
 mod connections;
 mod document;
+mod seeds;
