@@ -14,7 +14,7 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
-use shared::shop::{Carts, Catalogue, Desk, Lanes, Operations};
+use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations};
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,8 @@ pub struct Inner {
     pub desk: Desk,
     /// Carts.
     pub carts: Carts,
+    /// The same request twice.
+    pub idempotency: Idempotency,
     /// The operators' side.
     pub operations: Operations,
     /// How often one may ask.
@@ -104,6 +106,7 @@ impl App {
             inner: Arc::new(Inner {
                 tokens: AccessTokens::new(&secrets, services.auth.access_token_seconds),
                 passwords: Passwords::default(),
+                idempotency: Idempotency::new(store.clone(), secrets.clone()),
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
                 limits: Limits::new(&config),
                 catalogue,

@@ -1,7 +1,8 @@
 //! The gateway, in reading order:
 //!
 //! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections. [`router`]: every path.
-//! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
+//! - [`caller`]: who asks. [`limits`]: how often they may. [`idempotency`]: the same
+//!   request twice. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
@@ -16,6 +17,7 @@ pub mod caller;
 pub mod cart;
 pub mod config;
 pub mod events;
+pub mod idempotency;
 pub mod limits;
 pub mod operations;
 pub mod probes;

@@ -67,6 +67,7 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Send JSON";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
+    InProgress = "in_progress", CONFLICT, "The same request is being worked on";
     SeatOfOtherEvent = "seat_of_other_event", UNPROCESSABLE_ENTITY, "A seat belongs to another event";
     SaleClosed = "sale_closed", UNPROCESSABLE_ENTITY, "This event is not on sale now";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Request, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tower::ServiceBuilder;
@@ -17,7 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
-use crate::{auth, bookings, cart, events, operations, probes, seats, web, ws};
+use crate::{auth, bookings, cart, events, idempotency, operations, probes, seats, web, ws};
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
 const MAX_BODY: usize = 16 * 1024;
@@ -61,6 +62,7 @@ pub fn router(app: App) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let rest = api
+        .layer(from_fn_with_state(app.clone(), idempotency::replay))
         .route("/ws", get(ws::open_socket))
         .merge(web::router(&app))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))

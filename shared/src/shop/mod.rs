@@ -3,6 +3,7 @@
 //! - What gateways know: [`Catalogue`] (events and layouts, cached), [`Lanes`] (places and seats in memory,
 //!   following the feeds), [`recover`] (what they put back when Redis has lost something).
 //! - What shoppers do: [`Desk`] (take a place in a line, ask, leave), [`Carts`] (what was won).
+//! - What both may ask for twice: [`Idempotency`].
 //! - What workers do: [`Reserver`] decides a batch.
 //! - What sweepers do: [`Sweeps`].
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
@@ -11,6 +12,7 @@ mod carts;
 mod catalogue;
 mod controls;
 mod desk;
+mod idempotency;
 mod jobs;
 mod lanes;
 mod live_seats;
@@ -25,6 +27,7 @@ pub use carts::{CartError, Carts};
 pub use catalogue::{Catalogue, Event};
 pub use controls::copy_controls;
 pub use desk::{BookError, Booked, Desk, StatusError};
+pub use idempotency::{Idempotency, KeptAnswer, KeyedRequest, Replay};
 pub use lanes::{Lane, Lanes, Listener};
 pub use live_seats::{LiveSeats, SeatStatus};
 pub use named::Limits;

@@ -178,6 +178,7 @@ impl Sweeps {
     /// A store is away.
     pub async fn forget_old(&self) -> Result<u64, Fault> {
         let mut gone = self.store.sweep_retention(ROWS).await?;
+        gone += self.store.forget_old_requests(ROWS).await?;
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
         for partition in Partition::all() {
             let lanes = self.queue.lanes(partition).await?;

@@ -5,4 +5,5 @@ mod bad_input;
 mod catalogue;
 mod connections;
 mod document;
+mod idempotency;
 mod seeds;
