@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::GatewayError;
 use crate::config::GatewayConfig;
 use crate::limits::Limits;
+use crate::probes::Probed;
 use crate::ws::Hub;
 
 /// How often it is looked how full Redis is.
@@ -64,6 +65,8 @@ pub struct Inner {
     pub hub: Hub,
     /// Seat maps as they are sent, with the version of their layout.
     pub seatmaps: Mutex<HashMap<EventId, (u32, Bytes)>>,
+    /// Whether the stores answer.
+    pub probed: Probed,
     /// Figures.
     pub metrics: PrometheusHandle,
     /// Told to stop.
@@ -114,6 +117,7 @@ impl App {
                 desk,
                 carts,
                 hub,
+                probed: Probed::default(),
                 metrics,
                 store,
                 queue,

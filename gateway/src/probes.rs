@@ -1,6 +1,7 @@
 //! `GET /health`, `/ready`, `/metrics`
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,12 +45,36 @@ pub struct Health {
 }
 
 /// What the process needs in order to serve.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Readiness {
     postgres: bool,
     redis: bool,
     /// Every feed is being followed.
     feeds: bool,
+}
+
+/// The stores are asked this often at most, however many probe.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// What was found at the last look.
+#[derive(Debug, Default)]
+pub struct Probed(Mutex<Option<(Instant, Readiness)>>);
+
+impl Probed {
+    async fn look(&self, app: &App) -> Readiness {
+        // Whoever comes meanwhile waits for the look that is being taken.
+        let mut last = self.0.lock().await;
+        if let Some((when, known)) = *last
+            && when.elapsed() < FRESH
+        {
+            return known;
+        }
+        let (postgres, redis) = tokio::join!(app.store.ping(), app.queue.ping());
+        let feeds = app.desk.lanes().is_following();
+        let found = Readiness { postgres: postgres.is_ok(), redis: redis.is_ok(), feeds };
+        *last = Some((Instant::now(), found));
+        found
+    }
 }
 
 /// The process lives.
@@ -61,12 +87,7 @@ pub async fn show_health() -> Json<Health> {
 #[utoipa::path(get, path = "/ready", tag = "probes",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
-    let (postgres, redis) = tokio::join!(app.store.ping(), app.queue.ping());
-    let readiness = Readiness {
-        postgres: postgres.is_ok(),
-        redis: redis.is_ok(),
-        feeds: app.desk.lanes().is_following(),
-    };
+    let readiness = app.probed.look(&app).await;
     let is_ready = readiness.postgres && readiness.redis && readiness.feeds && !app.shutdown.is_cancelled();
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
 }

@@ -17,16 +17,15 @@ use crate::problem::{Code, Problem, ProblemBody};
 
 /// A place at an event, whichever.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct NewReservation {
-    #[serde(alias = "event_id")]
-    event_id: EventId,
+    #[serde(rename = "eventId", alias = "event_id")]
+    event: EventId,
     /// Whose it will be: an id or a login name. The caller's own, but for admins and services.
-    #[serde(alias = "user_id")]
-    user_id: Option<Person>,
+    #[serde(rename = "userId", alias = "user_id")]
+    user: Option<Person>,
     /// In which area; without one, in the first that has room, or on the best seat where there is none.
-    #[serde(alias = "area_id")]
-    area_id: Option<AreaId>,
+    #[serde(rename = "areaId", alias = "area_id")]
+    area: Option<AreaId>,
 }
 
 /// Somebody, by id or by login name.
@@ -53,9 +52,9 @@ pub async fn reserve_place(
 ) -> Result<Response, Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
-    let owner = owner(&app, &caller, body.user_id).await?;
-    let request = one_place(&app, body.event_id, body.area_id).await?;
-    let booked = app.desk.book(body.event_id, owner, request, key.as_deref(), Some(ip)).await?;
+    let owner = owner(&app, &caller, body.user).await?;
+    let request = one_place(&app, body.event, body.area).await?;
+    let booked = app.desk.book(body.event, owner, request, key.as_deref(), Some(ip)).await?;
     Ok(match await_outcome(&app, &booked, owner, language).await? {
         Some(booking) => (StatusCode::CREATED, Json(booking)).into_response(),
         None => (StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response(),

@@ -325,3 +325,26 @@ impl Listener for Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_takes_nothing_in_is_dropped_and_not_buffered_without_end() {
+        let hub = Hub::new();
+        let (slow, mut unread) = hub.listen();
+        let (quick, mut read) = hub.listen();
+        let event = EventId(1);
+        hub.watch(&slow, event);
+        hub.watch(&quick, event);
+        for said in 0..WAITING * 2 {
+            let pause = Pause { paused: true, message: said.to_string() };
+            hub.tell_control(event, &pause);
+            assert!(read.try_recv().is_ok(), "whoever reads hears of every one");
+        }
+        assert!(slow.too_slow.is_cancelled() && !quick.too_slow.is_cancelled());
+        let waiting = std::iter::from_fn(|| unread.try_recv().ok()).count();
+        assert_eq!(waiting, WAITING);
+    }
+}
