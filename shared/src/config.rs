@@ -33,7 +33,7 @@ pub enum ConfigError {
     Invalid(String),
 }
 
-fn secret(
+pub(crate) fn secret(
     name: &'static str,
     value: Option<&SecretString>,
     file: Option<&PathBuf>,

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use shared::auth::Passwords;
 use shared::store::Store;
 use shared::telemetry;
+use standalone::sandbox::{self, PrivateSandbox};
 use standalone::secrets;
 use standalone::servers::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
 use standalone::settings::{Command, RunArgs, Settings};
@@ -50,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
 struct Private {
     postgres: Option<PrivatePostgres>,
     redis: Option<PrivateRedis>,
+    sandbox: Option<PrivateSandbox>,
 }
 
 async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
@@ -59,8 +61,12 @@ async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
     if settings.services.auth.jwt_secret.is_none() && settings.services.auth.jwt_secret_file.is_none() {
         settings.services.auth.jwt_secret_file = Some(secrets::jwt_file(&data_dir)?);
     }
-    let private = start_servers(&mut settings, &data_dir).await?;
+    let mut private = start_servers(&mut settings, &data_dir).await?;
+    private.sandbox = sandbox::start_unless_set(&mut settings, &args.only, &data_dir).await?;
     let served = serve(&settings, &args, &private, shutdown).await;
+    if let Some(sandbox) = private.sandbox {
+        sandbox.stop().await;
+    }
     // In this order: nobody writes any more when the stores stop.
     if let Some(redis) = private.redis {
         redis.stop().await?;
@@ -104,6 +110,9 @@ async fn serve(
     }
     let system = System::start(settings, &args.only).await?;
     greet(&system.url, is_demo);
+    if let Some(sandbox) = &private.sandbox {
+        say(&format!("payments go to  {}    (a sandbox: no money moves)", sandbox.url));
+    }
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = system.shutdown.cancelled() => {}

@@ -19,8 +19,16 @@ pub struct SecretsError {
 /// # Errors
 /// The folder cannot be written.
 pub fn jwt_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
+    secret_file(data_dir, "jwt")
+}
+
+/// The file of the secret with this name, made at the first call; only its owner may read it.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn secret_file(data_dir: &Path, name: &str) -> Result<PathBuf, SecretsError> {
     let folder = data_dir.join("secrets");
-    let file = folder.join("jwt");
+    let file = folder.join(name);
     let failed = |source| SecretsError { path: file.clone(), source };
     if file.is_file() {
         return Ok(file);
@@ -28,7 +36,7 @@ pub fn jwt_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     let text = shared::auth::random_hex();
     // Written aside and moved, so that a half-written secret is never read.
-    let aside = folder.join("jwt.new");
+    let aside = folder.join(format!("{name}.new"));
     let _ = fs::remove_file(&aside);
     fs::OpenOptions::new()
         .write(true)

@@ -1,5 +1,6 @@
 //! Everything that can be set. A field's comment is its `--help`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -28,6 +29,10 @@ pub struct Settings {
     /// Secrets, and whom we talk to outside
     #[command(flatten)]
     pub services: ServicesConfig,
+    /// Where the sandbox for payments listens, which is started when it is the provider and has no URL; without it
+    /// 127.0.0.1:8008, or a free port where that is taken
+    #[arg(long, env = "SANDBOX_LISTEN")]
+    pub sandbox_listen: Option<SocketAddr>,
     /// The gateway
     #[command(flatten)]
     pub gateway: GatewayConfig,
@@ -88,6 +93,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.queue.check(&self.store)?;
         self.gateway.check()?;
+        self.services.pay.check()?;
         self.worker.check()
     }
 }

@@ -39,29 +39,31 @@ pub struct System {
 }
 
 impl System {
-    /// Starts these parts (none: all of them) over stores that are there and migrated.
+    /// Starts these parts (none: all of them) over stores that are there and migrated. Without a `PUBLIC_URL` it is
+    /// where the gateway listens.
     ///
     /// # Errors
     /// The settings make no sense, a store is away, or the port is taken.
     pub async fn start(settings: &Settings, only: &[Part]) -> Result<Self, SystemError> {
         settings.check()?;
+        let mut settings = settings.clone();
         let is_wanted = |part| only.is_empty() || only.contains(&part);
         let shutdown = CancellationToken::new();
         let store = Store::connect(&settings.store).await?;
         let queue = Queue::connect(&settings.queue).await?;
         let mut system = Self { url: String::new(), store, queue, shutdown, parts: Vec::new() };
         if is_wanted(Part::Gateway) {
-            system.start_gateway(settings).await?;
+            system.start_gateway(&mut settings).await?;
         }
         // Each part has connections of its own, so that none waits behind another one's calls.
         if is_wanted(Part::Worker) {
-            let stores = connect(settings).await?;
+            let stores = connect(&settings).await?;
             let (config, services) = (settings.worker.clone(), settings.services.clone());
             let shutdown = system.shutdown.clone();
             system.keep(async move { worker::run(config, services, stores, shutdown).await });
         }
         if is_wanted(Part::Sweeper) {
-            let stores = connect(settings).await?;
+            let stores = connect(&settings).await?;
             let (config, services) = (settings.sweeper.clone(), settings.services.clone());
             let shutdown = system.shutdown.clone();
             system.keep(async move { sweeper::run(config, services, stores, shutdown).await });
@@ -69,10 +71,11 @@ impl System {
         Ok(system)
     }
 
-    async fn start_gateway(&mut self, settings: &Settings) -> Result<(), SystemError> {
+    async fn start_gateway(&mut self, settings: &mut Settings) -> Result<(), SystemError> {
         let listener = gateway::listen(&settings.gateway)?;
         let address = listener.local_addr().map_err(gateway::GatewayError::Serve)?;
         self.url = format!("http://{address}");
+        settings.services.pay.public_url.get_or_insert_with(|| self.url.clone());
         let stores = connect(settings).await?;
         let (config, services) = (settings.gateway.clone(), settings.services.clone());
         let shutdown = self.shutdown.clone();

@@ -1,6 +1,19 @@
 //! The payment port: what Usher asks of a provider, whichever it is. No card data passes through any of these types.
+//!
+//! - [`config`]: which provider, and how to reach it.
+//! - [`connect`] gives the chosen one, with its rate and its circuit [`breaker`] in front.
+//! - [`sandbox`], [`stripe`], [`yookassa`]: the adapters, over the calls of `http` and the signatures of `signature`.
 
+pub mod breaker;
 pub mod config;
+mod guarded;
+mod http;
+pub mod sandbox;
+mod signature;
+pub mod stripe;
+#[cfg(test)]
+mod testing;
+pub mod yookassa;
 
 use std::net::IpAddr;
 
@@ -10,6 +23,9 @@ use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Money, OrderId, PaymentId, RefundId};
+
+pub use breaker::CircuitStatus;
+pub use guarded::connect;
 
 /// A hosted page to open for one attempt to pay.
 #[derive(Debug, Clone)]
@@ -64,9 +80,10 @@ pub enum PaymentStatus {
 /// What the provider says of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentState {
-    /// The provider's name for it.
+    /// The provider's name for it. In a notice it may be another one than [`Session::reference`] (Stripe's payment has
+    /// one besides its page's); every call takes either, and `payment` says whose it is.
     pub reference: String,
-    /// The attempt that it was opened for, as far as the provider tells.
+    /// The attempt that it was opened for, as far as the provider tells: what a notice is matched by first.
     pub payment: Option<PaymentId>,
     /// How far it has come.
     pub status: PaymentStatus,
@@ -159,6 +176,11 @@ pub enum PayError {
 pub trait Provider: Send + Sync + 'static {
     /// Its name in configuration, paths and rows: `sandbox`, `stripe`, `yookassa`.
     fn name(&self) -> &'static str;
+
+    /// How the circuit in front of it stands, in this process; `None` where there is none.
+    fn circuit(&self) -> Option<CircuitStatus> {
+        None
+    }
 
     /// Opens a hosted page.
     fn create_session<'a>(&'a self, new: &'a NewSession) -> BoxFuture<'a, Result<Session, PayError>>;

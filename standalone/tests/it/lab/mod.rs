@@ -15,9 +15,11 @@ pub(crate) use shopper::Shopper;
 
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret as _;
 use shared::auth::{AccessTokens, Role};
 use shared::domain::{EventId, UserId};
 use shared::store::Store;
+use standalone::sandbox::PrivateSandbox;
 use standalone::servers::{ScratchServers, scratch};
 use standalone::settings::{Part, Settings};
 use standalone::system::System;
@@ -37,6 +39,8 @@ pub(crate) struct Lab {
     pub(crate) http: reqwest::Client,
     /// Instead of the single Redis, where a test asks for it.
     pub(crate) cluster: Option<PrivateCluster>,
+    /// Where its payments go.
+    pub(crate) sandbox: PrivateSandbox,
     words: Vec<String>,
     tokens: AccessTokens,
 }
@@ -69,7 +73,8 @@ impl Lab {
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let redis = cluster.as_ref().map_or_else(|| servers.redis.url(), PrivateCluster::url);
-        let words = words_of(&servers, &redis, words);
+        let sandbox = PrivateSandbox::start_throwaway().await?;
+        let words = words_of(&servers, &redis, &sandbox, words);
         let settings = Settings::from_words(words.iter().map(String::as_str))?;
         Store::connect(&settings.store).await?.migrate().await?;
         let system = System::start(&settings, parts).await?;
@@ -77,6 +82,7 @@ impl Lab {
         let lab = Self {
             http: reqwest::Client::new(),
             cluster,
+            sandbox,
             tokens: AccessTokens::new(&secrets, 3_600),
             system,
             servers,
@@ -173,7 +179,7 @@ impl Lab {
     }
 }
 
-fn words_of(servers: &ScratchServers, redis: &str, more: &[&str]) -> Vec<String> {
+fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, more: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = [
         "--listen=127.0.0.1:0",
         "--queue-recover-ms=300",
@@ -188,6 +194,9 @@ fn words_of(servers: &ScratchServers, redis: &str, more: &[&str]) -> Vec<String>
     words.push(format!("--database-url={}", servers.postgres.url()));
     words.push(format!("--redis-url={redis}"));
     words.push(format!("--jwt-secret={SECRET}"));
+    words.push(format!("--sandbox-url={}", sandbox.url));
+    words.push(format!("--sandbox-key={}", sandbox.key.expose_secret()));
+    words.push(format!("--sandbox-webhook-secret={}", sandbox.webhook_secret.expose_secret()));
     words.extend(more.iter().map(|word| (*word).to_owned()));
     words
 }

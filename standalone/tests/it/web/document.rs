@@ -109,9 +109,10 @@ async fn the_schema_knows_the_states_of_the_document_and_no_others() -> TestResu
 #[test]
 fn the_example_of_settings_names_every_variable_and_no_other() {
     use clap::CommandFactory as _;
-    let command = standalone::settings::Settings::command();
+    let commands = [standalone::settings::Settings::command(), sandbox::SandboxConfig::command()];
+    let arguments = commands.iter().flat_map(clap::Command::get_arguments);
     let known: BTreeSet<String> =
-        command.get_arguments().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned)).collect();
+        arguments.filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned)).collect();
     let example = include_str!("../../../../.env.example");
     let lines = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
     let names = lines.map(|(name, _)| name).filter(|name| {
