@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and running Usher needs and this machine lacks. Quick when nothing is missing.
-#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler
+#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, Python, curl
 #   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
 . "$(dirname "$0")/env.sh"
 
@@ -22,6 +22,9 @@ missing_packages() {
     has setpriv || echo util-linux
     has cc || printf '%s\n' gcc libc6-dev
     has git || echo git
+    # For schemathesis, which `make test` asks every route with.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
+    has curl || echo curl
     # Debian's npm brings some hundred packages, so only where there is none at all.
     has node || echo nodejs
     has npm || echo npm

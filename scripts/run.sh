@@ -12,7 +12,9 @@ cargo build --release --locked --bin usher
 
 export WEB_DIR=${WEB_DIR:-$root/web/dist}
 # One machine plays the whole crowd here; the limits of an ordinary installation would stop it.
-export RATE_LIMIT_MAX=${RATE_LIMIT_MAX:-10000} RATE_LIMIT_READS_PER_SECOND=${RATE_LIMIT_READS_PER_SECOND:-100000}
+export RATE_LIMIT_MAX=${RATE_LIMIT_MAX:-10000} RATE_LIMIT_IP_MAX=${RATE_LIMIT_IP_MAX:-1000000}
+export RATE_LIMIT_LOGIN_IP_MAX=${RATE_LIMIT_LOGIN_IP_MAX:-10000} RATE_LIMIT_LOGIN_MAX=${RATE_LIMIT_LOGIN_MAX:-10000}
+export RATE_LIMIT_READS_PER_SECOND=${RATE_LIMIT_READS_PER_SECOND:-100000}
 export MAX_SOCKETS_PER_IP=${MAX_SOCKETS_PER_IP:-20000}
 say "starting Usher"
 exec "${CARGO_TARGET_DIR:-target}/release/usher" "$@"

@@ -6,7 +6,7 @@
 export CI=true
 [ -t 1 ] || export NO_COLOR=1
 # Tests know only their own servers, whatever the shell that called us is set to.
-unset DATABASE_URL DATABASE_READ_URL REDIS_URL LISTEN WEB_DIR JWT_SECRET RUST_LOG
+unset DATABASE_URL DATABASE_READ_URL REDIS_URL LISTEN TLS_CERT_FILE TLS_KEY_FILE HTTP_REDIRECT_LISTEN WEB_DIR JWT_SECRET RUST_LOG
 
 started=$SECONDS
 logs=$(mktemp -d)
@@ -72,10 +72,26 @@ test_rust() {
     fi
 }
 
+# One test a route, from the report that is written when all have been asked.
+test_api() {
+    local code=0 counts="0 0"
+    say "holding every route against the OpenAPI document"
+    scripts/schemathesis.sh "$logs/api.xml" || code=$?
+    if [ -s "$logs/api.xml" ]; then
+        counts=$(python3 -c 'import sys, xml.etree.ElementTree as tree
+cases = list(tree.parse(sys.argv[1]).iter("testcase"))
+bad = sum(1 for case in cases if case.find("failure") is not None or case.find("error") is not None)
+print(len(cases) - bad, bad)' "$logs/api.xml")
+    fi
+    # shellcheck disable=SC2086 # two numbers
+    count $counts "$code"
+}
+
 scripts/install.sh
 . scripts/env.sh
 test_web
 test_rust
+test_api
 
 if [ $((passed + failed)) = 0 ]; then
     fail "no test was run"

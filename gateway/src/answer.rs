@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::headers::NOSNIFF;
 use crate::problem::{Code, Problem};
 
 /// Room for any answer about one job, so that it is written without being moved.
@@ -21,6 +22,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
             return Problem::plain(Code::Internal).into_response();
         }
         let json = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, json)], Bytes::from(bytes)).into_response()
+        let headers = [(header::CONTENT_TYPE, json), (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)];
+        (headers, Bytes::from(bytes)).into_response()
     }
 }

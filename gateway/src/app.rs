@@ -14,7 +14,7 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
-use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations};
+use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight};
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +59,8 @@ pub struct Inner {
     pub idempotency: Idempotency,
     /// The operators' side.
     pub operations: Operations,
+    /// The administration's side.
+    pub oversight: Oversight,
     /// How often one may ask.
     pub limits: Limits,
     /// Open sockets.
@@ -88,13 +90,14 @@ impl App {
     /// # Errors
     /// The settings make no sense.
     pub fn start(
-        config: GatewayConfig,
+        mut config: GatewayConfig,
         services: ServicesConfig,
         (store, queue): (Store, Queue),
         metrics: PrometheusHandle,
         shutdown: &CancellationToken,
     ) -> Result<Self, GatewayError> {
         config.check()?;
+        config.cookie_secure |= config.has_tls();
         let secrets = services.auth.secrets()?;
         let signing: Vec<&[u8]> = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).collect();
         let catalogue = Catalogue::new(store.clone());
@@ -111,7 +114,8 @@ impl App {
                 passwords: Passwords::default(),
                 idempotency: Idempotency::new(store.clone(), secrets.clone()),
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
-                limits: Limits::new(&config),
+                limits: Limits::new(&config, queue.clone(), secrets.first().cloned().unwrap_or_default()),
+                oversight: Oversight::new(store.clone()),
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

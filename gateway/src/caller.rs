@@ -35,6 +35,10 @@ pub struct MaybeCaller(pub Option<Caller>);
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(pub Caller);
 
+/// An admin.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin(pub Caller);
+
 /// The address that a request came from; a proxy's word counts only when it is a trusted one.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientIp(pub IpAddr);
@@ -92,6 +96,15 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.role.may_operate() { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.role == Role::Admin { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
     }
 }
 

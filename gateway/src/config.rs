@@ -15,12 +15,24 @@ pub struct GatewayConfig {
     /// The built web pages
     #[arg(long, env = "WEB_DIR", default_value = "web/dist")]
     pub web_dir: PathBuf,
-    /// Writes and log-ins that one address or one account may make per time window
+    /// Requests that change something which one account may make per time window
     #[arg(long, env = "RATE_LIMIT_MAX", default_value_t = 100)]
     pub rate_limit_max: u32,
     /// The time window, in milliseconds
     #[arg(long, env = "RATE_LIMIT_TIME_WINDOW", default_value_t = 60_000)]
     pub rate_limit_time_window: u64,
+    /// Requests that change something which one address may make per time window (IPv6: one network of 64 bits)
+    #[arg(long, env = "RATE_LIMIT_IP_MAX", default_value_t = 6_000)]
+    pub rate_limit_ip_max: u32,
+    /// Registrations, log-ins and tries of codes of one address per time window, each for itself
+    #[arg(long, env = "RATE_LIMIT_LOGIN_IP_MAX", default_value_t = 100)]
+    pub rate_limit_login_ip_max: u32,
+    /// Log-ins with one login per time window, over all gateways
+    #[arg(long, env = "RATE_LIMIT_LOGIN_MAX", default_value_t = 20)]
+    pub rate_limit_login_max: u32,
+    /// Tries of codes for one account per time window, over all gateways
+    #[arg(long, env = "RATE_LIMIT_CODE_MAX", default_value_t = 10)]
+    pub rate_limit_code_max: u32,
     /// Reads (polls among them) that one address may make per second
     #[arg(long, env = "RATE_LIMIT_READS_PER_SECOND", default_value_t = 200)]
     pub rate_limit_reads_per_second: u32,
@@ -30,10 +42,19 @@ pub struct GatewayConfig {
     /// Proxies whose X-Forwarded-For is believed, as addresses separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<std::net::IpAddr>,
-    /// Origins besides our own whose pages may use the WebSocket, separated by commas
+    /// Origins besides our own whose pages may use the API and the WebSocket, separated by commas
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
-    /// Set the Secure attribute on cookies; on behind TLS
+    /// The certificate and its chain, as PEM; with it and its key TLS 1.2 and 1.3 are spoken, and nothing else
+    #[arg(long, env = "TLS_CERT_FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The certificate's key, as PEM; both files are read anew when they change
+    #[arg(long, env = "TLS_KEY_FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
+    /// Where plain HTTP is sent over to HTTPS
+    #[arg(long, env = "HTTP_REDIRECT_LISTEN")]
+    pub http_redirect_listen: Option<SocketAddr>,
+    /// Set the Secure attribute on cookies; on behind TLS, and always where we speak it ourselves
     #[arg(long, env = "COOKIE_SECURE", default_value_t = false)]
     pub cookie_secure: bool,
     /// Share of Redis' memory above which nothing new is queued (0 to 1)
@@ -42,6 +63,11 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// Whether this gateway speaks TLS itself.
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert_file.is_some()
+    }
+
     /// Holds the settings against what they stand for.
     ///
     /// # Errors
@@ -49,12 +75,19 @@ impl GatewayConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let positive = [
             ("RATE_LIMIT_MAX", u64::from(self.rate_limit_max)),
+            ("RATE_LIMIT_IP_MAX", u64::from(self.rate_limit_ip_max)),
+            ("RATE_LIMIT_LOGIN_IP_MAX", u64::from(self.rate_limit_login_ip_max)),
+            ("RATE_LIMIT_LOGIN_MAX", u64::from(self.rate_limit_login_max)),
+            ("RATE_LIMIT_CODE_MAX", u64::from(self.rate_limit_code_max)),
             ("RATE_LIMIT_TIME_WINDOW", self.rate_limit_time_window),
             ("RATE_LIMIT_READS_PER_SECOND", u64::from(self.rate_limit_reads_per_second)),
             ("MAX_SOCKETS_PER_IP", u64::from(self.max_sockets_per_ip)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Invalid(format!("{name} must be at least 1")));
+        }
+        if self.http_redirect_listen.is_some() && !self.has_tls() {
+            return Err(ConfigError::Invalid("HTTP_REDIRECT_LISTEN needs TLS_CERT_FILE".to_owned()));
         }
         if !(0.0..=1.0).contains(&self.queue_watermark) {
             return Err(ConfigError::Invalid("QUEUE_WATERMARK must lie between 0 and 1".to_owned()));

@@ -5,6 +5,9 @@
 //!   request twice. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
+//! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
+//!   [`answer`]: what the busiest paths send. [`headers`]: what browsers are told. [`tls`]: certificates.
+//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
@@ -17,14 +20,17 @@ pub mod caller;
 pub mod cart;
 pub mod config;
 pub mod events;
+pub mod headers;
 pub mod idempotency;
 pub mod limits;
 pub mod operations;
+pub mod oversight;
 pub mod probes;
 pub mod problem;
 pub mod router;
 pub mod seats;
 pub mod serve;
+pub mod tls;
 pub mod web;
 pub mod ws;
 
@@ -32,11 +38,14 @@ use std::net::{SocketAddr, TcpListener};
 
 use shared::config::ServicesConfig;
 use shared::queue::Queue;
+use shared::seen::{self, Part};
 use shared::store::Store;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use app::App;
 use config::GatewayConfig;
+use tls::Tls;
 
 /// What keeps the gateway from serving.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +65,9 @@ pub enum GatewayError {
     /// The settings.
     #[error(transparent)]
     Config(#[from] shared::config::ConfigError),
+    /// The certificate.
+    #[error("TLS cannot be spoken")]
+    Tls(#[from] tls::TlsError),
 }
 
 /// Opens the port, so that a wrong address is told before anything else starts.
@@ -64,7 +76,10 @@ pub enum GatewayError {
 /// The address is taken or not ours.
 pub fn listen(config: &GatewayConfig) -> Result<TcpListener, GatewayError> {
     raise_file_limit();
-    let address = config.listen;
+    listen_on(config.listen)
+}
+
+fn listen_on(address: SocketAddr) -> Result<TcpListener, GatewayError> {
     let failed = |source| GatewayError::Listen { address, source };
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
@@ -114,5 +129,29 @@ pub async fn run(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(address = %address, "gateway listens on {address}");
     }
-    serve::serve(listener, router::router(app), shutdown).await.map_err(GatewayError::Serve)
+    tokio::spawn(seen::keep_writing(Part::Gateway, app.store.clone(), shutdown.clone()));
+    let redirects = redirect_plain(&app.config, &listener, &shutdown)?;
+    let tls = Tls::load(&app.config)?;
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(tls.follow_files(shutdown.clone()));
+    }
+    let served = serve::serve(listener, tls, router::router(app), shutdown.clone()).await;
+    // The other listener ends with this one, however it has ended.
+    shutdown.cancel();
+    if let Some(redirects) = redirects {
+        let _ = redirects.await;
+    }
+    served.map_err(GatewayError::Serve)
+}
+
+/// Sends plain HTTP over to the port of `listener`, where that is wanted.
+fn redirect_plain(
+    config: &GatewayConfig,
+    listener: &TcpListener,
+    shutdown: &CancellationToken,
+) -> Result<Option<JoinHandle<std::io::Result<()>>>, GatewayError> {
+    let Some(address) = config.http_redirect_listen else { return Ok(None) };
+    let port = listener.local_addr().map_err(GatewayError::Serve)?.port();
+    let plain = listen_on(address)?;
+    Ok(Some(tokio::spawn(serve::serve(plain, None, tls::redirects(port), shutdown.clone()))))
 }

@@ -1,29 +1,63 @@
-//! How often somebody may ask, per node.
+//! How often somebody may ask: per node for everything, and over all gateways for what invites guessing.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use secrecy::{ExposeSecret as _, SecretString};
 use shared::domain::UserId;
+use shared::queue::Queue;
+use shared::queue::budget::{Spent, anonymous};
+use shared::telemetry::chain;
 
+use crate::app::App;
+use crate::caller::ClientIp;
 use crate::config::GatewayConfig;
 use crate::problem::{Code, Problem};
 
-/// Who is counted.
+/// Redis must answer within this time, or the node's own budget is all that counts.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// What providers post to us is signed, and comes from few addresses.
+const WEBHOOKS: &str = "/api/webhook";
+
+/// What is guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Ip(IpAddr),
-    User(UserId),
+pub enum Guess {
+    /// A password; who is meant is the login as given.
+    Login,
+    /// A code that was sent or shown; who is meant is the account.
+    Code,
 }
 
-/// The budgets of this process.
+impl Guess {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Code => "code",
+        }
+    }
+}
+
+/// The budgets of this process, and its share of those of all.
 pub struct Limits {
-    writes: DefaultKeyedRateLimiter<Key>,
-    logins: DefaultKeyedRateLimiter<Key>,
+    writes: DefaultKeyedRateLimiter<UserId>,
+    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    guessers: DefaultKeyedRateLimiter<(Guess, IpAddr)>,
+    logins: DefaultKeyedRateLimiter<String>,
+    codes: DefaultKeyedRateLimiter<String>,
     reads: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
+    window: Duration,
+    max_of_ip: u32,
+    max_logins: u32,
+    max_codes: u32,
+    queue: Queue,
+    secret: SecretString,
 }
 
 /// What a read that costs much counts as.
@@ -35,15 +69,32 @@ fn quota(max: u32, window: Duration) -> Quota {
     Quota::with_period(window / max.get()).unwrap_or(Quota::per_second(max)).allow_burst(max)
 }
 
+/// The address that is counted: of IPv6 the first 64 bits, as everybody has that many addresses of their own.
+pub fn counted(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
 impl Limits {
-    /// Budgets as configured.
-    pub fn new(config: &GatewayConfig) -> Self {
+    /// Budgets as configured; the secret keeps logins from being read out of the names of shared budgets.
+    pub fn new(config: &GatewayConfig, queue: Queue, secret: SecretString) -> Self {
         let window = Duration::from_millis(config.rate_limit_time_window);
         Self {
             writes: RateLimiter::keyed(quota(config.rate_limit_max, window)),
-            logins: RateLimiter::keyed(quota(config.rate_limit_max, window)),
+            addresses: RateLimiter::keyed(quota(config.rate_limit_ip_max, window)),
+            guessers: RateLimiter::keyed(quota(config.rate_limit_login_ip_max, window)),
+            logins: RateLimiter::keyed(quota(config.rate_limit_login_max, window)),
+            codes: RateLimiter::keyed(quota(config.rate_limit_code_max, window)),
             reads: RateLimiter::keyed(quota(config.rate_limit_reads_per_second, Duration::from_secs(1))),
             clock: DefaultClock::default(),
+            window,
+            max_of_ip: config.rate_limit_login_ip_max,
+            max_logins: config.rate_limit_login_max,
+            max_codes: config.rate_limit_code_max,
+            queue,
+            secret,
         }
     }
 
@@ -53,15 +104,53 @@ impl Limits {
     /// # Errors
     /// 429 when the budget is used up.
     pub fn check_write(&self, user: UserId) -> Result<(), Problem> {
-        self.writes.check_key(&Key::User(user)).map_err(|until| self.refuse(&until))
+        self.writes.check_key(&user).map_err(|until| self.refuse(&until))
     }
 
-    /// A registration or log-in, counted for the address.
+    /// A request that changes something, counted for the address, whoever makes it.
+    ///
+    /// # Errors
+    /// 429 when the budget is used up.
+    pub fn check_address(&self, ip: IpAddr) -> Result<(), Problem> {
+        self.addresses.check_key(&counted(ip)).map_err(|until| self.refuse(&until))
+    }
+
+    /// A registration, or a log-in that nobody could guess, counted for the address by this node alone.
     ///
     /// # Errors
     /// 429 when the budget is used up.
     pub fn check_login(&self, ip: IpAddr) -> Result<(), Problem> {
-        self.logins.check_key(&Key::Ip(ip)).map_err(|until| self.refuse(&until))
+        self.guessers.check_key(&(Guess::Login, counted(ip))).map_err(|until| self.refuse(&until))
+    }
+
+    /// Something that could be a guess: counted for the address and for who is meant, by this node and over all
+    /// gateways together. While Redis is away the node's own count has to do.
+    ///
+    /// # Errors
+    /// 429 when a budget is used up.
+    pub async fn check_guess(&self, guess: Guess, ip: IpAddr, who: &str) -> Result<(), Problem> {
+        let ip = counted(ip);
+        let name = anonymous(self.secret.expose_secret().as_bytes(), guess.word(), who);
+        let (node, max) = match guess {
+            Guess::Login => (&self.logins, self.max_logins),
+            Guess::Code => (&self.codes, self.max_codes),
+        };
+        self.guessers.check_key(&(guess, ip)).map_err(|until| self.refuse(&until))?;
+        node.check_key(&name).map_err(|until| self.refuse(&until))?;
+        let [of_ip, of_name] = [ip.to_string(), name].map(|who| format!("{}:{who}", guess.word()));
+        tokio::try_join!(self.spend(of_ip, self.max_of_ip), self.spend(of_name, max))?;
+        Ok(())
+    }
+
+    async fn spend(&self, budget: String, max: u32) -> Result<(), Problem> {
+        match tokio::time::timeout(PATIENCE, self.queue.spend(&budget, max, self.window)).await {
+            Ok(Ok(Spent::No(wait))) => Err(too_often(wait)),
+            Ok(Ok(Spent::Yes)) | Err(_) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(error = chain(&error), "only this node counts for now");
+                Ok(())
+            }
+        }
     }
 
     /// A read, counted for the address.
@@ -69,7 +158,7 @@ impl Limits {
     /// # Errors
     /// 429 when the budget is used up.
     pub fn check_read(&self, ip: IpAddr) -> Result<(), Problem> {
-        self.reads.check_key(&ip).map_err(|until| self.refuse(&until))
+        self.reads.check_key(&counted(ip)).map_err(|until| self.refuse(&until))
     }
 
     /// A read that costs much: it counts as twenty.
@@ -77,6 +166,7 @@ impl Limits {
     /// # Errors
     /// 429 when the budget is used up.
     pub fn check_heavy_read(&self, ip: IpAddr) -> Result<(), Problem> {
+        let ip = counted(ip);
         let counted = self.reads.check_key_n(&ip, HEAVY);
         // A budget below twenty cannot ever be enough for one; such a read then counts as one.
         counted.unwrap_or_else(|_| self.reads.check_key(&ip)).map_err(|until| self.refuse(&until))
@@ -85,14 +175,48 @@ impl Limits {
     /// Forgets whoever has not asked for a while, so that the memory is bounded.
     pub fn forget_idle(&self) {
         self.writes.retain_recent();
+        self.addresses.retain_recent();
+        self.guessers.retain_recent();
         self.logins.retain_recent();
+        self.codes.retain_recent();
         self.reads.retain_recent();
     }
 
     fn refuse(&self, until: &governor::NotUntil<governor::clock::QuantaInstant>) -> Problem {
-        let wait = until.wait_time_from(self.clock.now());
-        let mut problem = Problem::new(Code::TooManyRequests, "You ask too often; wait a moment");
-        problem.retry_after_s = Some(wait.as_secs() + 1);
-        problem
+        too_often(until.wait_time_from(self.clock.now()))
+    }
+}
+
+fn too_often(wait: Duration) -> Problem {
+    let mut problem = Problem::new(Code::TooManyRequests, "You ask too often; wait a moment");
+    problem.retry_after_s = Some(wait.as_secs() + 1);
+    problem
+}
+
+/// Counts what changes something for its address, before anything is read of it.
+pub async fn limit_address(
+    State(app): State<App>,
+    ClientIp(ip): ClientIp,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if !request.method().is_safe() && !request.uri().path().starts_with(WEBHOOKS) {
+        app.limits.check_address(ip)?;
+    }
+    Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_count_as_one() {
+        let [one, same, other, v4]: [IpAddr; 4] =
+            ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1", "203.0.113.7"]
+                .map(|ip| ip.parse().expect("ip"));
+        assert_eq!(counted(one), counted(same));
+        assert_ne!(counted(one), counted(other));
+        assert_eq!(counted(v4), v4);
     }
 }

@@ -7,10 +7,13 @@ use serde::Serialize;
 use shared::auth::{PasswordError, TokenError};
 use shared::domain::JobRefError;
 use shared::queue::QueueError;
+use shared::seen::{self, Part};
 use shared::shop::{BookError, CartError, Fault, OperationsError, StatusError};
 use shared::store::StoreError;
 use shared::telemetry::chain;
 use utoipa::ToSchema;
+
+use crate::headers::NOSNIFF;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -133,6 +136,7 @@ impl IntoResponse for Problem {
         if status.is_server_error() {
             tracing::debug!(request.id = request_id, code = self.code.word(), "answered {}", status.as_u16());
         }
+        seen::error(Part::Gateway, self.code.word(), Some(&request_id));
         metrics::counter!("usher_problems_total", "code" => self.code.word()).increment(1);
         let body = ProblemBody {
             kind: format!("/docs/errors#{}", self.code.word()),
@@ -144,8 +148,10 @@ impl IntoResponse for Problem {
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, json).into_response();
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,24 +1,29 @@
 //! Every path.
 
+use std::future::ready;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Request, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
-use crate::{auth, bookings, cart, events, idempotency, operations, probes, seats, web, ws};
+use crate::{
+    auth, bookings, cart, events, headers, idempotency, limits, operations, oversight, probes, seats, web, ws,
+};
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
 const MAX_BODY: usize = 16 * 1024;
@@ -48,9 +53,11 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(bookings::router())
         .merge(cart::router())
         .merge(operations::router())
+        .merge(oversight::router())
         .merge(probes::router())
         .split_for_parts();
     document.merge(poll_document);
+    say_problem_json(&mut document);
     (polls, api, document)
 }
 
@@ -61,13 +68,38 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(MAX_BODY));
+    let has_tls = app.config.has_tls();
+    let cors = headers::cors(&app.config);
     let rest = api
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
         .route("/ws", get(ws::open_socket))
         .merge(web::router(&app))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
-        .layer(around);
-    polls.merge(rest).fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(app)
+        .layer(from_fn_with_state(app.clone(), oversight::note_refused))
+        .layer(from_fn_with_state(app.clone(), limits::limit_address))
+        .layer(around)
+        .layer(map_response(move |response: Response| ready(headers::secure(response, has_tls))));
+    let all = polls.merge(rest).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    match cors {
+        Some(cors) => all.layer(cors).with_state(app),
+        None => all.with_state(app),
+    }
+}
+
+/// Errors are sent as `application/problem+json`, which each path would else have to say by itself.
+fn say_problem_json(document: &mut utoipa::openapi::OpenApi) {
+    let operations = document.paths.paths.values_mut().flat_map(|path| {
+        let PathItem { get, put, post, delete, patch, .. } = path;
+        [get, put, post, delete, patch].into_iter().flatten()
+    });
+    for (status, response) in operations.flat_map(|operation| &mut operation.responses.responses) {
+        let RefOr::T(response) = response else { continue };
+        if status.ends_with("XX")
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
 }
 
 async fn not_found(request: Request<axum::body::Body>) -> Problem {

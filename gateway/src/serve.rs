@@ -5,12 +5,17 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::middleware::AddExtension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
+
+use crate::tls::Tls;
 
 /// A header must be complete within this time, so that half-sent ones do not hold connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +24,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// After a connection that could not be taken, for want of files for instance.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves these paths until `shutdown`; then requests at hand are finished, for some seconds at most.
+/// What answers on one connection.
+type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
+
+/// Serves these paths, over TLS where there is a certificate, until `shutdown`; then requests at hand are finished, for some seconds at most.
 ///
 /// The protocol is not guessed from the first bytes, as servers for both versions do: a connection's read buffer would
 /// be twice as large by it, and 10,000 connections come at once.
@@ -28,6 +36,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The listener is of no use.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
@@ -52,22 +61,15 @@ pub async fn serve(
             Ok(service) => TowerToHyperService::new(service),
             Err(never) => match never {},
         };
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let shutdown = shutdown.clone();
-        connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                biased;
-                ended = connection.as_mut() => ended,
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+        let (http, shutdown) = (http.clone(), shutdown.clone());
+        match tls.clone() {
+            None => connections.spawn(converse(http, stream, service, shutdown)),
+            Some(tls) => connections.spawn(async move {
+                if let Some(stream) = tls.accept(stream).await {
+                    converse(http, stream, service, shutdown).await;
                 }
-            };
-            if let Err(error) = ended {
-                tracing::trace!(error = %error, "a connection ended");
-            }
-        });
+            }),
+        };
     }
     drop(listener);
     connections.close();
@@ -75,4 +77,24 @@ pub async fn serve(
         tracing::warn!("some requests were cut off, as they took too long");
     }
     Ok(())
+}
+
+/// Serves one connection to its end.
+async fn converse<S>(http: http1::Builder, stream: S, service: Paths, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(error = %error, "a connection ended");
+    }
 }

@@ -56,6 +56,12 @@ pub struct StoreConfig {
     /// A file that holds DATABASE_URL
     #[arg(long, env = "DATABASE_URL_FILE")]
     pub database_url_file: Option<PathBuf>,
+    /// Where reads go that may lag, such as lists and the audit log: a streaming replica; the primary when absent or away
+    #[arg(long, env = "DATABASE_READ_URL", hide_env_values = true)]
+    pub database_read_url: Option<SecretString>,
+    /// A file that holds DATABASE_READ_URL
+    #[arg(long, env = "DATABASE_READ_URL_FILE")]
+    pub database_read_url_file: Option<PathBuf>,
     /// Connections that this process keeps at most
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 16)]
     pub database_max_connections: u32,
@@ -74,6 +80,18 @@ impl StoreConfig {
     /// Neither is there.
     pub fn url(&self) -> Result<SecretString, ConfigError> {
         secret("DATABASE_URL", self.database_url.as_ref(), self.database_url_file.as_ref())
+    }
+
+    /// The replica's URL, from itself or its file; `None` without one.
+    ///
+    /// # Errors
+    /// Its file cannot be read.
+    pub fn read_url(&self) -> Result<Option<SecretString>, ConfigError> {
+        let url = self.database_read_url.as_ref().filter(|url| !url.expose_secret().is_empty());
+        match secret("DATABASE_READ_URL", url, self.database_read_url_file.as_ref()) {
+            Err(ConfigError::Missing(_)) => Ok(None),
+            url => url.map(Some),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! - [`pay`]: the port to payment providers. [`messages`]: what people are told by mail, SMS and push.
 //! - [`tickets`]: documents with a code that is checked at the door. [`stream`]: facts for the outside.
 //! - [`shop`]: the use cases that put the three together; what handlers, jobs and sweeps call.
-//! - [`auth`]: passwords and tokens.
+//! - [`auth`]: passwords and tokens. [`seen`]: what goes wrong and what people do, counted.
 //! - [`config`]: settings that the processes share, and [`telemetry`]: their logs.
 
 pub mod auth;
@@ -15,6 +15,7 @@ pub mod domain;
 pub mod messages;
 pub mod pay;
 pub mod queue;
+pub mod seen;
 pub mod shop;
 pub mod store;
 pub mod stream;

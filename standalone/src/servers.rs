@@ -26,4 +26,4 @@ mod scratch;
 pub use error::ServerError;
 pub use postgres::{PostgresOptions, PrivatePostgres};
 pub use redis::{AofSnapshot, Listen, PrivateRedis, RedisOptions};
-pub use scratch::{ScratchServers, scratch};
+pub use scratch::{ScratchServers, scratch, scratch_with};

@@ -94,6 +94,7 @@ impl Settings {
         self.queue.check(&self.store)?;
         self.gateway.check()?;
         self.services.pay.check()?;
+        self.sweeper.check()?;
         self.worker.check()
     }
 }

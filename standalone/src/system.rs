@@ -74,7 +74,8 @@ impl System {
     async fn start_gateway(&mut self, settings: &mut Settings) -> Result<(), SystemError> {
         let listener = gateway::listen(&settings.gateway)?;
         let address = listener.local_addr().map_err(gateway::GatewayError::Serve)?;
-        self.url = format!("http://{address}");
+        let scheme = if settings.gateway.has_tls() { "https" } else { "http" };
+        self.url = format!("{scheme}://{address}");
         settings.services.pay.public_url.get_or_insert_with(|| self.url.clone());
         let stores = connect(settings).await?;
         let (config, services) = (settings.gateway.clone(), settings.services.clone());

@@ -16,6 +16,7 @@ use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
 use apalis_cron::CronScheduler;
 use shared::config::ServicesConfig;
 use shared::queue::Queue;
+use shared::seen::{self, Part};
 use shared::shop::Sweeps;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,10 @@ pub async fn run(
 ) -> Result<(), SweeperEnded> {
     let schedule =
         cron::Schedule::from_str(&config.sweeper_schedule).map_err(|error| SweeperEnded(error.into()))?;
-    let ticker = Ticker::new(Sweeps::new(store, queue), shutdown.clone());
+    config.check().map_err(|error| SweeperEnded(error.into()))?;
+    tokio::spawn(seen::keep_writing(Part::Sweeper, store.clone(), shutdown.clone()));
+    let keep_days = i32::try_from(config.audit_keep_days).unwrap_or(i32::MAX);
+    let ticker = Ticker::new(Sweeps::new(store, queue), keep_days, shutdown.clone());
     tracing::info!(schedule = config.sweeper_schedule, "sweeper is ready");
     let (working, ended) = (ticker.clone(), shutdown.clone());
     Monitor::new()
@@ -52,6 +56,7 @@ pub async fn run(
                 .build(tick)
         })
         .should_restart(move |_, error| {
+            seen::error(Part::Sweeper, "stumbled", None);
             tracing::error!(error = %error, "sweeper stumbled; starting it anew");
             !ended.is_cancelled()
         })

@@ -33,6 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     telemetry::start(&settings.log);
     settings.queue.check(&settings.store)?;
+    settings.sweeper.check()?;
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();

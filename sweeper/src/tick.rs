@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data};
 use apalis_cron::Tick;
 use shared::queue::Partition;
+use shared::seen::{self, Part};
 use shared::shop::{Fault, Sweeps};
 use shared::store::Lead;
 use tokio::sync::Mutex;
@@ -18,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 4;
 /// How often those who stand by are asked again, whether or not anything came free.
 const RECALL: Duration = Duration::from_secs(5);
+/// Refusals copied into the audit log at once; the next look goes on.
+const REFUSALS: i64 = 2_000;
 /// How often old rows are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
 
@@ -25,6 +28,7 @@ const FORGET: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Ticker {
     sweeps: Sweeps,
+    audit_keep_days: i32,
     state: Arc<Mutex<State>>,
     shutdown: CancellationToken,
 }
@@ -38,9 +42,9 @@ struct State {
 }
 
 impl Ticker {
-    /// Ticks with these sweeps.
-    pub fn new(sweeps: Sweeps, shutdown: CancellationToken) -> Self {
-        Self { sweeps, state: Arc::default(), shutdown }
+    /// Ticks with these sweeps; the audit log is kept for so many days.
+    pub fn new(sweeps: Sweeps, audit_keep_days: i32, shutdown: CancellationToken) -> Self {
+        Self { sweeps, audit_keep_days, state: Arc::default(), shutdown }
     }
 
     /// Gives the lead to whoever asks next.
@@ -74,6 +78,9 @@ impl Ticker {
             if let Err(error) = self.sweeps.queue_jobs().await {
                 warn("jobs could not be queued; they stand in PostgreSQL", &error);
             }
+            if let Err(error) = self.sweeps.audit_refusals(REFUSALS).await {
+                warn("refusals could not be copied into the audit log", &error);
+            }
             if look == 0 {
                 self.mend(state).await;
             }
@@ -96,7 +103,7 @@ impl Ticker {
             state.recalled = Some(Instant::now());
         }
         if state.forgot.is_none_or(|last| last.elapsed() > FORGET) {
-            match self.sweeps.forget_old().await {
+            match self.sweeps.forget_old(self.audit_keep_days).await {
                 Ok(rows) if rows > 0 => tracing::info!(rows, "{rows} old rows forgotten"),
                 Ok(_) => {}
                 Err(error) => warn("old rows could not be forgotten", &error),
@@ -138,5 +145,10 @@ pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
 }
 
 fn warn(what: &str, error: &Fault) {
+    let code = match error {
+        Fault::Store(_) => "store_unavailable",
+        Fault::Queue(_) => "queue_unavailable",
+    };
+    seen::error(Part::Sweeper, code, None);
     tracing::warn!(error = shared::telemetry::chain(error), "{what}");
 }

@@ -21,6 +21,7 @@ use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
 use shared::config::ServicesConfig;
 use shared::queue::Queue;
 use shared::queue::claim::Lease;
+use shared::seen::{self, Part};
 use shared::shop::Reserver;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,7 @@ pub async fn run(
     (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), WorkerEnded> {
+    tokio::spawn(seen::keep_writing(Part::Worker, store.clone(), shutdown.clone()));
     let bookings = run_bookings(config.clone(), store.clone(), queue.clone(), shutdown.clone());
     let named = queues::run(config, services, (store, queue), shutdown);
     tokio::try_join!(bookings, named)?;
@@ -116,6 +118,7 @@ async fn monitor(monitor: Monitor, shutdown_ms: u64, shutdown: CancellationToken
     let ended = shutdown.clone();
     monitor
         .should_restart(move |_, error| {
+            seen::error(Part::Worker, "stumbled", None);
             tracing::error!(error = %error, "worker stumbled; starting it anew");
             !ended.is_cancelled()
         })

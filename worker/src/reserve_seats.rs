@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data};
 use shared::queue::Queue;
 use shared::queue::claim::Batch;
+use shared::seen::{self, Part};
 use shared::shop::{ReserveError, Reserver};
 
 use crate::lane_source::Scheduler;
@@ -65,18 +66,24 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
         Ok(Err(ReserveError::Stale(fence))) => {
             tracing::info!(event.id = event.0, fence, "lease was behind PostgreSQL's fence; claiming anew");
         }
-        Ok(Err(error)) => tracing::warn!(
-            event.id = event.0,
-            jobs,
-            error = shared::telemetry::chain(&error),
-            "batch was not decided; its jobs wait in their places"
-        ),
-        Err(_) => tracing::error!(
-            event.id = event.0,
-            jobs,
-            duration_ms = took.as_secs_f64() * 1_000.0,
-            "batch took too long and was given up; its lease will run out"
-        ),
+        Ok(Err(error)) => {
+            seen::error(Part::Worker, "batch_not_decided", None);
+            tracing::warn!(
+                event.id = event.0,
+                jobs,
+                error = shared::telemetry::chain(&error),
+                "batch was not decided; its jobs wait in their places"
+            );
+        }
+        Err(_) => {
+            seen::error(Part::Worker, "batch_too_long", None);
+            tracing::error!(
+                event.id = event.0,
+                jobs,
+                duration_ms = took.as_secs_f64() * 1_000.0,
+                "batch took too long and was given up; its lease will run out"
+            );
+        }
     }
     Ok(())
 }

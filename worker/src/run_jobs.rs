@@ -13,6 +13,7 @@ use shared::queue::Queue;
 use shared::queue::claim::{Batch, Lease};
 use shared::queue::jobs::{Job, JobEnding};
 use shared::queue::lease::GiveBack;
+use shared::seen::{self, Part};
 use shared::store::Store;
 use uuid::Uuid;
 
@@ -189,6 +190,7 @@ impl RunJobs {
 
     fn failed(&self, job: &Job, error: String) -> JobEnding {
         metrics::counter!("usher_jobs_failed_total", "queue" => self.queue.name().to_owned()).increment(1);
+        seen::error(Part::Worker, "job_failed", None);
         tracing::error!(queue = self.queue.name(), job.id = %job.id, error, "job has failed for good");
         JobEnding::Failed(error)
     }

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use shared::auth::Role;
 use shared::domain::UserId;
+use shared::seen::{self, Activity};
 use shared::store::NewUser;
 use utoipa::ToSchema;
 
@@ -61,6 +62,7 @@ pub async fn register_user(
         Some("users_phone_key") => taken("phone number"),
         _ => error.into(),
     })?;
+    seen::activity(Activity::Registration, 1);
     tracing::info!(user.id = id.0, "shopper registered");
     let registered = Registered { user_id: id, email: user.email, role: Role::Shopper };
     Ok((StatusCode::CREATED, Json(registered)))

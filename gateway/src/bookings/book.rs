@@ -7,7 +7,7 @@ use shared::domain::{AreaId, BookingRequest, EventId, SeatId, SectionId, TierId,
 use utoipa::ToSchema;
 
 use super::reserve::one_place;
-use super::{Accepted, check_room};
+use super::{Accepted, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Path};
@@ -67,7 +67,8 @@ pub async fn book_event(
         Some(request) => request,
         None => one_place(&app, event, None).await?,
     };
-    let booked = app.desk.book(event, caller.user, request, key.as_deref(), Some(ip)).await?;
+    let booked = app.desk.book(event, caller.user, request, key.as_deref(), Some(ip)).await;
+    let booked = booked.inspect_err(|error| note_refusal(error, format!("event {event}"), &caller, ip))?;
     Ok((StatusCode::ACCEPTED, Answer(booked.into())))
 }
 

@@ -15,12 +15,17 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::domain::{Language, Refusal, UserId};
-use shared::shop::{Booked, BookingView, Status, WaitRange, wait_text};
+use shared::shop::{BookError, Booked, BookingView, Status, WaitRange, wait_text};
+use std::net::IpAddr;
+
+use shared::seen::{self, Activity};
+use shared::store::NewAudit;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::caller::Caller;
 use crate::problem::{Code, Problem};
 
 /// The paths of this folder.
@@ -125,6 +130,25 @@ pub fn refusal(code: &str, language: Language) -> Problem {
         Refusal::Internal => Code::Internal,
     };
     Problem::new(code, refusal.text(language))
+}
+
+/// Notes a request that is refused before it has a place in a line, for the audit log.
+pub fn note_refusal(error: &BookError, object: String, by: &Caller, ip: IpAddr) {
+    let result = match error {
+        BookError::SeatTaken(_) => Code::SeatTaken.word(),
+        BookError::SaleClosed => Code::SaleClosed.word(),
+        BookError::TooManyJobs => Code::TooManyJobs.word(),
+        BookError::QueueFull => Code::QueueFull.word(),
+        BookError::NotFound
+        | BookError::SeatOfOtherEvent(_)
+        | BookError::NoSuch(_)
+        | BookError::AboveLimit(_)
+        | BookError::Request(_)
+        | BookError::IdempotencyMismatch
+        | BookError::Fault(_) => return,
+    };
+    seen::activity(Activity::Refusal, 1);
+    seen::audit(NewAudit { ip: Some(ip), user: Some(by.user), action: "booking.refuse", object, result });
 }
 
 /// Redis' watermark: what waits goes on, nothing new is taken in.

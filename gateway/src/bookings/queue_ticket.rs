@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use shared::domain::SeatId;
 use shared::shop::Status;
 
-use super::{Accepted, check_room};
+use super::{Accepted, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Caller, ClientIp, IdempotencyKey, MaybeCaller, Path};
@@ -23,7 +23,8 @@ pub async fn queue_ticket(
 ) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
-    let booked = app.desk.book_seat(seat, caller.user, key.as_deref(), Some(ip)).await?;
+    let booked = app.desk.book_seat(seat, caller.user, key.as_deref(), Some(ip)).await;
+    let booked = booked.inspect_err(|error| note_refusal(error, format!("seat {seat}"), &caller, ip))?;
     Ok((StatusCode::ACCEPTED, Answer(booked.into())))
 }
 

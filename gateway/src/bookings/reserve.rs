@@ -10,7 +10,7 @@ use shared::domain::{AreaId, BookingRequest, EventId, UserId, Wanted};
 use shared::shop::BookingView;
 use utoipa::ToSchema;
 
-use super::{Accepted, await_outcome, check_room};
+use super::{Accepted, await_outcome, check_room, note_refusal};
 use crate::app::App;
 use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -54,7 +54,9 @@ pub async fn reserve_place(
     check_room(&app)?;
     let owner = owner(&app, &caller, body.user).await?;
     let request = one_place(&app, body.event, body.area).await?;
-    let booked = app.desk.book(body.event, owner, request, key.as_deref(), Some(ip)).await?;
+    let booked = app.desk.book(body.event, owner, request, key.as_deref(), Some(ip)).await;
+    let booked =
+        booked.inspect_err(|error| note_refusal(error, format!("event {}", body.event), &caller, ip))?;
     Ok(match await_outcome(&app, &booked, owner, language).await? {
         Some(booking) => (StatusCode::CREATED, Json(booking)).into_response(),
         None => (StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response(),

@@ -44,6 +44,7 @@ pub struct NamedQueueView {
 pub struct JobQuery {
     queue: String,
     #[serde(default)]
+    #[param(inline)]
     status: JobState,
     /// 1 to 1,000.
     #[serde(default = "most")]

@@ -10,7 +10,7 @@ use shared::shop::BookingView;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::bookings::{Accepted, await_outcome, check_room};
+use crate::bookings::{Accepted, await_outcome, check_room, note_refusal};
 use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -43,7 +43,9 @@ pub async fn select_seat(
     if let Some(id) = body.booking_id {
         check_booking(&app, &caller, id, body.seat_id).await?;
     }
-    let booked = app.desk.book_seat(body.seat_id, caller.user, key.as_deref(), Some(ip)).await?;
+    let booked = app.desk.book_seat(body.seat_id, caller.user, key.as_deref(), Some(ip)).await;
+    let seat = || format!("seat {}", body.seat_id);
+    let booked = booked.inspect_err(|error| note_refusal(error, seat(), &caller, ip))?;
     if let Some(booking) = await_outcome(&app, &booked, caller.user, language).await? {
         return Ok(Json(booking).into_response());
     }

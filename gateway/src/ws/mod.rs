@@ -16,6 +16,7 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::caller::{ClientIp, MaybeCaller, is_same_origin};
+use crate::limits::counted;
 use crate::problem::{Code, Problem};
 
 /// Small buffers: ten thousand sockets mostly wait.
@@ -34,7 +35,7 @@ pub async fn open_socket(
     check_origin(&app, &headers)?;
     let seat = app
         .hub
-        .admit(ip, app.config.max_sockets_per_ip)
+        .admit(counted(ip), app.config.max_sockets_per_ip)
         .ok_or_else(|| Problem::new(Code::TooManyRequests, "Too many sockets are open from your address"))?;
     let viewer = caller.map(|caller| caller.user);
     Ok(upgrade

@@ -69,6 +69,11 @@ impl Keys {
         failed, history
     );
 
+    /// What is left of a budget that all gateways share.
+    pub fn budget(&self, name: &str) -> String {
+        format!("{}:budget:{name}", self.prefix)
+    }
+
     /// The channel on which lanes with new work are named.
     pub fn wake(&self) -> String {
         format!("{}:wake", self.prefix)

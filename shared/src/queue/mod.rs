@@ -25,6 +25,7 @@
 
 pub mod announce;
 pub mod board;
+pub mod budget;
 pub mod claim;
 pub mod client;
 pub mod control;

@@ -6,7 +6,7 @@
 //! - What both may ask for twice: [`Idempotency`].
 //! - What workers do: [`Reserver`] decides a batch.
 //! - What sweepers do: [`Sweeps`].
-//! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
+//! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis. What they see: [`Oversight`].
 
 mod carts;
 mod catalogue;
@@ -18,6 +18,7 @@ mod lanes;
 mod live_seats;
 mod named;
 mod operations;
+mod oversight;
 pub mod recover;
 mod reserve;
 mod sweeps;
@@ -32,6 +33,7 @@ pub use lanes::{Lane, Lanes, Listener};
 pub use live_seats::{LiveSeats, SeatStatus};
 pub use named::Limits;
 pub use operations::{Drained, LaneReport, Operations, OperationsError, Retried};
+pub use oversight::Oversight;
 pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};
 pub use sweeps::Sweeps;
 pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};

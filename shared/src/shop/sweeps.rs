@@ -172,14 +172,28 @@ impl Sweeps {
         Ok(epochs)
     }
 
-    /// Forgets what is no longer of use; returns how many rows and lanes went.
+    /// Copies refused bookings into the audit log, so many at most; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn audit_refusals(&self, at_most: i64) -> Result<u64, Fault> {
+        Ok(self.store.copy_refusals(at_most).await?)
+    }
+
+    /// Forgets what is no longer of use, the audit log's months after so many days, and makes its months ahead;
+    /// returns how many rows, lanes and months went.
     ///
     /// # Errors
     /// A store is away.
-    pub async fn forget_old(&self) -> Result<u64, Fault> {
+    pub async fn forget_old(&self, audit_keep_days: i32) -> Result<u64, Fault> {
+        let (made, dropped) = self.store.turn_audit_months(audit_keep_days).await?;
+        if made + dropped > 0 {
+            tracing::info!(made, dropped, "months of the audit log: {made} made, {dropped} dropped");
+        }
         let mut gone = self.store.sweep_retention(ROWS).await?;
         gone += self.store.forget_old_requests(ROWS).await?;
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
+        gone += self.store.forget_seen().await? + dropped;
         for partition in Partition::all() {
             let lanes = self.queue.lanes(partition).await?;
             for event in self.store.past_events(&lanes).await? {

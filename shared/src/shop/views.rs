@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{AreaId, BookingId, EventId, Language, Layout, Money, Outcome, Reservation, SeatId, UserId};
+use crate::domain::{
+    AreaId, BookingId, EventId, Language, Layout, Money, Outcome, Reservation, SeatId, UserId,
+};
 use crate::queue::board::Wait;
 use crate::store::{BookingRecord, ClaimedPlace};
 

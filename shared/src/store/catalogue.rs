@@ -68,9 +68,13 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        let rows = sqlx::query_file!("src/store/sql/events.sql", only.map(|id| id.0), offset, limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let read = |pool: sqlx::PgPool| async move {
+            sqlx::query_file!("src/store/sql/events.sql", only.map(|id| id.0), offset, limit)
+                .fetch_all(&pool)
+                .await
+        };
+        // A list may lag; one event is read in order to decide on it.
+        let rows = if only.is_none() { self.read(read).await? } else { read(self.pool.clone()).await? };
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let artists = sqlx::query!(
             "select ea.event_id, a.id, a.name, a.genre
@@ -124,11 +128,15 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn count_events(&self) -> Result<u64, StoreError> {
-        let count = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from events where starts_at > clock_timestamp()"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        let count = self
+            .read(|pool| async move {
+                sqlx::query_scalar!(
+                    r#"select count(*) as "count!" from events where starts_at > clock_timestamp()"#
+                )
+                .fetch_one(&pool)
+                .await
+            })
+            .await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 

@@ -1,6 +1,7 @@
 //! PostgreSQL: all SQL is here. What a statement locks is locked in one order everywhere: lane row, bookings,
 //! claims by id.
 
+mod audit;
 mod batch;
 mod booking_figures;
 mod bookings;
@@ -12,15 +13,18 @@ mod idempotency;
 mod jobs;
 mod outcomes;
 mod people;
+mod replica;
+mod seen;
 mod sweep;
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
+pub use audit::{AuditFilter, AuditRecord, NewAudit};
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use booking_figures::BookingFigures;
 pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
@@ -29,6 +33,7 @@ pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use idempotency::Begun;
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};
 pub use people::{NewUser, UserRecord};
+pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};
 
 use crate::config::{ConfigError, StoreConfig};
@@ -94,6 +99,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    replica: Option<replica::Replica>,
 }
 
 impl Store {
@@ -102,25 +108,35 @@ impl Store {
     /// # Errors
     /// The address is missing or wrong, or nobody answers there.
     pub async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        let options = Self::options(config, &config.url()?)?;
+        let replica = match config.read_url()? {
+            Some(url) => {
+                Some(replica::Replica::new(Self::options(config, &url)?, config.database_max_connections))
+            }
+            None => None,
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database_max_connections)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool, replica })
+    }
+
+    fn options(config: &StoreConfig, url: &SecretString) -> Result<PgConnectOptions, StoreError> {
         let timeouts = [
             ("statement_timeout", config.database_statement_timeout_ms),
             ("lock_timeout", config.database_lock_timeout_ms),
             ("idle_in_transaction_session_timeout", config.database_statement_timeout_ms * 2),
         ];
-        let options = PgConnectOptions::from_str(config.url()?.expose_secret())?
+        Ok(PgConnectOptions::from_str(url.expose_secret())?
             .application_name("usher")
             .disable_statement_logging()
             .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))))
             // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept, when
             // they were empty would read them from end to end. What has no index is still read so, at a cost that
             // would have it compiled first. A bitmap of all that is due would be made for the first 1,500 of it.
-            .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(config.database_max_connections)
-            .acquire_timeout(Duration::from_secs(3))
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool })
+            .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]))
     }
 
     /// Brings the schema up to date; safe when several processes do it at once.

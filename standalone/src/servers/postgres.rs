@@ -39,6 +39,8 @@ pub struct PostgresOptions {
     pub shared_buffers_mb: u32,
     /// Whether the data goes away soon, so that dropping the server kills it instead of closing it down.
     pub throwaway: bool,
+    /// Whether replicas may follow it.
+    pub replicated: bool,
     /// Further settings, as `name=value`; they win over ours.
     pub settings: Vec<String>,
 }
@@ -50,6 +52,7 @@ impl Default for PostgresOptions {
             max_connections: 200,
             shared_buffers_mb: 256,
             throwaway: false,
+            replicated: false,
             settings: Vec::new(),
         }
     }
@@ -85,6 +88,20 @@ impl PrivatePostgres {
         let mut server = Self { process: None, home, binaries, options };
         server.launch().await?;
         Ok(server)
+    }
+
+    /// Starts a streaming replica of this server, which must permit it, in a home of its own.
+    ///
+    /// Returns when it takes connections, which may read only. It goes on following as this one is restarted.
+    pub async fn start_replica(&self, dir: &Path) -> Result<Self, ServerError> {
+        let home = Home::take(dir, Account::for_postgres)?;
+        let binaries = PostgresBinaries::find(&self.home.data())?;
+        if !home.data().exists() {
+            copy_cluster(&home, &binaries, self.home.run())?;
+        }
+        let mut replica = Self { process: None, home, binaries, options: self.options.clone() };
+        replica.launch().await?;
+        Ok(replica)
     }
 
     /// The URL of the database `usher`.
@@ -178,16 +195,14 @@ impl PrivatePostgres {
     }
 
     fn settings(&self) -> Vec<String> {
-        let PostgresOptions { fsync, max_connections, shared_buffers_mb, settings, .. } = &self.options;
+        let PostgresOptions { fsync, max_connections, shared_buffers_mb, replicated, settings, .. } =
+            &self.options;
         let mut all = vec![
             "listen_addresses=".to_owned(),
             format!("unix_socket_directories={}", self.home.run().display()),
             "unix_socket_permissions=0700".to_owned(),
             format!("max_connections={max_connections}"),
             format!("shared_buffers={shared_buffers_mb}MB"),
-            // No replica and no archive: the log is for crashes only.
-            "wal_level=minimal".to_owned(),
-            "max_wal_senders=0".to_owned(),
             "max_wal_size=2GB".to_owned(),
             "checkpoint_timeout=15min".to_owned(),
             "wal_buffers=16MB".to_owned(),
@@ -198,6 +213,12 @@ impl PrivatePostgres {
             "log_timezone=UTC".to_owned(),
             "log_checkpoints=off".to_owned(),
         ];
+        all.extend(if *replicated {
+            ["wal_level=replica", "max_wal_senders=4"].map(str::to_owned)
+        } else {
+            // No replica and no archive: the log is for crashes only.
+            ["wal_level=minimal", "max_wal_senders=0"].map(str::to_owned)
+        });
         if !fsync {
             all.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
         }
@@ -234,8 +255,22 @@ fn make_cluster(home: &Home, binaries: &PostgresBinaries, fsync: bool) -> Result
     fs::rename(&new, home.data()).map_err(ServerError::files("move into place", &new))
 }
 
-/// The server itself says so, on the eighth line of its own file.
+/// Copies a running server's cluster, with the note that it is to be followed, and puts it in place when it is whole.
+fn copy_cluster(home: &Home, binaries: &PostgresBinaries, socket_dir: &Path) -> Result<(), ServerError> {
+    let new = home.join("data.new");
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(ServerError::files("clear", &new))?;
+    }
+    home.account().make_private_dir(&new)?;
+    let fixed = ["-U", NAME, "-X", "stream", "-c", "fast", "--write-recovery-conf", "--no-sync", "-h"];
+    let arguments =
+        [&fixed.map(OsStr::new)[..], &[socket_dir.as_os_str(), OsStr::new("-D"), new.as_os_str()]];
+    home.account().run(&binaries.program("pg_basebackup"), &arguments.concat(), "")?;
+    fs::rename(&new, home.data()).map_err(ServerError::files("move into place", &new))
+}
+
+/// The server itself says so, on the eighth line of its own file; a replica that can be read says `standby`.
 fn is_ready(pid_file: &Path) -> bool {
     fs::read_to_string(pid_file)
-        .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
+        .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| ["ready", "standby"].contains(&line.trim())))
 }

@@ -37,6 +37,11 @@ impl ScratchServers {
 
 /// Starts both servers in a temporary folder without `fsync`; dropping them kills them and removes the folder.
 pub async fn scratch() -> Result<ScratchServers, ServerError> {
+    scratch_with(PostgresOptions::throwaway()).await
+}
+
+/// The same with a PostgreSQL of these options.
+pub async fn scratch_with(options: PostgresOptions) -> Result<ScratchServers, ServerError> {
     let root = scratch_root()?;
     remove_abandoned(&root);
     let dir = tempfile::Builder::new()
@@ -48,7 +53,7 @@ pub async fn scratch() -> Result<ScratchServers, ServerError> {
     let lock = lock.map_err(ServerError::files("lock", dir.path()))?;
     let (postgres, redis) = (dir.path().join("postgres"), dir.path().join("redis"));
     Ok(ScratchServers {
-        postgres: PrivatePostgres::start(&postgres, PostgresOptions::throwaway()).await?,
+        postgres: PrivatePostgres::start(&postgres, options).await?,
         redis: PrivateRedis::start(&redis, RedisOptions::throwaway()).await?,
         dir,
         _lock: lock,

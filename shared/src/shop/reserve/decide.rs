@@ -6,6 +6,7 @@ use super::run::{FOREIGN_LOCK, Phase, Run, Turn};
 use crate::domain::{Outcome, Refusal};
 use crate::queue::claim::{ClaimedJob, Lease};
 use crate::queue::settle::{Decided, Ending};
+use crate::seen::{self, Part};
 use crate::shop::carts::told;
 use crate::store::{ClaimedPlace, Commit, Freed};
 
@@ -186,6 +187,7 @@ fn note_endings(decided: &mut Decided, proposal: Proposal) {
 }
 
 fn log_failure(lease: &Lease, job: &ClaimedJob, error: &ReserveError, is_over: bool) {
+    seen::error(Part::Worker, "job_failed_by_itself", None);
     tracing::error!(
         event.id = lease.event.0,
         job.number = job.number,

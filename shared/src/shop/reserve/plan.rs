@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use crate::domain::{
-    BookingId, Hold, Layout, Outcome, Place, Refusal, Reservation, SeatId, SeatMap, UserId, choose,
+    BookingId, Envelope, Hold, Layout, Outcome, Place, Refusal, Reservation, SeatId, SeatMap, UserId, choose,
 };
 use crate::queue::claim::ClaimedJob;
 use crate::shop::live_seats::place_of;
@@ -115,7 +115,11 @@ impl Belief {
                 continue;
             }
             let Some(envelope) = &job.envelope else {
-                plan.push(job.number, 0, UserId(0), Some(Outcome::Failed(Refusal::Internal)), Vec::new());
+                let outcome = Some(Outcome::Failed(Refusal::Internal));
+                plan.push(
+                    JobWrite { number: job.number, nonce: 0, user: UserId(0), ip: None, outcome },
+                    Vec::new(),
+                );
                 continue;
             };
             let user = envelope.owner;
@@ -128,7 +132,7 @@ impl Belief {
                         && envelope.request.standby
                         && !self.map.is_all_sold(&self.layout);
                     let outcome = (!stands_by).then_some(Outcome::Failed(refusal));
-                    plan.push(job.number, envelope.nonce, user, outcome, Vec::new());
+                    plan.push(write(job.number, envelope, outcome), Vec::new());
                     continue;
                 }
             };
@@ -136,7 +140,7 @@ impl Belief {
             own.places += u32::try_from(places.len()).unwrap_or(u32::MAX);
             plan.usage.insert(user, *own);
             let (won, ids) = self.take(&mut plan, booking, &places, prepared.expires_at_ms);
-            plan.push(job.number, envelope.nonce, user, Some(Outcome::Completed(won)), ids);
+            plan.push(write(job.number, envelope, Some(Outcome::Completed(won))), ids);
         }
         plan
     }
@@ -204,16 +208,14 @@ fn claimed_place(layout: &Layout, place: Place) -> Option<ClaimedPlace> {
     }
 }
 
+/// A job as it is written.
+fn write(number: u64, envelope: &Envelope, outcome: Option<Outcome>) -> JobWrite {
+    JobWrite { number, nonce: envelope.nonce, user: envelope.owner, ip: envelope.ip, outcome }
+}
+
 impl Plan {
-    fn push(
-        &mut self,
-        number: u64,
-        nonce: u64,
-        user: UserId,
-        outcome: Option<Outcome>,
-        places: Vec<ClaimedPlace>,
-    ) {
-        self.writes.push(JobWrite { number, nonce, user, outcome });
+    fn push(&mut self, write: JobWrite, places: Vec<ClaimedPlace>) {
+        self.writes.push(write);
         self.places.push(places);
     }
 

@@ -12,6 +12,7 @@ use crate::queue::QueueError;
 use crate::queue::claim::{Batch, Lease};
 use crate::queue::lease::{GiveBack, LeaseLost};
 use crate::queue::settle::{Decided, Ending};
+use crate::seen::{self, Activity};
 
 /// A lane is kept for this long at most before other lanes have their turn.
 const RUN: Duration = Duration::from_millis(500);
@@ -253,6 +254,7 @@ impl Phase {
 fn record(decided: &Decided) {
     metrics::histogram!("usher_batch_jobs").record(u32::try_from(decided.endings.len()).unwrap_or(u32::MAX));
     metrics::histogram!("usher_batch_seconds").record(decided.took);
+    let (mut won, mut refused) = (0, 0);
     for ending in decided.endings.values() {
         let outcome = match ending {
             Ending::Decided(Outcome::Completed(_)) => "completed",
@@ -260,7 +262,14 @@ fn record(decided: &Decided) {
             Ending::StandsBy => "standby",
         };
         metrics::counter!("usher_jobs_total", "outcome" => outcome).increment(1);
+        match ending {
+            Ending::Decided(Outcome::Completed(_)) => won += 1,
+            Ending::Decided(Outcome::Failed(_)) => refused += 1,
+            Ending::StandsBy => {}
+        }
     }
+    seen::activity(Activity::Booking, won);
+    seen::activity(Activity::Refusal, refused);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod read;
 mod write;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use self::check::{check_fence, check_refusals};
 use self::read::{Question, read_batch};
@@ -69,6 +70,8 @@ pub struct JobWrite {
     pub nonce: u64,
     /// Whose it is.
     pub user: UserId,
+    /// Where it came from; written with a refusal, for the audit log.
+    pub ip: Option<IpAddr>,
     /// How it ends; `None` when it stands by, which is not written.
     pub outcome: Option<Outcome>,
 }

@@ -99,6 +99,8 @@ struct Columns {
     statuses: Vec<String>,
     codes: Vec<Option<String>>,
     results: Vec<Option<String>>,
+    /// Of refusals only.
+    ips: Vec<Option<String>>,
     seats: (Vec<i64>, Vec<uuid::Uuid>, Vec<i64>),
     slots: (Vec<i64>, Vec<i32>, Vec<uuid::Uuid>, Vec<i64>),
 }
@@ -110,7 +112,7 @@ impl Columns {
         for job in batch.jobs {
             let Some(outcome) = &job.outcome else { continue };
             let user = job.user.0;
-            let (code, result) = match outcome {
+            let (code, result, ip) = match outcome {
                 Outcome::Completed(won) => {
                     let booking = won.booking.0;
                     if new.contains(&won.booking) {
@@ -127,9 +129,11 @@ impl Columns {
                         all.slots.2.push(booking);
                         all.slots.3.push(user);
                     }
-                    (None, serde_json::to_string(won).ok())
+                    (None, serde_json::to_string(won).ok(), None)
                 }
-                Outcome::Failed(refusal) => (Some(refusal.code().to_owned()), None),
+                Outcome::Failed(refusal) => {
+                    (Some(refusal.code().to_owned()), None, job.ip.map(|ip| ip.to_string()))
+                }
             };
             all.numbers.push(job.number.cast_signed());
             all.nonces.push(job.nonce.cast_signed());
@@ -137,6 +141,7 @@ impl Columns {
             all.statuses.push(outcome.word().to_owned());
             all.codes.push(code);
             all.results.push(result);
+            all.ips.push(ip);
         }
         all.bookings = owners.into_iter().unzip();
         all
@@ -171,6 +176,7 @@ pub(super) async fn write_rows(
         &all.slots.1,
         &all.slots.2,
         &all.slots.3,
+        &all.ips as &[Option<String>],
         batch.prepared.one_booking_each
     )
     .fetch_one(tx)

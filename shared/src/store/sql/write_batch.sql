@@ -1,20 +1,22 @@
 -- The rows of a batch; what is there already is left alone and told. $1 event, $2 fence, $3 holder, $4 until when
--- reservations hold; by column: $5… bookings, $7… outcomes, $13… seats, $16… slots;
--- $20 one booking a shopper
+-- reservations hold; by column: $5… bookings, $7… outcomes, $13… seats, $16… slots, $20 addresses of
+-- refused ones; $21 one booking a shopper
 with raised as (
     update lanes set fence = $2, holder = $3, version = version + 1 where event_id = $1
 ), opened as (
     -- One open booking a shopper and event.
     insert into bookings (id, event_id, user_id, expires_at, is_only)
-    select id, $1, user_id, $4, $20 from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
+    select id, $1, user_id, $4, $21 from unnest($5::uuid[], $6::bigint[]) as b (id, user_id)
     on conflict (event_id, user_id) where status = 'created' do nothing
     returning id
 ), ended as (
     -- One outcome a job.
-    insert into job_outcomes (event_id, number, nonce, user_id, status, code, result)
-    select $1, number, nonce, user_id, status, code, result::jsonb
-    from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[])
-        as o (number, nonce, user_id, status, code, result)
+    insert into job_outcomes (event_id, number, nonce, user_id, status, code, result, ip, refused_in)
+    select $1, number, nonce, user_id, status, code, result::jsonb, ip::inet,
+        -- For the audit log, which refusals are copied into later.
+        case when code is not null then pg_current_xact_id() end
+    from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $20::text[])
+        as o (number, nonce, user_id, status, code, result, ip)
     on conflict (event_id, number) do nothing
     returning number
 ), seated as (

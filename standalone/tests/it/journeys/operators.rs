@@ -172,7 +172,7 @@ async fn an_obliterated_lane_is_forgotten_and_begins_anew() -> TestResult {
         .await?;
     let partition = Partition::of(event);
     assert_eq!(lab.system.queue.lanes(partition).await?, [event]);
-    Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old().await?;
+    Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old(400).await?;
     assert_eq!(lab.system.queue.lanes(partition).await?, [], "lanes of past events are tidied away");
     Ok(())
 }

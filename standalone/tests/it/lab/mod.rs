@@ -20,7 +20,7 @@ use shared::auth::{AccessTokens, Role};
 use shared::domain::{EventId, UserId};
 use shared::store::Store;
 use standalone::sandbox::PrivateSandbox;
-use standalone::servers::{ScratchServers, scratch};
+use standalone::servers::{PostgresOptions, PrivatePostgres, ScratchServers, scratch, scratch_with};
 use standalone::settings::{Part, Settings};
 use standalone::system::System;
 
@@ -56,6 +56,32 @@ impl Lab {
         let servers = scratch().await?;
         let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
         Self::start_on(servers, Some(cluster), &[], &[]).await
+    }
+
+    /// All parts, with reads that may lag at a streaming replica, which is returned too.
+    pub(crate) async fn start_with_replica() -> Result<(Self, PrivatePostgres), Box<dyn std::error::Error>> {
+        let options = PostgresOptions { replicated: true, ..PostgresOptions::throwaway() };
+        let servers = scratch_with(options).await?;
+        let replica = servers.postgres.start_replica(&servers.dir().join("replica")).await?;
+        let word = format!("--database-read-url={}", replica.url());
+        Ok((Self::start_on(servers, None, &[], &[&word]).await?, replica))
+    }
+
+    /// The settings of this lab with further ones, for a system of a test's own.
+    pub(crate) fn settings(&self, more: &[&str]) -> Result<Settings, Box<dyn std::error::Error>> {
+        Ok(Settings::from_words(self.words.iter().map(String::as_str).chain(more.iter().copied()))?)
+    }
+
+    /// The whole system as a process of its own, which writes its logs, all there are, into a file.
+    pub(crate) fn spawn_logging(
+        &self,
+        port: u16,
+        log: &std::path::Path,
+    ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        let mut words = self.words.clone();
+        words.retain(|word| !word.starts_with("--listen"));
+        words.push(format!("--listen=127.0.0.1:{port}"));
+        UsherProcess::spawn_logging(&words, log)
     }
 
     /// These parts, with further settings.
@@ -170,7 +196,7 @@ impl Lab {
         }
     }
 
-    async fn until_ready(&self, url: &str) {
+    pub(crate) async fn until_ready(&self, url: &str) {
         eventually("the gateway is ready", async || {
             let answer = self.http.get(format!("{url}/ready")).send().await;
             answer.is_ok_and(|answer| answer.status().is_success())
@@ -185,6 +211,10 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
         "--queue-recover-ms=300",
         "--queue-lease-ms=5500",
         "--rate-limit-max=1000000",
+        "--rate-limit-ip-max=1000000",
+        "--rate-limit-login-ip-max=1000000",
+        "--rate-limit-login-max=1000000",
+        "--rate-limit-code-max=1000000",
         "--rate-limit-reads-per-second=1000000",
         "--max-sockets-per-ip=20000",
         "--web-dir=../web/dist",

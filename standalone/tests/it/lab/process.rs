@@ -21,6 +21,23 @@ impl UsherProcess {
         Ok(Self { child })
     }
 
+    /// Starts all parts with these settings, and everything that can be logged into a file.
+    pub(crate) fn spawn_logging(
+        words: &[String],
+        log: &std::path::Path,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let file = std::fs::File::create(log)?;
+        let child = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .args(words)
+            .arg("run")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .env("RUST_LOG", "trace")
+            .spawn()?;
+        Ok(Self { child })
+    }
+
     /// SIGKILL: nothing is finished, nothing is given back.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

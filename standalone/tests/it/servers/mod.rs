@@ -3,6 +3,7 @@
 mod owner;
 mod postgres;
 mod redis;
+mod replica;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,64 @@
+//! Reads that may lag go to a streaming replica, and to the primary while that is away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::{Store, StoreError};
+
+/// A replica that does not answer within this time is away.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// For so long it is not asked again then.
+const REST: Duration = Duration::from_secs(5);
+
+/// A replica; clones share its connections.
+#[derive(Clone)]
+pub(super) struct Replica {
+    pool: PgPool,
+    away_until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Replica {
+    /// Connects when it is first needed: a replica that is away keeps nobody from starting.
+    pub(super) fn new(options: PgConnectOptions, max_connections: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
+        Self { pool, away_until: Arc::default() }
+    }
+
+    fn is_away(&self) -> bool {
+        self.away_until.lock().is_some_and(|until| Instant::now() < until)
+    }
+}
+
+impl Store {
+    /// Reads what may lag: at the replica, if there is one that answers, else at the primary. Not for what decides
+    /// anything, nor for what somebody has just written themselves.
+    ///
+    /// # Errors
+    /// The statement fails at the primary too.
+    pub(super) async fn read<T, F>(&self, read: impl Fn(PgPool) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_away()) {
+            match read(replica.pool.clone()).await.map_err(StoreError::from) {
+                Ok(rows) => return Ok(rows),
+                Err(error) => {
+                    metrics::counter!("usher_replica_reads_failed_total").increment(1);
+                    tracing::warn!(
+                        error = crate::telemetry::chain(&error),
+                        "replica did not answer; the primary is read in its place for some seconds"
+                    );
+                    *replica.away_until.lock() = Some(Instant::now() + REST);
+                }
+            }
+        }
+        Ok(read(self.pool.clone()).await?)
+    }
+}

@@ -1,0 +1,142 @@
+//! Every route for everybody: the table stands in `access_table.rs`.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::Value;
+use shared::auth::Role;
+
+use super::access_table::{LINES, Line};
+use crate::lab::{EventPlan, Lab, Shopper, TestResult, eventually, make_event};
+
+const WHO: [&str; 5] = ["nobody", "another shopper", "the owner", "an operator", "an admin"];
+
+fn letter_fits(letter: char, status: u16) -> bool {
+    match letter {
+        '+' => (200..300).contains(&status),
+        '-' => status == 401,
+        'x' => status == 403,
+        '0' => status == 404,
+        '?' => [400, 404, 409, 410, 415, 422, 429].contains(&status),
+        _ => false,
+    }
+}
+
+/// What the line names, made for its owner.
+async fn fill(lab: &Lab, owner: &Shopper, line: &Line) -> Result<[String; 2], Box<dyn std::error::Error>> {
+    let (_, documented, called, body, _) = line;
+    let path = if called.is_empty() { documented } else { called };
+    if !path.contains('{') && !body.contains("{event}") && !body.contains("{booking}") {
+        return Ok([(*path).to_owned(), (*body).to_owned()]);
+    }
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
+    let job = owner.book_seats(event, &seats[..1]).await?;
+    let outcome = owner.outcome(&job).await?;
+    let booking = outcome["result"]["bookingId"].as_str().ok_or("a booking")?;
+    Ok([path, body].map(|text| {
+        text.replace("{event}", &event.to_string())
+            .replace("{seat}", &seats[0].to_string())
+            .replace("{free}", &seats[9].to_string())
+            .replace("{booking}", booking)
+            .replace("{job}", &job)
+    }))
+}
+
+async fn ask(
+    lab: &Lab,
+    method: &str,
+    path: &str,
+    body: &str,
+    who: Option<&Shopper>,
+) -> Result<(u16, String), Box<dyn std::error::Error>> {
+    let mut request =
+        lab.http.request(Method::from_bytes(method.as_bytes())?, format!("{}{path}", lab.system.url));
+    if let Some(who) = who {
+        request = request.bearer_auth(&who.token);
+    }
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json").body(body.to_owned());
+    }
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.text().await.unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn everybody_may_do_what_the_table_says_and_nothing_else() -> TestResult {
+    let lab = Lab::start().await?;
+    let mut wrong = Vec::new();
+    for line in LINES {
+        let (method, documented, _, _, letters) = line;
+        let owner = lab.shopper().await?;
+        let people = [
+            None,
+            Some(lab.shopper().await?),
+            Some(owner.clone()),
+            Some(lab.with_role(Role::Operator).await?),
+            Some(lab.with_role(Role::Admin).await?),
+        ];
+        let [path, body] = fill(&lab, &owner, line).await?;
+        assert_eq!(letters.len(), WHO.len(), "{method} {documented}");
+        for ((who, name), letter) in people.iter().zip(WHO).zip(letters.chars()) {
+            let (status, answer) = ask(&lab, method, &path, &body, who.as_ref()).await?;
+            if !letter_fits(letter, status) {
+                wrong
+                    .push(format!("{method} {documented} for {name}: {status}, not {letter}: {answer:.200}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Nothing has failed in a lane just made, so nothing is done again.
+const WITHOUT_EFFECT: [&str; 2] = ["/api/admin/queue/retry", "/api/admin/queue/jobs/retry"];
+
+#[tokio::test]
+async fn everything_an_admin_changes_stands_in_the_audit_log_and_so_does_what_is_refused() -> TestResult {
+    let lab = Lab::start().await?;
+    let changes = LINES.iter().filter(|(method, path, ..)| {
+        path.starts_with("/api/admin/") && *method != "GET" && !WITHOUT_EFFECT.contains(path)
+    });
+    for line in changes {
+        let (method, documented, ..) = line;
+        let (owner, admin) = (lab.shopper().await?, lab.with_role(Role::Admin).await?);
+        let [path, body] = fill(&lab, &owner, line).await?;
+        for who in [&admin, &owner] {
+            ask(&lab, method, &path, &body, Some(who)).await?;
+        }
+        for who in [&admin, &owner] {
+            eventually(&format!("{method} {documented} is in the audit log"), async || {
+                let written = sqlx::query_scalar(
+                    "select count(*) from audit_log
+                     where user_id = $1 and ip = '127.0.0.1' and action <> 'booking.refuse'",
+                );
+                written.bind(who.id.0).fetch_one(lab.store().pool()).await.is_ok_and(|lines: i64| lines >= 1)
+            })
+            .await;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_route_of_the_document_stands_in_the_table() -> TestResult {
+    let lab = Lab::start().await?;
+    let document: Value =
+        lab.http.get(format!("{}/api/openapi.json", lab.system.url)).send().await?.json().await?;
+    let paths = document["paths"].as_object().ok_or("paths")?;
+    let methods = ["get", "put", "post", "delete", "patch"];
+    let documented: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = methods.iter().filter(|method| item.get(**method).is_some());
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let listed: BTreeSet<String> =
+        LINES.iter().map(|(method, path, ..)| format!("{method} {path}")).collect();
+    assert_eq!(listed.len(), LINES.len(), "no route stands in it twice");
+    let missing: Vec<_> = documented.symmetric_difference(&listed).collect();
+    assert!(missing.is_empty(), "in one of document and table only: {missing:#?}");
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Limits of requests: by address, by account, and for guesses over all gateways.
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Response, StatusCode};
+use serde_json::json;
+use shared::queue::budget::Spent;
+use standalone::settings::Part;
+use std::time::Duration;
+
+use crate::lab::{Lab, TestResult, eventually};
+
+async fn log_in(lab: &Lab, url: &str, login: &str, from: &str) -> Result<Response, reqwest::Error> {
+    let body = json!({"login": login, "password": "wrong password"});
+    lab.http.post(format!("{url}/api/auth/login")).header("x-forwarded-for", from).json(&body).send().await
+}
+
+fn assert_too_many(answer: &Response) {
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds =
+        answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= 1), "{seconds:?}");
+}
+
+/// A gateway behind a proxy that says who asks.
+const PROXIED: &str = "--trusted-proxies=127.0.0.1";
+
+#[tokio::test]
+async fn guesses_are_counted_for_the_address_by_its_network() -> TestResult {
+    let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-login-ip-max=3"]).await?;
+    let url = &lab.system.url;
+    for nth in 1..=3 {
+        let from = format!("2001:db8:1:2::{nth}");
+        let answer = log_in(&lab, url, &format!("somebody{nth}"), &from).await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert_too_many(&log_in(&lab, url, "somebody4", "2001:db8:1:2:ffff::4").await?);
+    let other = log_in(&lab, url, "somebody5", "2001:db8:1:3::1").await?;
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED, "the network beside it is somebody else");
+    Ok(())
+}
+
+#[tokio::test]
+async fn guesses_at_one_login_are_counted_over_all_gateways() -> TestResult {
+    let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-login-max=4"]).await?;
+    let second = lab.add(&[Part::Gateway]).await?;
+    for nth in 0..4 {
+        let url = if nth % 2 == 0 { &lab.system.url } else { &second.url };
+        let answer = log_in(&lab, url, "Victim", &format!("203.0.113.{nth}")).await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{nth}");
+    }
+    for url in [&lab.system.url, &second.url] {
+        // Neither has seen more than two by itself.
+        assert_too_many(&log_in(&lab, url, "victim", "203.0.113.99").await?);
+    }
+    assert_eq!(log_in(&lab, &second.url, "other", "203.0.113.98").await?.status(), StatusCode::UNAUTHORIZED);
+    second.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_redis_each_gateway_still_counts_by_itself() -> TestResult {
+    let mut lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-login-max=2"]).await?;
+    lab.servers.redis.kill();
+    let url = lab.system.url.clone();
+    for nth in 0..2 {
+        let answer = log_in(&lab, &url, "victim", &format!("203.0.113.{nth}")).await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "nobody is locked out by a store that is away");
+    }
+    assert_too_many(&log_in(&lab, &url, "victim", "203.0.113.9").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_changes_too_much_is_refused_and_may_go_on_reading() -> TestResult {
+    let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-ip-max=3"]).await?;
+    let shoppers = lab.shoppers(4).await?;
+    let write = |nth: usize, from: &'static str| {
+        let request = lab.http.patch(format!("{}/api/bookings/cancel", lab.system.url));
+        let body = json!({"bookingId": "00000000-0000-0000-0000-000000000000"});
+        request.bearer_auth(&shoppers[nth].token).header("x-forwarded-for", from).json(&body).send()
+    };
+    for nth in 0..3 {
+        assert_eq!(write(nth, "203.0.113.7").await?.status(), StatusCode::NOT_FOUND);
+    }
+    assert_too_many(&write(3, "203.0.113.7").await?);
+    assert_eq!(write(3, "203.0.113.8").await?.status(), StatusCode::NOT_FOUND);
+    let read =
+        lab.http.get(format!("{}/api/events", lab.system.url)).header("x-forwarded-for", "203.0.113.7");
+    assert_eq!(read.send().await?.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shared_budget_refills_evenly_and_says_when() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let spend = || lab.system.queue.spend("test", 2, Duration::from_millis(400));
+    assert_eq!((spend().await?, spend().await?), (Spent::Yes, Spent::Yes));
+    let Spent::No(wait) = spend().await? else { return Err("there was a third one".into()) };
+    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
+    eventually("there is one again", async || spend().await.is_ok_and(|spent| spent == Spent::Yes)).await;
+    Ok(())
+}
