@@ -14,7 +14,7 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
-use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight};
+use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight, Tickets};
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,8 @@ pub struct Inner {
     pub operations: Operations,
     /// The administration's side.
     pub oversight: Oversight,
+    /// What was bought.
+    pub tickets: Tickets,
     /// How often one may ask.
     pub limits: Limits,
     /// Open sockets.
@@ -116,6 +118,7 @@ impl App {
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
                 limits: Limits::new(&config, queue.clone(), secrets.first().cloned().unwrap_or_default()),
                 oversight: Oversight::new(store.clone()),
+                tickets: Tickets::new(store.clone(), &services.tickets)?,
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

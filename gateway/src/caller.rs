@@ -38,6 +38,9 @@ pub struct Operator(pub Caller);
 /// An admin.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin(pub Caller);
+/// Somebody who checks tickets at the door, or an admin.
+#[derive(Debug, Clone, Copy)]
+pub struct Scanner(pub Caller);
 
 /// The address that a request came from; a proxy's word counts only when it is a trusted one.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +108,15 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.role == Role::Admin { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
+    }
+}
+
+impl FromRequestParts<App> for Scanner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.role.may_scan() { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
     }
 }
 

@@ -8,6 +8,8 @@
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send. [`headers`]: what browsers are told. [`tls`]: certificates.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
+//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
+//!   [`tickets`], [`checkin`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
@@ -18,6 +20,7 @@ pub mod auth;
 pub mod bookings;
 pub mod caller;
 pub mod cart;
+pub mod checkin;
 pub mod config;
 pub mod events;
 pub mod headers;
@@ -30,6 +33,7 @@ pub mod problem;
 pub mod router;
 pub mod seats;
 pub mod serve;
+pub mod tickets;
 pub mod tls;
 pub mod web;
 pub mod ws;

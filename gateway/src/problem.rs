@@ -3,14 +3,16 @@
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::auth::{PasswordError, TokenError};
 use shared::domain::JobRefError;
 use shared::queue::QueueError;
 use shared::seen::{self, Part};
-use shared::shop::{BookError, CartError, Fault, OperationsError, StatusError};
+use shared::shop::{BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError};
 use shared::store::StoreError;
 use shared::telemetry::chain;
+use shared::tickets::RenderError;
 use utoipa::ToSchema;
 
 use crate::headers::NOSNIFF;
@@ -67,6 +69,11 @@ codes! {
     StrictLane = "strict_lane", CONFLICT, "This line is strictly first come, first served";
     BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
     AlreadyRegistered = "already_registered", CONFLICT, "Somebody has registered with this already";
+    TicketCancelled = "ticket_cancelled", CONFLICT, "This ticket was cancelled";
+    AlreadyUsed = "already_used", CONFLICT, "This ticket was used before";
+    WrongEvent = "wrong_event", CONFLICT, "This ticket is for another event";
+    EventOver = "event_over", CONFLICT, "This event is over";
+    BadTicketCode = "bad_ticket_code", UNPROCESSABLE_ENTITY, "This is no ticket of ours";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Send JSON";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
@@ -91,6 +98,17 @@ pub struct Problem {
     pub detail: String,
     /// Seconds after which to try again.
     pub retry_after_s: Option<u64>,
+    /// With `already_used`: when and where.
+    pub used: Option<UsedBefore>,
+}
+
+/// When and where a ticket was used.
+#[derive(Debug, Clone)]
+pub struct UsedBefore {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// At which door.
+    pub gate: String,
 }
 
 /// The body of every error.
@@ -110,6 +128,12 @@ pub struct ProblemBody {
     pub code: String,
     /// To find it in the logs.
     pub request_id: String,
+    /// With `already_used`: when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<DateTime<Utc>>,
+    /// With `already_used`: at which door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
 }
 
 impl Problem {
@@ -120,7 +144,7 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS => Some(1),
             _ => None,
         };
-        Self { code, detail: detail.into(), retry_after_s }
+        Self { code, detail: detail.into(), retry_after_s, used: None }
     }
 
     /// An error whose title says it all.
@@ -138,6 +162,7 @@ impl IntoResponse for Problem {
         }
         seen::error(Part::Gateway, self.code.word(), Some(&request_id));
         metrics::counter!("usher_problems_total", "code" => self.code.word()).increment(1);
+        let (used_at, gate) = self.used.map(|used| (used.at, used.gate)).unzip();
         let body = ProblemBody {
             kind: format!("/docs/errors#{}", self.code.word()),
             title: self.code.title().to_owned(),
@@ -145,6 +170,8 @@ impl IntoResponse for Problem {
             detail: self.detail,
             code: self.code.word().to_owned(),
             request_id,
+            used_at,
+            gate,
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, json).into_response();
@@ -257,6 +284,54 @@ impl From<OperationsError> for Problem {
             }
             OperationsError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<TicketError> for Problem {
+    fn from(error: TicketError) -> Self {
+        match error {
+            TicketError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            TicketError::Cancelled => Self::new(Code::TicketCancelled, error.to_string()),
+            TicketError::Render(error) => error.into(),
+            TicketError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RenderError> for Problem {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::NoSuchFormat(_) => Self::new(Code::Validation, error.to_string()),
+            RenderError::Busy => Self::new(Code::Timeout, error.to_string()),
+            RenderError::Font | RenderError::Qr | RenderError::Document(_) => {
+                tracing::error!(error = chain(&error), "a ticket could not be printed");
+                Self::plain(Code::Internal)
+            }
+        }
+    }
+}
+
+impl From<CheckInError> for Problem {
+    fn from(error: CheckInError) -> Self {
+        let code = match &error {
+            CheckInError::Code(_) | CheckInError::Number(_) => Code::BadTicketCode,
+            CheckInError::NotFound => Code::NotFound,
+            CheckInError::WrongEvent => Code::WrongEvent,
+            CheckInError::Cancelled => Code::TicketCancelled,
+            CheckInError::AlreadyUsed { .. } => Code::AlreadyUsed,
+            CheckInError::EventOver => Code::EventOver,
+        };
+        let detail = error.to_string();
+        let used = match error {
+            CheckInError::AlreadyUsed { at, gate } => Some(UsedBefore { at, gate }),
+            CheckInError::Code(_)
+            | CheckInError::Number(_)
+            | CheckInError::NotFound
+            | CheckInError::WrongEvent
+            | CheckInError::Cancelled
+            | CheckInError::EventOver => None,
+        };
+        Self { used, ..Self::new(code, detail) }
     }
 }
 

@@ -22,7 +22,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    auth, bookings, cart, events, headers, idempotency, limits, operations, oversight, probes, seats, web, ws,
+    auth, bookings, cart, checkin, events, headers, idempotency, limits, operations, oversight, probes,
+    seats, tickets, web, ws,
 };
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
@@ -54,6 +55,8 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(cart::router())
         .merge(operations::router())
         .merge(oversight::router())
+        .merge(tickets::router())
+        .merge(checkin::router())
         .merge(probes::router())
         .split_for_parts();
     document.merge(poll_document);

@@ -56,6 +56,11 @@ impl Role {
     pub fn may_operate(self) -> bool {
         matches!(self, Self::Operator | Self::Admin)
     }
+
+    /// May check tickets at the door.
+    pub fn may_scan(self) -> bool {
+        matches!(self, Self::Scanner | Self::Admin)
+    }
 }
 
 /// What an access token says.

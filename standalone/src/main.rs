@@ -61,6 +61,9 @@ async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
     if settings.services.auth.jwt_secret.is_none() && settings.services.auth.jwt_secret_file.is_none() {
         settings.services.auth.jwt_secret_file = Some(secrets::jwt_file(&data_dir)?);
     }
+    if !settings.services.tickets.has_key() {
+        settings.services.tickets.ticket_key_file = Some(secrets::ticket_key_file(&data_dir)?);
+    }
     let mut private = start_servers(&mut settings, &data_dir).await?;
     private.sandbox = sandbox::start_unless_set(&mut settings, &args.only, &data_dir).await?;
     let served = serve(&settings, &args, &private, shutdown).await;

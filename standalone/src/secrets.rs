@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 /// A secret cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot keep a secret in {path}")]
@@ -27,6 +29,22 @@ pub fn jwt_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
 /// # Errors
 /// The folder cannot be written.
 pub fn secret_file(data_dir: &Path, name: &str) -> Result<PathBuf, SecretsError> {
+    keep(data_dir, name, || Ok(shared::auth::random_hex().into()))
+}
+
+/// The file of the key that signs tickets, likewise.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn ticket_key_file(data_dir: &Path) -> Result<PathBuf, SecretsError> {
+    keep(data_dir, "ticket-key.pem", shared::tickets::new_key_pem)
+}
+
+fn keep(
+    data_dir: &Path,
+    name: &str,
+    make: impl FnOnce() -> std::io::Result<SecretString>,
+) -> Result<PathBuf, SecretsError> {
     let folder = data_dir.join("secrets");
     let file = folder.join(name);
     let failed = |source| SecretsError { path: file.clone(), source };
@@ -34,7 +52,7 @@ pub fn secret_file(data_dir: &Path, name: &str) -> Result<PathBuf, SecretsError>
         return Ok(file);
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-    let text = shared::auth::random_hex();
+    let text = make().map_err(failed)?;
     // Written aside and moved, so that a half-written secret is never read.
     let aside = folder.join(format!("{name}.new"));
     let _ = fs::remove_file(&aside);
@@ -43,7 +61,7 @@ pub fn secret_file(data_dir: &Path, name: &str) -> Result<PathBuf, SecretsError>
         .create_new(true)
         .mode(0o600)
         .open(&aside)
-        .and_then(|mut new| new.write_all(text.as_bytes()))
+        .and_then(|mut new| new.write_all(text.expose_secret().as_bytes()))
         .and_then(|()| fs::rename(&aside, &file))
         .map_err(failed)?;
     Ok(file)

@@ -4,10 +4,12 @@
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
 //! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are.
+//!   [`mod@issue_tickets`].
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
 pub mod config;
+pub mod issue_tickets;
 pub mod lane_source;
 pub mod queues;
 pub mod reserve_seats;
@@ -40,7 +42,7 @@ pub struct WorkerEnded(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// within the configured time.
 ///
 /// # Errors
-/// apalis gave up, which its restarts should prevent.
+/// There is no key for tickets, or apalis gave up, which its restarts should prevent.
 pub async fn run(
     config: WorkerConfig,
     services: ServicesConfig,
@@ -48,6 +50,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), WorkerEnded> {
     tokio::spawn(seen::keep_writing(Part::Worker, store.clone(), shutdown.clone()));
+    // Messages carry tickets; without a key it is told now, not when the first order is paid.
+    services.tickets.keys().map_err(|error| WorkerEnded(error.into()))?;
     let bookings = run_bookings(config.clone(), store.clone(), queue.clone(), shutdown.clone());
     let named = queues::run(config, services, (store, queue), shutdown);
     tokio::try_join!(bookings, named)?;

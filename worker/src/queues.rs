@@ -1,6 +1,7 @@
 //! The named queues that a worker works on, one handler each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use shared::config::ServicesConfig;
@@ -9,7 +10,8 @@ use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WorkerConfig;
-use crate::run_jobs::{Handler, Policy};
+use crate::issue_tickets::TicketIssuer;
+use crate::run_jobs::{Backoff, Handler, Policy};
 use crate::{WorkerEnded, run_queue};
 
 /// A queue and how it is worked on.
@@ -43,6 +45,17 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn all(_services: &ServicesConfig, _store: &Store) -> Vec<Work> {
-    Vec::new()
+fn all(_services: &ServicesConfig, store: &Store) -> Vec<Work> {
+    vec![tickets(store)]
+}
+
+fn tickets(store: &Store) -> Work {
+    let policy = Policy {
+        lanes: 4,
+        at_once: 8,
+        attempts: 20,
+        backoff: Backoff::Exponential { first: Duration::from_secs(1), longest: Duration::from_mins(5) },
+        timeout: Duration::from_secs(20),
+    };
+    Work { queue: shared::tickets::QUEUE, handler: Arc::new(TicketIssuer::new(store.clone())), policy }
 }

@@ -121,6 +121,7 @@ impl Lab {
             ("DATABASE_URL", self.postgres.url()),
             ("REDIS_URL", self.redis.url()),
             ("JWT_SECRET", self.secret.clone()),
+            ("DATA_DIR", self.dir.path().join("data").display().to_string()),
             ("RATE_LIMIT_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_IP_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_LOGIN_IP_MAX", "1000000000".to_owned()),

@@ -7,6 +7,8 @@
 //! - What workers do: [`Reserver`] decides a batch.
 //! - What sweepers do: [`Sweeps`].
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis. What they see: [`Oversight`].
+//! - What follows a paid order: [`Tickets`], which [`issue_tickets`] makes.
+//! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
 
 mod carts;
 mod catalogue;
@@ -22,6 +24,7 @@ mod oversight;
 pub mod recover;
 mod reserve;
 mod sweeps;
+mod tickets;
 mod views;
 
 pub use carts::{CartError, Carts};
@@ -36,6 +39,9 @@ pub use operations::{Drained, LaneReport, Operations, OperationsError, Retried};
 pub use oversight::Oversight;
 pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};
 pub use sweeps::Sweeps;
+pub use tickets::{
+    CheckInError, CheckedIn, Printed, Scan, Shown, TicketError, TicketView, Tickets, VenueView, issue_tickets,
+};
 pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};
 
 use crate::queue::QueueError;

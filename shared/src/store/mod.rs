@@ -16,6 +16,7 @@ mod people;
 mod replica;
 mod seen;
 mod sweep;
+mod tickets;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};
 pub use people::{NewUser, UserRecord};
 pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};
+pub use tickets::{Entry, Issued, NewScan, TicketRecord, cancel_tickets};
 
 use crate::config::{ConfigError, StoreConfig};
 

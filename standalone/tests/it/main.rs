@@ -5,4 +5,5 @@ mod journeys;
 mod lab;
 mod queue;
 mod servers;
+mod tickets;
 mod web;

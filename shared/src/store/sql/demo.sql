@@ -10,6 +10,7 @@ select format('crowd-%s@usher.test', n), 'Crowd', n::text, now(), 'demo' from ge
 
 insert into venues (name, city) values
     ('Northgate Stadium', 'Kyiv'), ('Lantern Theatre', 'Lviv'), ('Club Understage', 'Odesa');
+update venues set time_zone = 'Europe/Kyiv';
 
 insert into artists (name, genre) values
     ('Aurora Parade', 'pop'), ('The Paper Lighthouses', 'indie rock'), ('Marta Vesna', 'singer-songwriter'),

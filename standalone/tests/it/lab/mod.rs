@@ -4,12 +4,14 @@
 mod cluster;
 mod event;
 mod invariants;
+mod order;
 mod process;
 mod shopper;
 
 pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
+pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;
 pub(crate) use shopper::Shopper;
 
@@ -28,6 +30,9 @@ pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 
 /// Signs tokens in every test.
 pub(crate) const SECRET: &str = "a secret that is only good for tests";
+
+/// Signs tickets in every test.
+pub(crate) const TICKET_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJTTFSmGu5AXP4xhAR753GXvj4bSxQkC2JX4eLExN4qI";
 
 /// How long a test waits for what should be there soon.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -130,6 +135,12 @@ impl Lab {
         Ok(system)
     }
 
+    /// One more part in this process, which may not become ready.
+    pub(crate) async fn start_part(&self, part: Part) -> Result<System, Box<dyn std::error::Error>> {
+        let settings = Settings::from_words(self.words.iter().map(String::as_str))?;
+        Ok(System::start(&settings, &[part]).await?)
+    }
+
     /// One more part as a process of its own, which can be killed.
     pub(crate) fn spawn(&self, part: &str) -> Result<UsherProcess, Box<dyn std::error::Error>> {
         UsherProcess::spawn(&self.words, part)
@@ -227,6 +238,7 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
     words.push(format!("--sandbox-url={}", sandbox.url));
     words.push(format!("--sandbox-key={}", sandbox.key.expose_secret()));
     words.push(format!("--sandbox-webhook-secret={}", sandbox.webhook_secret.expose_secret()));
+    words.push(format!("--ticket-key={TICKET_KEY}"));
     words.extend(more.iter().map(|word| (*word).to_owned()));
     words
 }

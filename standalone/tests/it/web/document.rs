@@ -94,6 +94,8 @@ async fn the_schema_knows_the_states_of_the_document_and_no_others() -> TestResu
         ("Booking", "bookings_status_known", &[][..]),
         // What is not claimed is available, and `in_queue` is laid over that; neither is stored.
         ("Seat", "seat_claims_status_known", &["available", "in_queue"][..]),
+        // A ticket expires by the clock.
+        ("Ticket", "tickets_status_known", &["expired"][..]),
     ] {
         let definition: String =
             sqlx::query_scalar("select pg_get_constraintdef(oid) from pg_constraint where conname = $1")
