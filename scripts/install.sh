@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs what building and running Usher needs and this machine lacks. Quick when nothing is missing.
-#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, Python, curl
+#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
+#   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
 #   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
 . "$(dirname "$0")/env.sh"
 
+also=${1:-}
 node_wanted=20.19.0
 npm_wanted=9.0.0
 sqlx_version=0.9.0
@@ -22,9 +24,8 @@ missing_packages() {
     has setpriv || echo util-linux
     has cc || printf '%s\n' gcc libc6-dev
     has git || echo git
-    # For schemathesis, which `make test` asks every route with.
-    python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
     has curl || echo curl
+    [ "$also" != --python ] || python3 -c "import ensurepip, venv" 2>/dev/null || printf "%s\n" python3 python3-venv
     # Debian's npm brings some hundred packages, so only where there is none at all.
     has node || echo nodejs
     has npm || echo npm
@@ -51,12 +52,12 @@ line_to_type() {
     fi
     case $like$(uname -s) in
     *" debian "* | *" ubuntu "*) echo "apt-get install ${packages[*]}    (as root)" ;;
-    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc git util-linux" ;;
-    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc git util-linux" ;;
-    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git setpriv    (as root)" ;;
-    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc git util-linux" ;;
-    *Darwin) echo "brew install redis postgresql@17 node" ;;
-    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C compiler and git" ;;
+    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc git util-linux python3" ;;
+    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc git util-linux python" ;;
+    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git setpriv python3    (as root)" ;;
+    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc git util-linux python3" ;;
+    *Darwin) echo "brew install redis postgresql@17 node python" ;;
+    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C compiler, git, and Python 3 with venv" ;;
     esac
 }
 
@@ -91,6 +92,6 @@ if [ "${#packages[@]}" != 0 ]; then
     install_packages "${packages[@]}"
 fi
 node_suffices || bring_node
-if [ "${1:-}" = --sqlx-cli ]; then
+if [ "$also" = --sqlx-cli ]; then
     install_sqlx_cli
 fi

@@ -7,6 +7,7 @@ export CI=true
 [ -t 1 ] || export NO_COLOR=1
 # Tests know only their own servers, whatever the shell that called us is set to.
 unset DATABASE_URL DATABASE_READ_URL REDIS_URL LISTEN TLS_CERT_FILE TLS_KEY_FILE HTTP_REDIRECT_LISTEN WEB_DIR JWT_SECRET RUST_LOG
+unset MAIL_TRANSPORT SMTP_URL SMTP_URL_FILE SMS_PROVIDER PUSH_PROVIDER MAILBOX_OPEN
 
 started=$SECONDS
 logs=$(mktemp -d)
@@ -89,6 +90,7 @@ print(len(cases) - bad, bad)' "$logs/api.xml")
 
 scripts/install.sh
 . scripts/env.sh
+scripts/python.sh >/dev/null
 test_web
 test_rust
 test_api

@@ -63,6 +63,8 @@ pub struct Inner {
     pub oversight: Oversight,
     /// What was bought.
     pub tickets: Tickets,
+    /// Messages that were not sent but kept.
+    pub mailbox: shared::messages::Mailbox,
     /// How often one may ask.
     pub limits: Limits,
     /// Open sockets.
@@ -119,6 +121,7 @@ impl App {
                 limits: Limits::new(&config, queue.clone(), secrets.first().cloned().unwrap_or_default()),
                 oversight: Oversight::new(store.clone()),
                 tickets: Tickets::new(store.clone(), &services.tickets)?,
+                mailbox: shared::messages::Mailbox::new(store.clone(), &services.messages),
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

@@ -10,6 +10,8 @@
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
 //!   [`tickets`], [`checkin`].
+//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
+//!   [`mailbox`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
@@ -26,6 +28,7 @@ pub mod events;
 pub mod headers;
 pub mod idempotency;
 pub mod limits;
+pub mod mailbox;
 pub mod operations;
 pub mod oversight;
 pub mod probes;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::auth::{PasswordError, TokenError};
 use shared::domain::JobRefError;
+use shared::messages::MailboxError;
 use shared::queue::QueueError;
 use shared::seen::{self, Part};
 use shared::shop::{BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError};
@@ -283,6 +284,15 @@ impl From<OperationsError> for Problem {
                 Self::new(Code::NotFound, error.to_string())
             }
             OperationsError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<MailboxError> for Problem {
+    fn from(error: MailboxError) -> Self {
+        match error {
+            MailboxError::Closed => Self::new(Code::NotFound, error.to_string()),
+            MailboxError::Store(error) => error.into(),
         }
     }
 }

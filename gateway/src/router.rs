@@ -57,6 +57,7 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(oversight::router())
         .merge(tickets::router())
         .merge(checkin::router())
+        .merge(crate::mailbox::router())
         .merge(probes::router())
         .split_for_parts();
     document.merge(poll_document);

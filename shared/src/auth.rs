@@ -1,5 +1,7 @@
 //! Passwords and tokens.
 
+pub mod codes;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;

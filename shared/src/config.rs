@@ -33,6 +33,10 @@ pub enum ConfigError {
     Invalid(String),
 }
 
+/// A secret from itself or its file.
+///
+/// # Errors
+/// Neither is there, or the file cannot be read.
 pub(crate) fn secret(
     name: &'static str,
     value: Option<&SecretString>,

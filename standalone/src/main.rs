@@ -88,6 +88,8 @@ async fn start_servers(settings: &mut Settings, data_dir: &std::path::Path) -> a
         let postgres = PrivatePostgres::start(&data_dir.join("postgres"), PostgresOptions::default()).await?;
         settings.store.database_url = Some(SecretString::from(postgres.url()));
         private.postgres = Some(postgres);
+        // Only the demo has private servers; what it would mail is looked at on its own page.
+        settings.services.messages.mailbox_open.get_or_insert(true);
     }
     if settings.queue.redis_url.is_none() {
         say("starting a private Redis");
@@ -116,6 +118,7 @@ async fn serve(
     if let Some(sandbox) = &private.sandbox {
         say(&format!("payments go to  {}    (a sandbox: no money moves)", sandbox.url));
     }
+    greet_mailbox(&system.url, settings.services.messages.is_mailbox_open());
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = system.shutdown.cancelled() => {}
@@ -141,6 +144,13 @@ fn greet(url: &str, is_demo: bool) {
             "log in as       shopper@usher.test, operator@usher.test or admin@usher.test, password {DEMO_PASSWORD}"
         ));
         say("try it with     make crowd    (in another terminal); Ctrl-C stops everything");
+    }
+}
+
+/// Where messages are shown that nobody else gets.
+fn greet_mailbox(url: &str, is_open: bool) {
+    if is_open && !url.is_empty() {
+        say(&format!("read its mail    {url}/mailbox"));
     }
 }
 

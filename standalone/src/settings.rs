@@ -95,6 +95,7 @@ impl Settings {
         self.gateway.check()?;
         self.services.pay.check()?;
         self.sweeper.check()?;
+        self.services.messages.check()?;
         self.worker.check()
     }
 }

@@ -4,7 +4,7 @@
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
 //! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are.
-//!   [`mod@issue_tickets`].
+//! - [`mod@issue_tickets`]; [`send_messages`]: the handler that sends mails, SMS and push messages.
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
@@ -14,6 +14,7 @@ pub mod lane_source;
 pub mod queues;
 pub mod reserve_seats;
 pub mod run_jobs;
+pub mod send_messages;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -34,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(&settings.log);
     settings.queue.check(&settings.store)?;
     settings.worker.check()?;
+    settings.services.messages.check()?;
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();

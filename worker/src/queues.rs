@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use shared::config::ServicesConfig;
+use shared::auth::codes::CodeKeys;
+use shared::config::{ConfigError, ServicesConfig};
+use shared::messages::{self, Makers, NoDocuments, Sender};
 use shared::queue::Queue;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::WorkerConfig;
 use crate::issue_tickets::TicketIssuer;
 use crate::run_jobs::{Backoff, Handler, Policy};
+use crate::send_messages::{self, SendMessages};
 use crate::{WorkerEnded, run_queue};
 
 /// A queue and how it is worked on.
@@ -24,14 +27,15 @@ struct Work {
 /// Works on all of them until `shutdown`.
 ///
 /// # Errors
-/// As [`run_queue`].
+/// As [`run_queue`], or the settings of a queue make no sense.
 pub(crate) async fn run(
     config: WorkerConfig,
     services: ServicesConfig,
     (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), WorkerEnded> {
-    let running = all(&services, &store).into_iter().map(|work| {
+    let works = all(&services, &store).map_err(|error| WorkerEnded(error.into()))?;
+    let running = works.into_iter().map(|work| {
         run_queue(
             work.queue,
             work.handler,
@@ -45,8 +49,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn all(_services: &ServicesConfig, store: &Store) -> Vec<Work> {
-    vec![tickets(store)]
+fn all(services: &ServicesConfig, store: &Store) -> Result<Vec<Work>, ConfigError> {
+    Ok(vec![messages(services, store)?, tickets(store)])
 }
 
 fn tickets(store: &Store) -> Work {
@@ -58,4 +62,17 @@ fn tickets(store: &Store) -> Work {
         timeout: Duration::from_secs(20),
     };
     Work { queue: shared::tickets::QUEUE, handler: Arc::new(TicketIssuer::new(store.clone())), policy }
+}
+
+fn messages(services: &ServicesConfig, store: &Store) -> Result<Work, ConfigError> {
+    let makers = Makers {
+        digits: Arc::new(CodeKeys::new(&services.auth.secrets()?)),
+        documents: Arc::new(NoDocuments),
+    };
+    let sender = Sender::new(&services.messages, store.clone(), makers)?;
+    Ok(Work {
+        queue: messages::QUEUE,
+        handler: Arc::new(SendMessages::new(sender)),
+        policy: send_messages::policy(&services.messages),
+    })
 }

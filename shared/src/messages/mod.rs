@@ -1,7 +1,22 @@
 //! Messages to people: what they say, and the job that sends one. They are written in the transaction of the fact they
-//! follow from, so that none is lost, and sent by the worker.
+//! follow from, so that none is lost, and sent by the worker. In reading order:
+//!
+//! - [`send`] writes the job of an [`Outgoing`]; [`sender`] is what the worker does with it.
+//! - [`about`]: what a message tells, looked up when it is sent. [`texts`]: the words, in three languages.
+//! - [`ports`]: how messages go out; behind them [`smtp`], [`http`] and [`mailbox`]. [`config`] chooses.
 
+pub mod about;
 pub mod config;
+pub mod http;
+pub mod mailbox;
+pub mod ports;
+pub mod sender;
+pub mod smtp;
+pub mod texts;
+
+pub use mailbox::{Mailbox, MailboxError};
+pub use ports::{Attachment, CodeDigits, NoDocuments, SendError, TicketDocuments};
+pub use sender::{Makers, Sender, Sent};
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -100,6 +115,36 @@ pub enum Message {
         /// The refund.
         refund: RefundId,
     },
+}
+
+impl Outgoing {
+    /// Reads the payload of a job; `None` when it is none of this queue.
+    pub fn from_payload(payload: &[u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok()
+    }
+}
+
+impl Message {
+    /// What it is about, as its job and the log name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Code { .. } => "code",
+            Self::SeatsReserved { .. } => "seats_reserved",
+            Self::ReservationExpired { .. } => "reservation_expired",
+            Self::OrderPaid { .. } => "order_paid",
+            Self::OrderExpired { .. } => "order_expired",
+            Self::Refunded { .. } => "refunded",
+            Self::EventChanged { .. } => "event_changed",
+            Self::EventCancelled { .. } => "event_cancelled",
+            Self::PlaceRemoved { .. } => "place_removed",
+            Self::RefundFailed { .. } => "refund_failed",
+        }
+    }
+
+    /// Whether it goes to the devices of an account too, not by mail alone.
+    pub fn is_pushed(&self) -> bool {
+        matches!(self, Self::SeatsReserved { .. } | Self::OrderPaid { .. })
+    }
 }
 
 /// Writes the job that sends a message; returns its id.

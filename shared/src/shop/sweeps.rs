@@ -194,6 +194,7 @@ impl Sweeps {
         gone += self.store.forget_old_requests(ROWS).await?;
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
         gone += self.store.forget_seen().await? + dropped;
+        gone += self.store.forget_messages(ROWS).await?;
         for partition in Partition::all() {
             let lanes = self.queue.lanes(partition).await?;
             for event in self.store.past_events(&lanes).await? {

@@ -11,6 +11,7 @@ mod controls;
 mod demo;
 mod idempotency;
 mod jobs;
+mod messages;
 mod outcomes;
 mod people;
 mod replica;
@@ -33,6 +34,10 @@ pub use catalogue::{ArtistRecord, EventRecord};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use idempotency::Begun;
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};
+pub use messages::{
+    Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
+    ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
+};
 pub use people::{NewUser, UserRecord};
 pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};

@@ -3,6 +3,7 @@
 mod faults;
 mod journeys;
 mod lab;
+mod messages;
 mod queue;
 mod servers;
 mod tickets;

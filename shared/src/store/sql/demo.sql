@@ -8,9 +8,9 @@ insert into users (email, login, first_name, last_name, role, consent_at, consen
 insert into users (email, first_name, last_name, consent_at, consent_version)
 select format('crowd-%s@usher.test', n), 'Crowd', n::text, now(), 'demo' from generate_series(1, 10000) as n;
 
-insert into venues (name, city) values
-    ('Northgate Stadium', 'Kyiv'), ('Lantern Theatre', 'Lviv'), ('Club Understage', 'Odesa');
-update venues set time_zone = 'Europe/Kyiv';
+insert into venues (name, city, time_zone) values
+    ('Northgate Stadium', 'Kyiv', 'Europe/Kyiv'), ('Lantern Theatre', 'Lviv', 'Europe/Kyiv'),
+    ('Club Understage', 'Odesa', 'Europe/Kyiv');
 
 insert into artists (name, genre) values
     ('Aurora Parade', 'pop'), ('The Paper Lighthouses', 'indie rock'), ('Marta Vesna', 'singer-songwriter'),

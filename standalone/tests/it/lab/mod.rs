@@ -5,6 +5,7 @@ mod cluster;
 mod event;
 mod invariants;
 mod order;
+mod mail_server;
 mod process;
 mod shopper;
 
@@ -12,6 +13,7 @@ pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
 pub(crate) use order::make_order;
+pub(crate) use mail_server::MailServer;
 pub(crate) use process::UsherProcess;
 pub(crate) use shopper::Shopper;
 
@@ -144,6 +146,17 @@ impl Lab {
     /// One more part as a process of its own, which can be killed.
     pub(crate) fn spawn(&self, part: &str) -> Result<UsherProcess, Box<dyn std::error::Error>> {
         UsherProcess::spawn(&self.words, part)
+    }
+
+    /// The same, with all it logs in a file.
+    pub(crate) fn spawn_logging(
+        &self,
+        part: &str,
+        file: &std::path::Path,
+    ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        let mut words = self.words.clone();
+        words.push("--log-filter=trace".to_owned());
+        UsherProcess::spawn_logging(&words, part, std::fs::File::create(file)?.into())
     }
 
     /// A gateway on this port as a process of its own.

@@ -10,12 +10,21 @@ pub(crate) struct UsherProcess {
 impl UsherProcess {
     /// Starts a part with these settings.
     pub(crate) fn spawn(words: &[String], part: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::spawn_logging(words, part, Stdio::inherit())
+    }
+
+    /// The same, logging there.
+    pub(crate) fn spawn_logging(
+        words: &[String],
+        part: &str,
+        logs: Stdio,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let child = Command::new(env!("CARGO_BIN_EXE_usher"))
             .args(words)
             .args(["run", "--only", part])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(logs)
             .env("RUST_LOG", "error")
             .spawn()?;
         Ok(Self { child })

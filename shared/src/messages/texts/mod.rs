@@ -1,0 +1,59 @@
+//! What messages say, in three languages.
+//!
+//! - [`words`]: money, dates and plural forms.
+//! - [`letter`](mod@letter): a message as blocks, from which plain text and HTML are both made; all escaping is there.
+//! - `parts`: blocks that look alike in every language.
+//! - `en`, `uk`, `ru`: the sentences, one function a kind of message, in the same order in each file.
+
+mod en;
+mod letter;
+mod parts;
+mod ru;
+#[cfg(test)]
+mod tests;
+mod uk;
+pub mod words;
+
+pub use letter::{Block, Letter, escape};
+
+use super::about::{About, Links};
+
+/// A language that messages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    En,
+    /// Ukrainian.
+    Uk,
+    /// Russian.
+    Ru,
+}
+
+impl Language {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::En, Self::Uk, Self::Ru];
+
+    /// ISO 639-1.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Uk => "uk",
+            Self::Ru => "ru",
+        }
+    }
+
+    /// Reads what [`Self::word`] wrote; anything else is English.
+    pub fn from_word(word: &str) -> Self {
+        Self::ALL.into_iter().find(|language| language.word() == word).unwrap_or(Self::En)
+    }
+}
+
+/// What a message says to somebody of that first name (empty: nobody knows it).
+pub fn letter(language: Language, name: &str, about: &About, links: &Links) -> Letter {
+    let letter = match language {
+        Language::En => en::letter(name, about, links),
+        Language::Uk => uk::letter(name, about, links),
+        Language::Ru => ru::letter(name, about, links),
+    };
+    Letter { language: language.word(), ..letter }
+}
