@@ -14,7 +14,7 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
-use shared::shop::{Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight, Tickets};
+use shared::shop::{Accounts, Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight, Tickets};
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ pub struct Inner {
     pub tokens: AccessTokens,
     /// Passwords.
     pub passwords: Passwords,
+    /// Accounts.
+    pub accounts: Accounts,
     /// Events.
     pub catalogue: Catalogue,
     /// Lines.
@@ -112,10 +114,15 @@ impl App {
         let carts = Carts::new(store.clone(), queue.clone(), catalogue.clone());
         let desk = Desk::new(catalogue.clone(), lanes, enqueuer, carts.clone(), JobRefKeys::new(&signing));
         hub.start(desk.clone(), shutdown);
+        let tokens = AccessTokens::new(&secrets, services.auth.access_token_seconds);
+        let passwords = Passwords::default();
+        let accounts =
+            Accounts::new((store.clone(), carts.clone()), (tokens.clone(), passwords.clone()), &secrets);
         let app = Self {
             inner: Arc::new(Inner {
-                tokens: AccessTokens::new(&secrets, services.auth.access_token_seconds),
-                passwords: Passwords::default(),
+                tokens,
+                passwords,
+                accounts,
                 idempotency: Idempotency::new(store.clone(), secrets.clone()),
                 operations: Operations::new(store.clone(), queue.clone(), catalogue.clone(), desk.clone()),
                 limits: Limits::new(&config, queue.clone(), secrets.first().cloned().unwrap_or_default()),
@@ -137,6 +144,8 @@ impl App {
                 is_full: AtomicBool::new(false),
             }),
         };
+        let (following, until) = (app.accounts.clone(), shutdown.clone());
+        tokio::spawn(async move { until.run_until_cancelled(following.follow_ended()).await });
         let (watching, shutdown) = (app.clone(), shutdown.clone());
         tokio::spawn(async move { shutdown.run_until_cancelled(watching.watch_memory()).await });
         Ok(app)

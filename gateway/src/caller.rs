@@ -7,10 +7,12 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
-use shared::auth::Role;
+use shared::auth::{Role, Scope};
 use shared::domain::{Language, UserId};
+use shared::shop::accounts::Actor;
 
 use crate::app::App;
+use crate::auth::credentials::{Credentials, read};
 use crate::problem::{Code, Problem};
 
 /// The cookie that a browser's log-in sets.
@@ -18,18 +20,51 @@ pub const COOKIE: &str = "usher_access";
 /// Idempotency keys longer than this are refused.
 const MAX_KEY: usize = 128;
 
-/// Somebody who is logged in.
+/// Somebody who is logged in, or a service with its key.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
-    /// Who.
+    /// Who; with a key, the service.
     pub user: UserId,
-    /// What they may do.
+    /// What they may do; with a key, what follows from its scopes.
     pub role: Role,
+    /// How they were identified.
+    pub actor: Actor,
 }
 
-/// Somebody who may be logged in. A token that is no good is an error all the same.
+impl Caller {
+    /// A service that acts through its key.
+    pub fn is_service(&self) -> bool {
+        self.actor.scopes.is_some()
+    }
+
+    /// Whether a service's key permits this; people need no scopes.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        self.actor.scopes.is_none_or(|scopes| scopes.has(scope))
+    }
+
+    /// Whether they may act in the name of `user`: their own, an admin for everybody, a service where its key says so.
+    pub fn may_act_for(&self, user: UserId) -> bool {
+        self.user == user
+            || match self.actor.scopes {
+                Some(scopes) => scopes.has(Scope::Users),
+                None => self.role == Role::Admin,
+            }
+    }
+}
+
+impl From<Actor> for Caller {
+    fn from(actor: Actor) -> Self {
+        Self { user: actor.user, role: actor.role, actor }
+    }
+}
+
+/// Somebody who may be logged in. Credentials that are no good are an error all the same.
 #[derive(Debug, Clone, Copy)]
 pub struct MaybeCaller(pub Option<Caller>);
+
+/// A person: no service, whatever its key permits.
+#[derive(Debug, Clone, Copy)]
+pub struct Person(pub Caller);
 
 /// An operator or admin.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +73,8 @@ pub struct Operator(pub Caller);
 /// An admin.
 #[derive(Debug, Clone, Copy)]
 pub struct Admin(pub Caller);
-/// Somebody who checks tickets at the door, or an admin.
+
+/// Somebody who checks tickets at the door: a scanner or admin.
 #[derive(Debug, Clone, Copy)]
 pub struct Scanner(pub Caller);
 
@@ -70,26 +106,76 @@ impl FromRequestParts<App> for MaybeCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Some((token, is_cookie)) = token(&parts.headers)? else { return Ok(Self(None)) };
-        let claims = match app.tokens.verify(token) {
-            Ok(claims) => claims,
-            // A stale cookie is sent by the browser, not by the shopper: on reads they are simply logged out.
-            Err(_) if is_cookie && parts.method.is_safe() => return Ok(Self(None)),
-            Err(error) => return Err(error.into()),
+        let Some(credentials) = read(&parts.headers)? else { return Ok(Self(None)) };
+        let actor = match credentials {
+            Credentials::Token(token) => app.accounts.token_actor(token)?,
+            Credentials::Cookie(token) => match app.accounts.token_actor(token) {
+                Ok(actor) if parts.method.is_safe() || is_same_origin(&parts.headers) => actor,
+                Ok(_) => return Err(Problem::plain(Code::CrossSite)),
+                // A stale cookie is sent by the browser, not by the shopper: on reads they are simply logged out.
+                Err(_) if parts.method.is_safe() => return Ok(Self(None)),
+                Err(error) => return Err(error.into()),
+            },
+            Credentials::Key(key) => match app.accounts.remembered_key(key) {
+                Some(actor) => actor,
+                None => {
+                    app.limits.check_login(ip_of(parts, app)?)?;
+                    app.accounts.key_actor(key).await?
+                }
+            },
+            Credentials::Basic(basic) => match app.accounts.remembered(&basic) {
+                Some(actor) => actor,
+                None => {
+                    // Whoever guesses passwords is slowed down here as when logging in.
+                    app.limits.check_login(ip_of(parts, app)?)?;
+                    app.limits.check_name(&basic.login)?;
+                    app.accounts.verify(&basic).await?
+                }
+            },
         };
-        if is_cookie && !parts.method.is_safe() && !is_same_origin(&parts.headers) {
-            return Err(Problem::plain(Code::CrossSite));
-        }
-        Ok(Self(Some(Caller { user: claims.sub, role: claims.role })))
+        Ok(Self(Some(actor.into())))
     }
+}
+
+/// Whoever it is, service or person, whatever it asks for.
+async fn anybody(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
+    let MaybeCaller(caller) = MaybeCaller::from_request_parts(parts, app).await?;
+    caller.ok_or_else(|| Problem::plain(Code::Unauthenticated))
+}
+
+/// Lets those pass whom a role permits this; where second factors are required, only with one.
+fn permit(caller: Caller, app: &App, is_permitted: bool) -> Result<Caller, Problem> {
+    if !is_permitted {
+        return Err(Problem::plain(Code::Forbidden));
+    }
+    let lacks_second_factor = app.config.require_second_factor
+        && caller.role.may_operate()
+        && !caller.is_service()
+        && !caller.actor.has_second_factor;
+    if lacks_second_factor { Err(Problem::plain(Code::SecondFactorRequired)) } else { Ok(caller) }
 }
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let MaybeCaller(caller) = MaybeCaller::from_request_parts(parts, app).await?;
-        caller.ok_or_else(|| Problem::plain(Code::Unauthenticated))
+        let caller = anybody(parts, app).await?;
+        if caller.has_scope(Scope::Book) || parts.method.is_safe() {
+            return Ok(caller);
+        }
+        Err(Problem::new(Code::Forbidden, "This API key permits reading only"))
+    }
+}
+
+impl FromRequestParts<App> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = anybody(parts, app).await?;
+        if caller.is_service() {
+            return Err(Problem::new(Code::Forbidden, "Services have no account of this kind"));
+        }
+        Ok(Self(caller))
     }
 }
 
@@ -97,8 +183,8 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.role.may_operate() { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
+        let caller = anybody(parts, app).await?;
+        permit(caller, app, caller.role.may_operate()).map(Self)
     }
 }
 
@@ -106,8 +192,8 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.role == Role::Admin { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
+        let caller = anybody(parts, app).await?;
+        permit(caller, app, caller.role == Role::Admin).map(Self)
     }
 }
 
@@ -115,8 +201,12 @@ impl FromRequestParts<App> for Scanner {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.role.may_scan() { Ok(Self(caller)) } else { Err(Problem::plain(Code::Forbidden)) }
+        let caller = anybody(parts, app).await?;
+        let may_scan = match caller.actor.scopes {
+            Some(scopes) => scopes.has(Scope::Scan),
+            None => matches!(caller.role, Role::Scanner | Role::Admin),
+        };
+        permit(caller, app, may_scan).map(Self)
     }
 }
 
@@ -124,13 +214,17 @@ impl FromRequestParts<App> for ClientIp {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(address)| address.ip().to_canonical())
-            .ok_or_else(|| Problem::plain(Code::Internal))?;
-        Ok(Self(client_ip(peer, &parts.headers, &app.config.trusted_proxies)))
+        ip_of(parts, app).map(Self)
     }
+}
+
+fn ip_of(parts: &Parts, app: &App) -> Result<IpAddr, Problem> {
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip().to_canonical())
+        .ok_or_else(|| Problem::plain(Code::Internal))?;
+    Ok(client_ip(peer, &parts.headers, &app.config.trusted_proxies))
 }
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
@@ -187,17 +281,6 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
         let axum::extract::Query(query) = axum::extract::Query::from_request_parts(parts, app).await?;
         Ok(Self(query))
     }
-}
-
-/// The token of a request, and whether a cookie brought it.
-fn token(headers: &HeaderMap) -> Result<Option<(&str, bool)>, Problem> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let bearer = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-        let refused =
-            || Problem::new(Code::Unauthenticated, "Authorization must be `Bearer` and an access token");
-        return bearer.map(|token| Some((token.trim(), false))).ok_or_else(refused);
-    }
-    Ok(cookie(headers, COOKIE).map(|token| (token, true)))
 }
 
 /// A request that brings nothing, as `curl -X POST` sends it, asks for the defaults.
@@ -273,6 +356,23 @@ mod tests {
         assert!(is_same_origin(&headers(&[("origin", "http://a:8000"), ("host", "a:8000")])));
         assert!(!is_same_origin(&headers(&[("origin", "http://b"), ("host", "a")])));
         assert!(!is_same_origin(&headers(&[("host", "a")])));
+    }
+
+    fn caller(user: i64, role: Role, scopes: Option<&[Scope]>) -> Caller {
+        let scopes = scopes.map(shared::auth::Scopes::of);
+        let user = UserId(user);
+        Actor { user, role, version: 0, session: None, has_second_factor: false, scopes }.into()
+    }
+
+    #[test]
+    fn others_are_acted_for_by_admins_and_by_services_with_that_scope() {
+        let other = UserId(9);
+        assert!(caller(9, Role::Shopper, None).may_act_for(other));
+        assert!(!caller(1, Role::Shopper, None).may_act_for(other));
+        assert!(!caller(1, Role::Operator, None).may_act_for(other));
+        assert!(caller(1, Role::Admin, None).may_act_for(other));
+        assert!(caller(1, Role::Shopper, Some(&[Scope::Book, Scope::Users])).may_act_for(other));
+        assert!(!caller(1, Role::Admin, Some(&[Scope::Admin])).may_act_for(other));
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct GatewayConfig {
     /// Set the Secure attribute on cookies; on behind TLS, and always where we speak it ourselves
     #[arg(long, env = "COOKIE_SECURE", default_value_t = false)]
     pub cookie_secure: bool,
+    /// Operators and admins act only with a second factor
+    #[arg(long, env = "REQUIRE_SECOND_FACTOR", default_value_t = false)]
+    pub require_second_factor: bool,
     /// Share of Redis' memory above which nothing new is queued (0 to 1)
     #[arg(long, env = "QUEUE_WATERMARK", default_value_t = 0.9)]
     pub queue_watermark: f64,

@@ -12,10 +12,12 @@
 //!   [`tickets`], [`checkin`].
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
 //!   [`mailbox`].
+//! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
 
+pub mod account;
 pub mod answer;
 pub mod app;
 pub mod auth;
@@ -31,6 +33,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod operations;
 pub mod oversight;
+pub mod people;
 pub mod probes;
 pub mod problem;
 pub mod router;

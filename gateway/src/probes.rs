@@ -88,7 +88,13 @@ pub async fn show_health() -> Json<Health> {
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
     let readiness = app.probed.look(&app).await;
-    let is_ready = readiness.postgres && readiness.redis && readiness.feeds && !app.shutdown.is_cancelled();
+    // Until it is known which sessions have ended, tokens of theirs would be taken.
+    let knows_ended = app.accounts.ended().is_loaded();
+    let is_ready = readiness.postgres
+        && readiness.redis
+        && readiness.feeds
+        && knows_ended
+        && !app.shutdown.is_cancelled();
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
 }
 

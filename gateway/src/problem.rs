@@ -10,7 +10,9 @@ use shared::domain::JobRefError;
 use shared::messages::MailboxError;
 use shared::queue::QueueError;
 use shared::seen::{self, Part};
-use shared::shop::{BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError};
+use shared::shop::{
+    AccountError, BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError,
+};
 use shared::store::StoreError;
 use shared::telemetry::chain;
 use shared::tickets::RenderError;
@@ -55,6 +57,9 @@ codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "Log in first";
     TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
     BadCredentials = "bad_credentials", UNAUTHORIZED, "Wrong login or password";
+    SecondFactorNeeded = "second_factor_needed", UNAUTHORIZED, "The authenticator's code is needed too";
+    BadSecondFactor = "bad_second_factor", UNAUTHORIZED, "The authenticator's code is wrong or was used";
+    SecondFactorRequired = "second_factor_required", FORBIDDEN, "Set up a second factor and log in with it first";
     Forbidden = "forbidden", FORBIDDEN, "Your role does not permit this";
     CrossSite = "cross_site", FORBIDDEN, "This request came from another site";
     NotOwner = "not_owner", FORBIDDEN, "This belongs to somebody else";
@@ -75,6 +80,10 @@ codes! {
     WrongEvent = "wrong_event", CONFLICT, "This ticket is for another event";
     EventOver = "event_over", CONFLICT, "This event is over";
     BadTicketCode = "bad_ticket_code", UNPROCESSABLE_ENTITY, "This is no ticket of ours";
+    SecondFactorInUse = "second_factor_in_use", CONFLICT, "A second factor is in use already";
+    PaymentUnderWay = "payment_under_way", CONFLICT, "A payment is under way";
+    BadCode = "bad_code", UNPROCESSABLE_ENTITY, "This code is wrong";
+    CodeExpired = "code_expired", GONE, "This code is good no more";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Send JSON";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
@@ -180,6 +189,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if status == StatusCode::UNAUTHORIZED {
+            // Basic is understood too, but naming it would make browsers ask for a password in a window of their own.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"usher\""));
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -342,6 +355,45 @@ impl From<CheckInError> for Problem {
             | CheckInError::EventOver => None,
         };
         Self { used, ..Self::new(code, detail) }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let code = match error {
+            AccountError::Fault(fault) => return fault.into(),
+            AccountError::Token(error) => return error.into(),
+            AccountError::Busy(error) => return error.into(),
+            AccountError::Seal(error) => {
+                tracing::error!(error = chain(&error), "a second factor cannot be read");
+                return Self::plain(Code::Internal);
+            }
+            AccountError::SecondFactorBlocked { seconds } => {
+                let mut problem = Self::new(Code::TooManyRequests, error.to_string());
+                problem.retry_after_s = Some(seconds);
+                return problem;
+            }
+            AccountError::TooManyCodes => {
+                let mut problem = Self::new(Code::TooManyRequests, error.to_string());
+                problem.retry_after_s = Some(600);
+                return problem;
+            }
+            AccountError::Field(_) | AccountError::OwnRole => Code::Validation,
+            AccountError::Taken(_) => Code::AlreadyRegistered,
+            AccountError::BadCredentials => Code::BadCredentials,
+            AccountError::SecondFactorNeeded | AccountError::BasicNotEnough => Code::SecondFactorNeeded,
+            AccountError::BadSecondFactor => Code::BadSecondFactor,
+            AccountError::SecondFactorInUse => Code::SecondFactorInUse,
+            AccountError::SecondFactorNotForYou => Code::Forbidden,
+            AccountError::BadRefreshToken | AccountError::SessionEnded | AccountError::BadKey => {
+                Code::Unauthenticated
+            }
+            AccountError::BadCode { .. } | AccountError::BadResetCode => Code::BadCode,
+            AccountError::CodeExpired => Code::CodeExpired,
+            AccountError::NotFound => Code::NotFound,
+            AccountError::PaymentUnderWay => Code::PaymentUnderWay,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -15,15 +15,15 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::PathItem;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    auth, bookings, cart, checkin, events, headers, idempotency, limits, operations, oversight, probes,
-    seats, tickets, web, ws,
+    account, auth, bookings, cart, checkin, events, headers, idempotency, limits, operations, oversight,
+    people, probes, seats, tickets, web, ws,
 };
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
@@ -45,10 +45,16 @@ struct Document;
 pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
     let mut document = Document::openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", bearer);
+    components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
+    let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key")));
+    components.add_security_scheme("apiKey", key);
     let (polls, poll_document) = bookings::polls().split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(document)
         .merge(auth::router())
+        .merge(account::router())
+        .merge(people::router())
         .merge(events::router())
         .merge(seats::router())
         .merge(bookings::router())

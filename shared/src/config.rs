@@ -196,8 +196,8 @@ pub struct AuthConfig {
     /// The secret before this one, still accepted, so that it can rotate
     #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
     pub jwt_secret_previous: Option<SecretString>,
-    /// Seconds that an access token is good for
-    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 3_600)]
+    /// Seconds that an access token is good for (a week at most)
+    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub access_token_seconds: u64,
 }
 

@@ -7,6 +7,7 @@
 //! - [`tickets`]: documents with a code that is checked at the door. [`stream`]: facts for the outside.
 //! - [`shop`]: the use cases that put the three together; what handlers, jobs and sweeps call.
 //! - [`auth`]: passwords and tokens. [`seen`]: what goes wrong and what people do, counted.
+//! - [`auth`]: passwords, tokens, codes and keys.
 //! - [`config`]: settings that the processes share, and [`telemetry`]: their logs.
 
 pub mod auth;

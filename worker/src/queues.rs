@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use shared::auth::codes::CodeKeys;
+use shared::auth::CodeKeys;
 use shared::config::{ConfigError, ServicesConfig};
 use shared::messages::{self, Makers, NoDocuments, Sender};
 use shared::queue::Queue;

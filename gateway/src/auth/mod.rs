@@ -1,18 +1,20 @@
-//! Accounts: register, log in, stay logged in, log out.
+//! Accounts from outside: register, log in, stay logged in, log out, and get back in without the password.
 
+pub mod credentials;
 mod login;
 mod logout;
 mod me;
 mod refresh;
 mod register;
+mod reset;
 
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use chrono::Utc;
 use serde::Serialize;
-use shared::auth::{Role, new_refresh_token};
+use shared::auth::Role;
 use shared::domain::UserId;
+use shared::shop::accounts;
 use shared::store::UserRecord;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,10 +22,6 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::caller::COOKIE;
-use crate::problem::Problem;
-
-/// How long a refresh token is good for.
-const REFRESH_DAYS: i64 = 30;
 
 /// The paths of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -32,7 +30,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(login::log_in))
         .routes(routes!(refresh::refresh_session))
         .routes(routes!(logout::log_out))
+        .routes(routes!(logout::log_out_everywhere))
         .routes(routes!(me::show_me))
+        .routes(routes!(reset::request_reset))
+        .routes(routes!(reset::confirm_reset))
 }
 
 /// A new session.
@@ -77,19 +78,21 @@ impl From<UserRecord> for Me {
     }
 }
 
-/// A new session as answer: tokens in the body, and the cookie that browsers keep.
-async fn open_session(app: &App, user: UserRecord) -> Result<Response, Problem> {
-    let (refresh_token, hash) = new_refresh_token();
-    let expires_at = Utc::now() + chrono::Duration::days(REFRESH_DAYS);
-    app.store.insert_refresh_token(user.id, &hash, expires_at).await?;
-    let access_token = app.tokens.sign(user.id, user.role)?;
-    let cookie = cookie(app, &access_token, app.tokens.seconds());
-    let session =
-        Session { access_token, refresh_token, expires_in: app.tokens.seconds(), user: user.into() };
-    Ok(([(header::SET_COOKIE, cookie)], Json(session)).into_response())
+impl From<accounts::Session> for Session {
+    fn from(session: accounts::Session) -> Self {
+        let accounts::Session { access_token, refresh_token, expires_in, user } = session;
+        Self { access_token, refresh_token, expires_in, user: user.into() }
+    }
 }
 
-fn cookie(app: &App, token: &str, seconds: u64) -> HeaderValue {
+/// A new session as answer: tokens in the body, and the cookie that browsers keep.
+pub fn session_answer(app: &App, session: accounts::Session) -> Response {
+    let cookie = cookie(app, &session.access_token, session.expires_in);
+    ([(header::SET_COOKIE, cookie)], Json(Session::from(session))).into_response()
+}
+
+/// The cookie of a browser's log-in; with no seconds it goes.
+pub fn cookie(app: &App, token: &str, seconds: u64) -> HeaderValue {
     let secure = if app.config.cookie_secure { "; Secure" } else { "" };
     let text = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))

@@ -3,13 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use shared::auth::refresh_token_hash;
 use utoipa::ToSchema;
 
-use super::{Session, open_session};
+use super::{Session, session_answer};
 use crate::app::App;
 use crate::caller::{Body, ClientIp};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Problem, ProblemBody};
 
 /// A refresh token.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,7 +18,7 @@ pub struct Refresh {
     refresh_token: String,
 }
 
-/// Opens the next session; each refresh token works once.
+/// Opens the next session; each refresh token works once. One that comes a second time was copied: its log-in ends.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Refresh,
     responses((status = 200, body = Session), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn refresh_session(
@@ -28,9 +27,5 @@ pub async fn refresh_session(
     Body(body): Body<Refresh>,
 ) -> Result<Response, Problem> {
     app.limits.check_login(ip)?;
-    let refused = || Problem::new(Code::Unauthenticated, "This refresh token is no good; log in again");
-    let hash = refresh_token_hash(&body.refresh_token);
-    let id = app.store.take_refresh_token(&hash).await?.ok_or_else(refused)?;
-    let user = app.store.user(id).await?.ok_or_else(refused)?;
-    open_session(&app, user).await
+    Ok(session_answer(&app, app.accounts.refresh(&body.refresh_token).await?))
 }

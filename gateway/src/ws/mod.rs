@@ -37,7 +37,7 @@ pub async fn open_socket(
         .hub
         .admit(counted(ip), app.config.max_sockets_per_ip)
         .ok_or_else(|| Problem::new(Code::TooManyRequests, "Too many sockets are open from your address"))?;
-    let viewer = caller.map(|caller| caller.user);
+    let viewer = caller.map(|caller| caller.actor);
     Ok(upgrade
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)

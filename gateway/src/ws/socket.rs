@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, close_code};
 use shared::domain::{EventId, JobRef, UserId};
 use shared::queue::board::JobState;
+use shared::shop::accounts::Actor;
 use shared::shop::{LiveSeats, Status, WaitRange, wait_text};
 use tokio::sync::mpsc;
 
@@ -45,6 +46,8 @@ struct Socket {
     listening: Listening,
     ip: IpAddr,
     viewer: Option<UserId>,
+    /// How the viewer was identified.
+    actor: Option<Actor>,
     jobs: HashMap<(EventId, u64), Following>,
     events: Vec<EventId>,
     window: (Instant, u32),
@@ -61,7 +64,7 @@ enum End {
 }
 
 /// Serves a socket until it ends.
-pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<UserId>, seat: Seat) {
+pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, seat: Seat) {
     let (listening, notes) = app.hub.listen();
     let mut socket = Socket {
         app,
@@ -69,12 +72,13 @@ pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<UserId>, sea
         listening,
         ip: seat.ip(),
         viewer: None,
+        actor: None,
         jobs: HashMap::new(),
         events: Vec::new(),
         window: (Instant::now(), 0),
     };
-    if let Some(user) = viewer {
-        socket.identify(user);
+    if let Some(actor) = viewer {
+        socket.identify(actor);
     }
     let end = socket.serve(notes).await;
     socket.forget();
@@ -116,6 +120,7 @@ impl Socket {
     }
 
     async fn heard(&mut self, frame: Option<Result<Frame, axum::Error>>) -> Result<(), End> {
+        self.check_session()?;
         let text = match frame {
             Some(Ok(Frame::Text(text))) => text,
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
@@ -152,9 +157,9 @@ impl Socket {
     }
 
     async fn authenticate(&mut self, token: &str) -> Result<(), End> {
-        match self.app.tokens.verify(token) {
-            Ok(claims) => {
-                self.identify(claims.sub);
+        match self.app.accounts.token_actor(token) {
+            Ok(actor) => {
+                self.identify(actor);
                 self.say(&Message::Authenticated).await
             }
             Err(error) => {
@@ -164,11 +169,18 @@ impl Socket {
         }
     }
 
-    fn identify(&mut self, user: UserId) {
-        if let Some(before) = self.viewer.replace(user) {
+    fn identify(&mut self, actor: Actor) {
+        self.actor = Some(actor);
+        if let Some(before) = self.viewer.replace(actor.user) {
             self.app.hub.forget_user(&self.listening, before);
         }
-        self.app.hub.identify(&self.listening, user);
+        self.app.hub.identify(&self.listening, actor.user);
+    }
+
+    /// Whoever was logged out is told nothing more; the page comes back with a new token.
+    fn check_session(&self) -> Result<(), End> {
+        let has_ended = self.actor.is_some_and(|actor| self.app.accounts.has_ended(&actor));
+        if has_ended { Err(End::Refused("this session has ended".to_owned())) } else { Ok(()) }
     }
 
     async fn subscribe(&mut self, reference: String) -> Result<(), End> {
@@ -247,6 +259,7 @@ impl Socket {
     }
 
     async fn told(&mut self, note: Note) -> Result<(), End> {
+        self.check_session()?;
         match note {
             Note::Text(text) => self.send_text(text).await,
             Note::Processing(event, number) => {

@@ -8,8 +8,10 @@
 //! - What sweepers do: [`Sweeps`].
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis. What they see: [`Oversight`].
 //! - What follows a paid order: [`Tickets`], which [`issue_tickets`] makes.
+//! - What everybody has: [`accounts`].
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
 
+pub mod accounts;
 mod carts;
 mod catalogue;
 mod controls;
@@ -27,6 +29,7 @@ mod sweeps;
 mod tickets;
 mod views;
 
+pub use accounts::{AccountError, Accounts};
 pub use carts::{CartError, Carts};
 pub use catalogue::{Catalogue, Event};
 pub use controls::copy_controls;

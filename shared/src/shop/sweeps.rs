@@ -195,6 +195,7 @@ impl Sweeps {
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
         gone += self.store.forget_seen().await? + dropped;
         gone += self.store.forget_messages(ROWS).await?;
+        gone += self.store.sweep_accounts(ROWS).await?;
         for partition in Partition::all() {
             let lanes = self.queue.lanes(partition).await?;
             for event in self.store.past_events(&lanes).await? {

@@ -1,6 +1,7 @@
 //! PostgreSQL: all SQL is here. What a statement locks is locked in one order everywhere: lane row, bookings,
 //! claims by id.
 
+mod accounts;
 mod audit;
 mod batch;
 mod booking_figures;
@@ -26,6 +27,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
+pub use accounts::{
+    ApiKeyRecord, CodeRecord, CredentialRecord, DirectoryQuery, Ended, Erased, HistoryBooking, HistoryOrder,
+    HistoryOrderItem, HistoryTicket, IssuedCode, KeyOwner, NewApiKey, NewCode, NewSession, PersonRecord,
+    ProfileRecord, Refreshed, SecondFactorRecord,
+};
 pub use audit::{AuditFilter, AuditRecord, NewAudit};
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use booking_figures::BookingFigures;

@@ -1,7 +1,5 @@
 //! People who log in.
 
-use chrono::{DateTime, Utc};
-
 use super::{Store, StoreError};
 use crate::auth::Role;
 use crate::domain::UserId;
@@ -19,6 +17,8 @@ pub struct NewUser {
     pub first_name: String,
     /// As given.
     pub last_name: String,
+    /// `en`, `uk` or `ru`.
+    pub language: String,
     /// A PHC string.
     pub password_hash: String,
     /// Which text was agreed to.
@@ -50,43 +50,21 @@ impl Store {
     pub async fn insert_user(&self, user: &NewUser) -> Result<UserId, StoreError> {
         let id = sqlx::query_scalar!(
             "insert into users
-                 (email, login, phone, first_name, last_name, password_hash, consent_at, consent_version)
-             values ($1, $2, $3, $4, $5, $6, clock_timestamp(), $7)
+                 (email, login, phone, first_name, last_name, language, password_hash, consent_at, consent_version)
+             values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), $8)
              returning id",
             user.email,
             user.login,
             user.phone,
             user.first_name,
             user.last_name,
+            user.language,
             user.password_hash,
             user.consent_version,
         )
         .fetch_one(&self.pool)
         .await?;
         Ok(UserId(id))
-    }
-
-    /// Finds somebody by e-mail or login name (lower case).
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn user_by_login(&self, login: &str) -> Result<Option<UserRecord>, StoreError> {
-        let row = sqlx::query!(
-            "select id, email, first_name, last_name, role, password_hash
-             from users where email = $1 or login = $1
-             order by email = $1 desc limit 1",
-            login
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| UserRecord {
-            id: UserId(row.id),
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            role: Role::from_word(&row.role),
-            password_hash: row.password_hash,
-        }))
     }
 
     /// Finds somebody by id.
@@ -108,51 +86,6 @@ impl Store {
             role: Role::from_word(&row.role),
             password_hash: row.password_hash,
         }))
-    }
-
-    /// Keeps the hash of a new refresh token.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn insert_refresh_token(
-        &self,
-        user: UserId,
-        hash: &[u8],
-        expires_at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into refresh_tokens (token_hash, user_id, expires_at) values ($1, $2, $3)",
-            hash,
-            user.0,
-            expires_at
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Uses a refresh token up; whose it was, if it was good.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn take_refresh_token(&self, hash: &[u8]) -> Result<Option<UserId>, StoreError> {
-        let user = sqlx::query_scalar!(
-            "delete from refresh_tokens where token_hash = $1 and expires_at > clock_timestamp()
-             returning user_id",
-            hash
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(user.map(UserId))
-    }
-
-    /// Ends all sessions of somebody.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn delete_refresh_tokens(&self, user: UserId) -> Result<(), StoreError> {
-        sqlx::query!("delete from refresh_tokens where user_id = $1", user.0).execute(&self.pool).await?;
-        Ok(())
     }
 
     /// Writes a line into the audit log.

@@ -100,7 +100,7 @@ impl Store {
         let row = sqlx::query!(
             r#"select user_id as "user_id?", purpose, target,
                    ceil(extract(epoch from expires_at - clock_timestamp()) / 60)::integer as "minutes!"
-               from codes where id = $1 and expires_at > clock_timestamp()"#,
+               from codes where id = $1 and closed_at is null and expires_at > clock_timestamp()"#,
             code
         )
         .fetch_optional(&self.pool)

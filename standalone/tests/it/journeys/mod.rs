@@ -1,5 +1,6 @@
 //! What shoppers and operators go through, over HTTP and WebSocket, with gateway, worker and sweeper running.
 
+mod accounts;
 mod booking;
 mod cart;
 mod limits;

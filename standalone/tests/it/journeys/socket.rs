@@ -180,3 +180,23 @@ async fn pages_of_other_sites_cannot_open_the_socket() -> TestResult {
     assert!(tokio_tungstenite::connect_async(own).await.is_ok());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_socket_of_somebody_who_was_logged_out_is_told_nothing_more() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let nova = lab.account("nova").await?.shopper;
+    let job = nova.book(event, json!({"quantity": 1})).await?;
+    let mut socket = Socket::open(&nova).await?;
+    socket.say(json!({"type": "subscribe", "jobId": job})).await?;
+    socket.until("status").await?;
+    nova.post("/api/auth/logout-everywhere", json!({})).await?;
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    assert!(socket.until("reserved").await.is_err(), "what was won is told to nobody");
+    let mut late = Socket::open(&lab.shopper().await?).await?;
+    late.say(json!({"type": "auth", "token": nova.token})).await?;
+    assert_eq!(late.until("error").await?["code"], "token_expired");
+    Ok(())
+}

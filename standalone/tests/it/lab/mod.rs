@@ -1,19 +1,21 @@
 //! What tests share: a whole system on servers of its own, events and people made to measure, and the
 //! invariants that hold at the end of everything.
 
+mod account;
 mod cluster;
 mod event;
 mod invariants;
-mod order;
 mod mail_server;
+mod order;
 mod process;
 mod shopper;
 
+pub(crate) use account::{PASSWORD, digits_of, wrong};
 pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
-pub(crate) use order::make_order;
 pub(crate) use mail_server::MailServer;
+pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;
 pub(crate) use shopper::Shopper;
 
@@ -80,7 +82,7 @@ impl Lab {
     }
 
     /// The whole system as a process of its own, which writes its logs, all there are, into a file.
-    pub(crate) fn spawn_logging(
+    pub(crate) fn spawn_whole(
         &self,
         port: u16,
         log: &std::path::Path,
@@ -88,7 +90,7 @@ impl Lab {
         let mut words = self.words.clone();
         words.retain(|word| !word.starts_with("--listen"));
         words.push(format!("--listen=127.0.0.1:{port}"));
-        UsherProcess::spawn_logging(&words, log)
+        UsherProcess::spawn_whole(&words, log)
     }
 
     /// These parts, with further settings.

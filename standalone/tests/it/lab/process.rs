@@ -31,7 +31,7 @@ impl UsherProcess {
     }
 
     /// Starts all parts with these settings, and everything that can be logged into a file.
-    pub(crate) fn spawn_logging(
+    pub(crate) fn spawn_whole(
         words: &[String],
         log: &std::path::Path,
     ) -> Result<Self, Box<dyn std::error::Error>> {

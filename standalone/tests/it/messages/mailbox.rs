@@ -1,7 +1,7 @@
 //! Facts that are told: to whom, in which language, once; and facts that are not true any more.
 
 use serde_json::json;
-use shared::auth::codes::CodeKeys;
+use shared::auth::CodeKeys;
 use shared::domain::{BookingId, EventId, Money, RefundId};
 use shared::messages::{Message, Outgoing, Recipient, send};
 use standalone::settings::Part;

@@ -7,7 +7,7 @@ mod smtp;
 use std::sync::Arc;
 
 use serde_json::Value;
-use shared::auth::codes::CodeKeys;
+use shared::auth::CodeKeys;
 use shared::domain::{BookingId, EventId, OrderId, UserId};
 use shared::messages::{Makers, Message, Outgoing, Recipient, Sender, TicketDocuments, send};
 use standalone::settings::Settings;

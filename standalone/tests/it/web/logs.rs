@@ -84,7 +84,7 @@ async fn a_whole_way_with_every_log_on_leaves_nothing_of_a_person_in_them() -> T
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let url = format!("http://127.0.0.1:{port}");
     let log = lab.servers.dir().join("usher.log");
-    let mut usher = lab.spawn_logging(port, &log)?;
+    let mut usher = lab.spawn_whole(port, &log)?;
     lab.until_ready(&url).await;
     let secrets = walk(&lab, &url).await?;
     eventually("the log has been written", async || {

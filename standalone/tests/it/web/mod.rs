@@ -3,6 +3,10 @@
 mod access;
 mod access_table;
 mod accounts;
+mod accounts_admin;
+mod accounts_changes;
+mod accounts_second_factor;
+mod accounts_sessions;
 mod audit;
 mod bad_input;
 mod catalogue;

@@ -1,69 +1,18 @@
-//! Passwords and tokens.
-
-pub mod codes;
+//! Access tokens and refresh tokens.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use argon2::Argon2;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
-use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::Role;
 use crate::domain::UserId;
-
-/// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Buys.
-    Shopper,
-    /// Runs queues.
-    Operator,
-    /// Runs everything.
-    Admin,
-    /// Checks tickets at the door.
-    Scanner,
-}
-
-impl Role {
-    /// As stored.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Shopper => "shopper",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-            Self::Scanner => "scanner",
-        }
-    }
-
-    /// Reads what [`Self::word`] wrote; anything else may do no more than a shopper.
-    pub fn from_word(word: &str) -> Self {
-        match word {
-            "operator" => Self::Operator,
-            "admin" => Self::Admin,
-            "scanner" => Self::Scanner,
-            _ => Self::Shopper,
-        }
-    }
-
-    /// May pause, resume and look into queues.
-    pub fn may_operate(self) -> bool {
-        matches!(self, Self::Operator | Self::Admin)
-    }
-
-    /// May check tickets at the door.
-    pub fn may_scan(self) -> bool {
-        matches!(self, Self::Scanner | Self::Admin)
-    }
-}
 
 /// What an access token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +23,30 @@ pub struct AccessClaims {
     pub role: Role,
     /// Until when, in seconds since 1970.
     pub exp: u64,
+    /// The version of their sessions; tokens of an older one are refused.
+    #[serde(default)]
+    pub ver: u32,
+    /// The family of refresh tokens that it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
+    /// They have shown a second factor.
+    #[serde(default)]
+    pub mfa: bool,
+}
+
+/// Whom a token is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewToken {
+    /// Who.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// The version of their sessions.
+    pub version: u32,
+    /// The family of refresh tokens.
+    pub session: Option<Uuid>,
+    /// They have shown a second factor.
+    pub has_second_factor: bool,
 }
 
 /// What is signed: the claims, and for whom they are.
@@ -135,13 +108,28 @@ impl AccessTokens {
         self.seconds
     }
 
+    /// A token that belongs to no log-in: for load tests and tools that hold the secret.
+    ///
+    /// # Errors
+    /// As [`Self::sign_session`].
+    pub fn sign(&self, user: UserId, role: Role) -> Result<String, TokenError> {
+        self.sign_session(&NewToken { user, role, version: 0, session: None, has_second_factor: false })
+    }
+
     /// A new token.
     ///
     /// # Errors
     /// The claims cannot be signed, which does not happen with HS256.
-    pub fn sign(&self, user: UserId, role: Role) -> Result<String, TokenError> {
+    pub fn sign_session(&self, new: &NewToken) -> Result<String, TokenError> {
         let now = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
-        let claims = AccessClaims { sub: user, role, exp: now + self.seconds };
+        let claims = AccessClaims {
+            sub: new.user,
+            role: new.role,
+            exp: now + self.seconds,
+            ver: new.version,
+            sid: new.session,
+            mfa: new.has_second_factor,
+        };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Signed { claims, aud: AUDIENCE }, &self.signing)
             .map_err(|_| TokenError::Invalid)
     }
@@ -182,94 +170,6 @@ impl AccessTokens {
             }
         }
         Err(refused)
-    }
-}
-
-/// Hashing failed, or too many are waiting for it.
-#[derive(Debug, thiserror::Error)]
-#[error("passwords cannot be hashed right now")]
-pub struct PasswordError;
-
-/// argon2id with its defaults (19 MiB, 2 passes), at most a few at a time: a flood of logins must not take the
-/// processors from those who book.
-#[derive(Clone)]
-pub struct Passwords {
-    slots: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// Whoever comes when so many wait already is told to come back.
-const MAX_WAITING: usize = 64;
-
-/// Somebody who waits for a slot; counted until dropped.
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        let waiting = Self(count.clone());
-        (before < MAX_WAITING).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(2)), waiting: Arc::default() }
-    }
-}
-
-impl Passwords {
-    /// The PHC string of a password.
-    ///
-    /// # Errors
-    /// The blocking pool is gone.
-    pub async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
-        self.run(move || {
-            Argon2::default()
-                .hash_password(password.expose_secret().as_bytes())
-                .map(|hash| hash.to_string())
-                .map_err(|_| PasswordError)
-        })
-        .await?
-    }
-
-    /// Whether the password is the hashed one. Without a hash the same work is done, so that the time taken
-    /// does not tell whether an account exists.
-    ///
-    /// # Errors
-    /// The blocking pool is gone.
-    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
-        self.run(move || {
-            let Some(hash) = hash else {
-                let _ = Argon2::default().hash_password(password.expose_secret().as_bytes());
-                return false;
-            };
-            PasswordHash::new(&hash).is_ok_and(|parsed| {
-                Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok()
-            })
-        })
-        .await
-    }
-
-    async fn run<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, PasswordError> {
-        let waiting = Waiting::enter(&self.waiting).ok_or(PasswordError)?;
-        let slot = self.slots.clone().acquire_owned().await.map_err(|_| PasswordError)?;
-        drop(waiting);
-        // The slot goes with the work: whoever hangs up does not make room for the next one.
-        let work = move || {
-            let _slot = slot;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError)
     }
 }
 

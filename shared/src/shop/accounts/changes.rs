@@ -1,0 +1,91 @@
+//! E-mail address, phone number and login name: changed by a code that is sent to the new value, or for a login name to the
+//! e-mail address.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{AccountError, Accounts, fields};
+use crate::domain::UserId;
+use crate::store::{IssuedCode, NewCode, ProfileRecord};
+
+/// A field and what becomes of it, as it was written.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The e-mail address.
+    Email(String),
+    /// The phone number.
+    Phone(String),
+    /// The login name.
+    Login(String),
+}
+
+/// A code that is on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct SentCode {
+    /// Names it; the digits are with the person.
+    pub id: Uuid,
+    /// `email` or `sms`.
+    pub channel: &'static str,
+    /// Until when it is good.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Accounts {
+    /// Sends the code that a change takes.
+    ///
+    /// # Errors
+    /// The value is not acceptable or somebody has it, or too many codes were sent.
+    pub async fn request_change(&self, user: UserId, change: Change) -> Result<SentCode, AccountError> {
+        let (field, told, channel, value) = match change {
+            Change::Email(value) => ("email", "e-mail address", "email", fields::email(&value)?),
+            Change::Phone(value) => ("phone", "phone number", "sms", fields::phone(&value)?),
+            Change::Login(value) => ("login", "login", "email", fields::login(&value)?),
+        };
+        // The constraint decides when it is confirmed; this spares a code that could not change anything.
+        if self.store.is_taken(field, &value).await? {
+            return Err(AccountError::Taken(told));
+        }
+        let target = if field == "login" { None } else { Some(value.clone()) };
+        let code = self.new_code(user, field, channel);
+        let code = NewCode { target, new_value: Some(value), ..code };
+        match self.store.issue_code(&code).await? {
+            IssuedCode::Sent { expires_at } => Ok(SentCode { id: code.id, channel, expires_at }),
+            IssuedCode::TooMany => Err(AccountError::TooManyCodes),
+            IssuedCode::Nobody => Err(AccountError::SessionEnded),
+        }
+    }
+
+    /// Makes a change whose code has arrived.
+    ///
+    /// # Errors
+    /// The digits are wrong, the code is good no more or not theirs, or somebody has the value by now.
+    pub async fn confirm_change(
+        &self,
+        user: UserId,
+        id: Uuid,
+        digits: &str,
+    ) -> Result<ProfileRecord, AccountError> {
+        let Some(code) = self.store.try_code(user, id).await? else {
+            let is_theirs = self.store.has_code(user, id).await?;
+            return Err(if is_theirs { AccountError::CodeExpired } else { AccountError::NotFound });
+        };
+        // A code that resets the password has a path of its own.
+        if code.new_value.is_none() {
+            return Err(AccountError::NotFound);
+        }
+        if !self.codes.is_right(id, digits, &code.digits_hash) {
+            return Err(AccountError::BadCode { tries_left: code.tries_left });
+        }
+        if !self.store.apply_code(&code).await? {
+            return Err(AccountError::CodeExpired);
+        }
+        tracing::info!(user.id = user.0, field = code.purpose, "{} was changed by a code", code.purpose);
+        self.profile(user).await
+    }
+
+    pub(super) fn new_code(&self, user: UserId, purpose: &'static str, channel: &'static str) -> NewCode {
+        let id = Uuid::now_v7();
+        let digits_hash = self.codes.hash(id, &self.codes.digits(id));
+        NewCode { id, user, purpose, channel, target: None, new_value: None, digits_hash }
+    }
+}

@@ -1,0 +1,54 @@
+//! All that is kept of somebody: handed out to them, and erased.
+
+use secrecy::SecretString;
+
+use super::{AccountError, Accounts};
+use crate::domain::UserId;
+use crate::shop::CartError;
+use crate::store::Erased;
+
+impl Accounts {
+    /// All that is kept of somebody, as JSON.
+    ///
+    /// # Errors
+    /// They are no more, or PostgreSQL is away.
+    pub async fn personal_data(&self, user: UserId) -> Result<String, AccountError> {
+        self.store.personal_data(user).await?.ok_or(AccountError::SessionEnded)
+    }
+
+    /// Erases somebody who says so with their password: open bookings are cancelled, orders stay without the person, and
+    /// nobody can log in as them any more.
+    ///
+    /// # Errors
+    /// The password or the second factor is wrong, or a payment is under way.
+    pub async fn erase(
+        &self,
+        user: UserId,
+        password: SecretString,
+        code: Option<&str>,
+    ) -> Result<(), AccountError> {
+        self.check_password(user, password).await?;
+        if self.profile(user).await?.has_second_factor {
+            self.check_second_factor(user, code).await?;
+        }
+        self.cancel_bookings(user).await?;
+        match self.store.erase_user(user).await? {
+            Erased::Done { version } => self.ended.end_user(user, version),
+            Erased::PaymentUnderWay => return Err(AccountError::PaymentUnderWay),
+            Erased::Nobody => return Err(AccountError::SessionEnded),
+        }
+        tracing::info!(user.id = user.0, "account erased");
+        // What a job has won meanwhile; if this fails, it runs out by itself.
+        self.cancel_bookings(user).await
+    }
+
+    async fn cancel_bookings(&self, user: UserId) -> Result<(), AccountError> {
+        for booking in self.store.open_bookings(user).await? {
+            match self.carts.cancel(user, booking).await {
+                Ok(_) | Err(CartError::NotFound | CartError::Closed(_) | CartError::AlreadyBooked) => {}
+                Err(CartError::Fault(fault)) => return Err(fault.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! What somebody sees of themselves, and changes without a code.
+
+use super::{AccountError, Accounts, fields};
+use crate::domain::UserId;
+use crate::store::ProfileRecord;
+
+/// What is changed; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileEdit {
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// The language of messages.
+    pub language: Option<String>,
+}
+
+impl Accounts {
+    /// Somebody, as they see themselves.
+    ///
+    /// # Errors
+    /// They are no more, or PostgreSQL is away.
+    pub async fn profile(&self, user: UserId) -> Result<ProfileRecord, AccountError> {
+        self.store.profile(user).await?.ok_or(AccountError::SessionEnded)
+    }
+
+    /// Changes names and language.
+    ///
+    /// # Errors
+    /// A field is not acceptable, or as [`Self::profile`].
+    pub async fn edit_profile(
+        &self,
+        user: UserId,
+        edit: &ProfileEdit,
+    ) -> Result<ProfileRecord, AccountError> {
+        let text = |value: &Option<String>, name| {
+            value.as_deref().map(|value| fields::text(value, name)).transpose()
+        };
+        let (first, last) = (text(&edit.first_name, "firstName")?, text(&edit.last_name, "lastName")?);
+        let language = edit.language.as_deref().map(fields::language).transpose()?;
+        self.store.update_profile(user, (first.as_deref(), last.as_deref()), language.as_deref()).await?;
+        self.profile(user).await
+    }
+}

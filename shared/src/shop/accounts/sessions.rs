@@ -1,0 +1,142 @@
+//! Sessions: opened, gone on with, ended, and followed by every gateway.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{AccountError, Accounts};
+use crate::auth::{NewToken, new_refresh_token, refresh_token_hash};
+use crate::domain::UserId;
+use crate::store::{CredentialRecord, Ended, NewSession, Refreshed, StoreError, UserRecord};
+
+/// How often it is looked what has ended elsewhere.
+const LOOK: Duration = Duration::from_millis(500);
+/// What may have been written before the last look and was not yet committed: statements take 10 s at most.
+const OVERLAP: Duration = Duration::from_secs(30);
+/// How often what is of no use any more is forgotten.
+const TIDY: Duration = Duration::from_mins(1);
+
+/// A new session.
+#[derive(Debug)]
+pub struct Session {
+    /// Good for [`Self::expires_in`] seconds.
+    pub access_token: String,
+    /// Good once.
+    pub refresh_token: String,
+    /// Seconds.
+    pub expires_in: u64,
+    /// Whose it is.
+    pub user: UserRecord,
+}
+
+impl Accounts {
+    /// The next session of a log-in. A refresh token that was used before ends all that follows from its log-in.
+    ///
+    /// # Errors
+    /// The token is no good.
+    pub async fn refresh(&self, token: &str) -> Result<Session, AccountError> {
+        match self.store.use_refresh_token(&refresh_token_hash(token)).await? {
+            Refreshed::Good { user, family, has_second_factor } => {
+                let user = self.store.credentials_of(user).await?.ok_or(AccountError::BadRefreshToken)?;
+                self.continue_session(&user, family, has_second_factor).await
+            }
+            Refreshed::Reused { user, family } => {
+                self.ended.end_session(family);
+                tracing::warn!(user.id = user.0, "a refresh token was used twice; its log-in has ended");
+                Err(AccountError::BadRefreshToken)
+            }
+            Refreshed::Unknown => Err(AccountError::BadRefreshToken),
+        }
+    }
+
+    /// Ends one log-in. A token that belongs to none ends all sessions.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn log_out(&self, user: UserId, session: Option<Uuid>) -> Result<(), AccountError> {
+        let Some(session) = session else { return self.log_out_everywhere(user).await };
+        self.store.end_family(session).await?;
+        self.ended.end_session(session);
+        Ok(())
+    }
+
+    /// Ends all sessions of somebody, on every device: access tokens too, at every gateway within a second.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn log_out_everywhere(&self, user: UserId) -> Result<(), AccountError> {
+        let version = self.store.end_sessions(user).await?;
+        self.ended.end_user(user, version);
+        Ok(())
+    }
+
+    pub(super) async fn open_session(
+        &self,
+        user: &CredentialRecord,
+        has_second_factor: bool,
+    ) -> Result<Session, AccountError> {
+        self.continue_session(user, Uuid::now_v7(), has_second_factor).await
+    }
+
+    async fn continue_session(
+        &self,
+        user: &CredentialRecord,
+        family: Uuid,
+        has_second_factor: bool,
+    ) -> Result<Session, AccountError> {
+        let (refresh_token, token_hash) = new_refresh_token();
+        let session = NewSession { user: user.id, family, token_hash: &token_hash, has_second_factor };
+        self.store.insert_session(&session).await?;
+        let access_token = self.tokens.sign_session(&NewToken {
+            user: user.id,
+            role: user.role,
+            version: user.version,
+            session: Some(family),
+            has_second_factor,
+        })?;
+        let person = self.store.user(user.id).await?.ok_or(AccountError::SessionEnded)?;
+        Ok(Session { access_token, refresh_token, expires_in: self.tokens.seconds(), user: person })
+    }
+
+    /// Follows what ends elsewhere, for as long as it is polled. What is known stays known while PostgreSQL is away.
+    pub async fn follow_ended(&self) {
+        let keep = Duration::from_secs(self.tokens.seconds()) + super::REMEMBER + OVERLAP;
+        let (mut since, mut is_away, mut tidied) = (None, false, Instant::now());
+        loop {
+            match self.look(since, keep).await {
+                Ok(looked) => {
+                    since = Some(looked);
+                    is_away = false;
+                    self.ended.note_loaded();
+                }
+                Err(error) if !is_away => {
+                    is_away = true;
+                    let error = crate::telemetry::chain(&error);
+                    tracing::warn!(error, "sessions that end elsewhere are not heard of for now");
+                }
+                Err(_) => {}
+            }
+            if tidied.elapsed() > TIDY {
+                tidied = Instant::now();
+                self.ended.forget(keep);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&self, since: Option<DateTime<Utc>>, keep: Duration) -> Result<DateTime<Utc>, StoreError> {
+        let since = match since {
+            Some(looked) => looked - OVERLAP,
+            None => self.store.now().await? - keep,
+        };
+        let (ended, now) = self.store.ended_since(since).await?;
+        for one in ended {
+            match one {
+                Ended::User(user, least) => self.ended.end_user(user, least),
+                Ended::Session(session) => self.ended.end_session(session),
+            }
+        }
+        Ok(now)
+    }
+}

@@ -1,0 +1,247 @@
+//! Codes that were sent to somebody, and what they confirm.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::sessions::end_all;
+use crate::domain::UserId;
+use crate::messages::{Message, Outgoing, Recipient, send};
+use crate::store::{Store, StoreError};
+
+/// Times that a code may be tried.
+const TRIES: i32 = 5;
+/// Codes that one account, or one address or number, gets in an hour.
+const AN_HOUR: i64 = 10;
+
+/// A code to send.
+#[derive(Debug, Clone)]
+pub struct NewCode {
+    /// Its id, from which the digits follow.
+    pub id: Uuid,
+    /// Who asked for it.
+    pub user: UserId,
+    /// What it confirms: `email`, `phone`, `login` or `password`.
+    pub purpose: &'static str,
+    /// `email` or `sms`.
+    pub channel: &'static str,
+    /// Where it goes; `None` for the account's own e-mail address.
+    pub target: Option<String>,
+    /// What becomes of the field.
+    pub new_value: Option<String>,
+    /// A keyed hash of the digits.
+    pub digits_hash: Vec<u8>,
+}
+
+/// What came of a new code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IssuedCode {
+    /// It is on its way.
+    Sent {
+        /// Until when it is good.
+        expires_at: DateTime<Utc>,
+    },
+    /// Too many were sent within the hour.
+    TooMany,
+    /// There is nobody.
+    Nobody,
+}
+
+/// A code that is being tried.
+#[derive(Debug, Clone)]
+pub struct CodeRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub user: UserId,
+    /// What it confirms.
+    pub purpose: String,
+    /// What becomes of the field.
+    pub new_value: Option<String>,
+    /// A keyed hash of the digits.
+    pub digits_hash: Vec<u8>,
+    /// Tries that are left after this one.
+    pub tries_left: u32,
+}
+
+impl Store {
+    /// Writes a code and the message that brings it; those of before with the same purpose are good no more.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn issue_code(&self, code: &NewCode) -> Result<IssuedCode, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The person's row is locked, so that two at once do not both count too few.
+        let email = sqlx::query_scalar!(
+            "select email from users where id = $1 and erased_at is null for no key update",
+            code.user.0
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(email) = email else { return Ok(IssuedCode::Nobody) };
+        let target = code.target.as_deref().unwrap_or(&email);
+        if is_too_many(&mut tx, code.user, target).await? {
+            return Ok(IssuedCode::TooMany);
+        }
+        close_codes(&mut tx, code.user, code.purpose).await?;
+        let expires_at = sqlx::query_scalar!(
+            "insert into codes (id, user_id, purpose, channel, target, new_value, digits_hash)
+             values ($1, $2, $3, $4, $5, $6, $7) returning expires_at",
+            code.id,
+            code.user.0,
+            code.purpose,
+            code.channel,
+            target,
+            code.new_value,
+            code.digits_hash
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let (to, message) = (Recipient::CodeTarget { code: code.id }, Message::Code { code: code.id });
+        send(&mut tx, &Outgoing { to, message }).await?;
+        tx.commit().await?;
+        Ok(IssuedCode::Sent { expires_at })
+    }
+
+    /// Counts a try of a code of somebody. `None` when it is not theirs, used, replaced, tried too often, or over.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn try_code(&self, user: UserId, id: Uuid) -> Result<Option<CodeRecord>, StoreError> {
+        // Written before the digits are looked at, so that many at once are not more tries.
+        let row = sqlx::query!(
+            "update codes set tries = tries + 1
+             where id = $1 and user_id = $2 and closed_at is null and tries < $3 and expires_at > clock_timestamp()
+             returning id, user_id, purpose, new_value, digits_hash, tries",
+            id,
+            user.0,
+            TRIES
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| CodeRecord {
+            id: row.id,
+            user: UserId(row.user_id),
+            purpose: row.purpose,
+            new_value: row.new_value,
+            digits_hash: row.digits_hash,
+            tries_left: u32::try_from(TRIES - row.tries).unwrap_or(0),
+        }))
+    }
+
+    /// Whether a code is somebody's, whatever has become of it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn has_code(&self, user: UserId, id: Uuid) -> Result<bool, StoreError> {
+        let is_there = sqlx::query_scalar!(
+            r#"select exists (select 1 from codes where id = $1 and user_id = $2) as "is_there!""#,
+            id,
+            user.0
+        );
+        Ok(is_there.fetch_one(&self.pool).await?)
+    }
+
+    /// The code of somebody that may replace their password now.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn reset_code(&self, user: UserId) -> Result<Option<Uuid>, StoreError> {
+        let id = sqlx::query_scalar!(
+            "select id from codes where user_id = $1 and purpose = 'password' and closed_at is null
+             order by created_at desc limit 1",
+            user.0
+        );
+        Ok(id.fetch_optional(&self.pool).await?)
+    }
+
+    /// Uses a code up and changes the field it was sent for; false when somebody was faster with it.
+    ///
+    /// # Errors
+    /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when the value is taken by now.
+    pub async fn apply_code(&self, code: &CodeRecord) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        if !use_up(&mut tx, code.id).await? {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "update users set email = case when $2 = 'email' then $3 else email end,
+                 login = case when $2 = 'login' then $3 else login end,
+                 phone = case when $2 = 'phone' then $3 else phone end
+             where id = $1 and erased_at is null",
+            code.user.0,
+            code.purpose,
+            code.new_value
+        )
+        .execute(&mut *tx)
+        .await?;
+        // What was sent to the address of before must not open the account any more.
+        if code.purpose == "email" {
+            close_codes(&mut tx, code.user, "password").await?;
+            close_codes(&mut tx, code.user, "login").await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Uses a code up, sets a password and ends all sessions; the version that later ones have. `None` when somebody was
+    /// faster with the code.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn reset_password(
+        &self,
+        code: &CodeRecord,
+        password_hash: &str,
+    ) -> Result<Option<u32>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        if !use_up(&mut tx, code.id).await? {
+            return Ok(None);
+        }
+        sqlx::query!(
+            "update users set password_hash = $2 where id = $1 and erased_at is null",
+            code.user.0,
+            password_hash
+        )
+        .execute(&mut *tx)
+        .await?;
+        let version = end_all(&mut tx, code.user).await?;
+        tx.commit().await?;
+        Ok(Some(version))
+    }
+}
+
+async fn is_too_many(connection: &mut PgConnection, user: UserId, target: &str) -> Result<bool, StoreError> {
+    let sent = sqlx::query!(
+        r#"select (select count(*) from codes
+                   where user_id = $1 and created_at > statement_timestamp() - interval '1 hour') as "by_user!",
+               (select count(*) from codes
+                   where target = $2 and created_at > statement_timestamp() - interval '1 hour') as "to_target!""#,
+        user.0,
+        target
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(sent.by_user.max(sent.to_target) >= AN_HOUR)
+}
+
+async fn close_codes(connection: &mut PgConnection, user: UserId, purpose: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update codes set closed_at = clock_timestamp() where user_id = $1 and purpose = $2 and closed_at is null",
+        user.0,
+        purpose
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn use_up(connection: &mut PgConnection, id: Uuid) -> Result<bool, StoreError> {
+    let closed = sqlx::query!(
+        "update codes set closed_at = clock_timestamp() where id = $1 and closed_at is null",
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(closed.rows_affected() > 0)
+}

@@ -1,0 +1,52 @@
+//! Accounts: sessions, codes, second factors, API keys, history, personal data, and the directory that admins read.
+
+mod api_keys;
+mod codes;
+mod directory;
+mod history;
+mod personal_data;
+mod profile;
+mod second_factors;
+mod sessions;
+
+pub use api_keys::{ApiKeyRecord, KeyOwner, NewApiKey};
+pub use codes::{CodeRecord, IssuedCode, NewCode};
+pub use directory::{DirectoryQuery, PersonRecord};
+pub use history::{HistoryBooking, HistoryOrder, HistoryOrderItem, HistoryTicket};
+pub use personal_data::Erased;
+pub use profile::{CredentialRecord, ProfileRecord};
+pub use second_factors::SecondFactorRecord;
+pub use sessions::{Ended, NewSession, Refreshed};
+
+use super::{Store, StoreError};
+
+fn version(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+impl Store {
+    /// Forgets codes of yesterday and sessions that ended before any access token of now was given, so many rows at most;
+    /// returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn sweep_accounts(&self, at_most: i64) -> Result<u64, StoreError> {
+        let codes = sqlx::query!(
+            "delete from codes where id in (
+                 select id from codes where created_at < statement_timestamp() - interval '1 day'
+                 order by created_at limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        let ended = sqlx::query!(
+            "delete from ended_sessions where id in (
+                 select id from ended_sessions where ended_at < statement_timestamp() - interval '8 days'
+                 order by ended_at limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(codes.rows_affected() + ended.rows_affected())
+    }
+}

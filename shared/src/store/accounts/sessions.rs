@@ -1,0 +1,180 @@
+//! Sessions: families of refresh tokens, and what was ended before its time.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::version;
+use crate::domain::UserId;
+use crate::store::{Store, StoreError};
+
+/// Days for which a refresh token is good.
+const REFRESH_DAYS: i32 = 30;
+
+/// A refresh token to keep.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// The log-in that it follows from.
+    pub family: Uuid,
+    /// SHA-256 of the token.
+    pub token_hash: &'a [u8],
+    /// A second factor was shown at that log-in.
+    pub has_second_factor: bool,
+}
+
+/// What came of a refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It was good, and is used up now.
+    Good {
+        /// Whose.
+        user: UserId,
+        /// The log-in that it follows from.
+        family: Uuid,
+        /// A second factor was shown at that log-in.
+        has_second_factor: bool,
+    },
+    /// It had been used before: its family has ended.
+    Reused {
+        /// Whose.
+        user: UserId,
+        /// The log-in that it followed from.
+        family: Uuid,
+    },
+    /// There is none.
+    Unknown,
+}
+
+/// Something that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All sessions of somebody below a version.
+    User(UserId, u32),
+    /// A family of tokens, or an API key.
+    Session(Uuid),
+}
+
+/// Raises the version of somebody's sessions, so that all their access tokens and remembered credentials end; the new one.
+pub(super) async fn raise_version(connection: &mut PgConnection, user: UserId) -> Result<u32, StoreError> {
+    let raised = sqlx::query_scalar!(
+        r#"with raised as (
+               update users set session_version = session_version + 1 where id = $1 returning id, session_version
+           )
+           insert into ended_sessions (user_id, session_version) select id, session_version from raised
+           returning session_version as "session_version!""#,
+        user.0
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(version(raised))
+}
+
+/// Notes that a family of tokens, or an API key, has ended.
+pub(super) async fn note_ended(connection: &mut PgConnection, session: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("insert into ended_sessions (session_id) values ($1)", session).execute(connection).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Keeps the hash of a new refresh token.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn insert_session(&self, session: &NewSession<'_>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into refresh_tokens (token_hash, user_id, family, has_second_factor, expires_at)
+             values ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5))",
+            session.token_hash,
+            session.user.0,
+            session.family,
+            session.has_second_factor,
+            REFRESH_DAYS
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Uses a refresh token up. One that was used before ends its family: somebody else has a copy.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn use_refresh_token(&self, hash: &[u8]) -> Result<Refreshed, StoreError> {
+        let used = sqlx::query!(
+            "update refresh_tokens set used_at = clock_timestamp()
+             where token_hash = $1 and used_at is null and expires_at > clock_timestamp()
+             returning user_id, family, has_second_factor",
+            hash
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        if let Some(row) = used {
+            return Ok(Refreshed::Good {
+                user: UserId(row.user_id),
+                family: row.family,
+                has_second_factor: row.has_second_factor,
+            });
+        }
+        let known = sqlx::query!(
+            "select user_id, family from refresh_tokens where token_hash = $1 and used_at is not null",
+            hash
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = known else { return Ok(Refreshed::Unknown) };
+        self.end_family(row.family).await?;
+        Ok(Refreshed::Reused { user: UserId(row.user_id), family: row.family })
+    }
+
+    /// Ends one log-in: its refresh tokens, and its access tokens as soon as gateways hear of it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn end_family(&self, family: Uuid) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("delete from refresh_tokens where family = $1", family).execute(&mut *tx).await?;
+        note_ended(&mut tx, family).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ends all sessions of somebody; the version that later ones have.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn end_sessions(&self, user: UserId) -> Result<u32, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let version = end_all(&mut tx, user).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// What ended at a time or after it, and PostgreSQL's clock before it was read.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn ended_since(&self, since: DateTime<Utc>) -> Result<(Vec<Ended>, DateTime<Utc>), StoreError> {
+        let now = self.now().await?;
+        let rows = sqlx::query!(
+            "select user_id, session_version, session_id from ended_sessions where ended_at >= $1",
+            since
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let ended =
+            rows.into_iter().filter_map(|row| match (row.user_id, row.session_version, row.session_id) {
+                (Some(user), Some(least), _) => Some(Ended::User(UserId(user), version(least))),
+                (_, _, Some(session)) => Some(Ended::Session(session)),
+                (..) => None,
+            });
+        Ok((ended.collect(), now))
+    }
+}
+
+/// Ends all sessions of somebody, within a transaction.
+pub(super) async fn end_all(connection: &mut PgConnection, user: UserId) -> Result<u32, StoreError> {
+    let version = raise_version(connection, user).await?;
+    sqlx::query!("delete from refresh_tokens where user_id = $1", user.0).execute(connection).await?;
+    Ok(version)
+}

@@ -1,0 +1,131 @@
+//! The second factor of operators and admins.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::auth::SharedSecret;
+
+use crate::lab::{Lab, PASSWORD, Shopper, TestResult, wrong};
+
+/// Somebody with this role, logged in; the log-in tells the role.
+async fn somebody(lab: &Lab, name: &str, role: &str) -> Result<Shopper, Box<dyn std::error::Error>> {
+    let account = lab.account(name).await?;
+    sqlx::query("update users set role = $2 where id = $1")
+        .bind(account.shopper.id.0)
+        .bind(role)
+        .execute(lab.store().pool())
+        .await?;
+    let token = lab.log_in(name, PASSWORD).await?["accessToken"].as_str().ok_or("a token")?.to_owned();
+    Ok(Shopper { token, ..account.shopper })
+}
+
+fn with_token(shopper: &Shopper, session: &Value) -> Shopper {
+    let token = session["accessToken"].as_str().unwrap_or_default().to_owned();
+    Shopper { token, ..shopper.clone() }
+}
+
+/// The digits of the step that is `steps` after that of now.
+fn digits(secret: &SharedSecret, steps: u64) -> Result<String, Box<dyn std::error::Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(secret.digits(now + steps * 30)?)
+}
+
+async fn log_in(lab: &Lab, code: Option<&str>) -> Result<(StatusCode, Value), reqwest::Error> {
+    let mut body = json!({"login": "oscar", "password": PASSWORD});
+    if let Some(code) = code {
+        body["code"] = json!(code);
+    }
+    lab.send(Method::POST, "/api/auth/login", body).await
+}
+
+#[tokio::test]
+async fn an_operator_logs_in_with_a_second_factor_and_each_code_once() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = somebody(&lab, "oscar", "operator").await?;
+    let (status, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    assert_eq!(status, StatusCode::OK, "{begun}");
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    assert!(begun["link"].as_str().is_some_and(|link| link.starts_with("otpauth://totp/Usher")), "{begun}");
+    assert_eq!(log_in(&lab, None).await?.0, StatusCode::OK, "begun is not in use");
+    let confirm = |code: String| operator.post("/api/account/second-factor/confirm", json!({"code": code}));
+    let now = digits(&secret, 0)?;
+    assert_eq!(confirm(wrong(&now).to_owned()).await?.1["code"], "bad_second_factor");
+    let (status, confirmed) = confirm(now.clone()).await?;
+    assert_eq!(status, StatusCode::OK, "{confirmed}");
+    let recovery: Vec<&str> =
+        confirmed["recoveryCodes"].as_array().ok_or("codes")?.iter().filter_map(Value::as_str).collect();
+    assert_eq!(recovery.len(), 10);
+    let sealed: Vec<u8> =
+        sqlx::query_scalar("select secret from second_factors").fetch_one(lab.store().pool()).await?;
+    let plain = begun["secret"].as_str().unwrap_or_default();
+    assert!(sealed.len() > 28 && !String::from_utf8_lossy(&sealed).contains(plain), "it is sealed");
+
+    assert_eq!(
+        operator.get("/api/account").await?.0,
+        StatusCode::UNAUTHORIZED,
+        "sessions without it have ended"
+    );
+    let code = |(status, problem): (StatusCode, Value)| (status, problem["code"].clone());
+    let needed = (StatusCode::UNAUTHORIZED, json!("second_factor_needed"));
+    assert_eq!(code(log_in(&lab, None).await?), needed);
+    assert_eq!(code(lab.basic("/api/cart", ("oscar", PASSWORD)).await?), needed, "Basic alone is not enough");
+    let bad = (StatusCode::UNAUTHORIZED, json!("bad_second_factor"));
+    assert_eq!(code(log_in(&lab, Some(&now)).await?), bad, "its step was used when confirming");
+    let next = digits(&secret, 1)?;
+    let (status, session) = log_in(&lab, Some(&next)).await?;
+    assert_eq!(status, StatusCode::OK, "{session}");
+    assert_eq!(code(log_in(&lab, Some(&next)).await?), bad, "a replayed step is refused");
+    assert_eq!(log_in(&lab, Some(recovery[0])).await?.0, StatusCode::OK);
+    assert_eq!(code(log_in(&lab, Some(recovery[0])).await?), bad, "a recovery code is good once");
+
+    let operator = with_token(&operator, &session);
+    let (status, problem) = operator.post("/api/account/second-factor", json!({})).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("second_factor_in_use")));
+    let disable = |code: &str| operator.post("/api/account/second-factor/disable", json!({"code": code}));
+    assert_eq!(disable("nothing").await?.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(disable(&recovery[1].to_uppercase()).await?.0, StatusCode::NO_CONTENT);
+    assert_eq!(log_in(&lab, None).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_guesses_a_second_factor_has_to_wait() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = somebody(&lab, "oscar", "admin").await?;
+    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    let body = json!({"code": digits(&secret, 0)?});
+    let (_, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    for _ in 0..5 {
+        assert_eq!(log_in(&lab, Some("no such code")).await?.0, StatusCode::UNAUTHORIZED);
+    }
+    let recovery = confirmed["recoveryCodes"][0].as_str().ok_or("a code")?;
+    let (status, problem) = log_in(&lab, Some(recovery)).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_requests")));
+    sqlx::query("update second_factors set blocked_until = clock_timestamp()")
+        .execute(lab.store().pool())
+        .await?;
+    assert_eq!(log_in(&lab, Some(recovery)).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_second_factors_are_required_operators_act_only_with_one() -> TestResult {
+    let lab = Lab::start_with(&[], &["--require-second-factor"]).await?;
+    let operator = somebody(&lab, "oscar", "operator").await?;
+    let (status, problem) = operator.get("/api/admin/queue/stats").await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("second_factor_required")));
+    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    let body = json!({"code": digits(&secret, 0)?});
+    let (status, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    assert_eq!(status, StatusCode::OK, "it can be set up: {confirmed}");
+    let operator = with_token(&operator, &confirmed["session"]);
+    assert_eq!(operator.get("/api/admin/queue/stats").await?.0, StatusCode::OK);
+    let shopper = lab.account("nova").await?.shopper;
+    assert_eq!(shopper.get("/api/cart").await?.0, StatusCode::OK, "shoppers need none");
+    let (status, problem) = shopper.post("/api/account/second-factor", json!({})).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")));
+    Ok(())
+}
