@@ -14,7 +14,10 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
-use shared::shop::{Accounts, Carts, Catalogue, Desk, Idempotency, Lanes, Operations, Oversight, Tickets};
+use shared::shop::admin::Administration;
+use shared::shop::{
+    Accounts, Carts, Catalogue, Desk, Idempotency, Lanes, Listings, Operations, Oversight, Tickets,
+};
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +56,10 @@ pub struct Inner {
     pub accounts: Accounts,
     /// Events.
     pub catalogue: Catalogue,
+    /// Lists and search of events.
+    pub listings: Listings,
+    /// The admins' side of the catalogue.
+    pub administration: Administration,
     /// Lines.
     pub desk: Desk,
     /// Carts.
@@ -129,6 +136,8 @@ impl App {
                 oversight: Oversight::new(store.clone()),
                 tickets: Tickets::new(store.clone(), &services.tickets)?,
                 mailbox: shared::messages::Mailbox::new(store.clone(), &services.messages),
+                listings: Listings::start(store.clone(), queue.clone(), shutdown),
+                administration: Administration::new(store.clone(), queue.clone()),
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

@@ -13,11 +13,13 @@
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
 //!   [`mailbox`].
 //! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
+//! - [`admin`]: what admins do.
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
 
 pub mod account;
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod auth;

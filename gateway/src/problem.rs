@@ -10,6 +10,7 @@ use shared::domain::JobRefError;
 use shared::messages::MailboxError;
 use shared::queue::QueueError;
 use shared::seen::{self, Part};
+use shared::shop::admin::AdminError;
 use shared::shop::{
     AccountError, BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError,
 };
@@ -84,6 +85,8 @@ codes! {
     PaymentUnderWay = "payment_under_way", CONFLICT, "A payment is under way";
     BadCode = "bad_code", UNPROCESSABLE_ENTITY, "This code is wrong";
     CodeExpired = "code_expired", GONE, "This code is good no more";
+    AlreadyExists = "already_exists", CONFLICT, "There is one of that name already";
+    InUse = "in_use", CONFLICT, "Something else still needs this";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Send JSON";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
@@ -392,6 +395,22 @@ impl From<AccountError> for Problem {
             AccountError::CodeExpired => Code::CodeExpired,
             AccountError::NotFound => Code::NotFound,
             AccountError::PaymentUnderWay => Code::PaymentUnderWay,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::NotFound(_) => Code::NotFound,
+            AdminError::Invalid(_) => Code::Validation,
+            AdminError::Exists(_) => Code::AlreadyExists,
+            AdminError::InUse(_) => Code::InUse,
+            AdminError::Fault(_) => {
+                let AdminError::Fault(fault) = error else { return Self::plain(Code::Internal) };
+                return fault.into();
+            }
         };
         Self::new(code, error.to_string())
     }

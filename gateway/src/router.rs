@@ -22,8 +22,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    account, auth, bookings, cart, checkin, events, headers, idempotency, limits, operations, oversight,
-    people, probes, seats, tickets, web, ws,
+    account, admin, auth, bookings, cart, checkin, events, headers, idempotency, limits, operations,
+    oversight, people, probes, seats, tickets, web, ws,
 };
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
@@ -64,6 +64,7 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(tickets::router())
         .merge(checkin::router())
         .merge(crate::mailbox::router())
+        .merge(admin::router())
         .merge(probes::router())
         .split_for_parts();
     document.merge(poll_document);

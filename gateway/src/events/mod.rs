@@ -1,7 +1,10 @@
 //! What is on: events, their seat maps, and what is left.
 
+mod archive;
 mod availability;
 mod list;
+mod listed;
+mod search;
 mod seatmap;
 mod show;
 
@@ -9,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::{EventId, Money};
 use shared::shop::{Event, Lane};
-use shared::store::ArtistRecord;
+use shared::store::{ArtistRecord, ListedArtist};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +24,8 @@ use crate::problem::{Code, Problem};
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list::list_events))
+        .routes(routes!(search::search_events))
+        .routes(routes!(archive::list_archive))
         .routes(routes!(show::show_event))
         .routes(routes!(seatmap::show_seatmap))
         .routes(routes!(availability::show_availability))
@@ -36,6 +41,8 @@ pub struct EventView {
     venue: VenueView,
     artists: Vec<ArtistView>,
     starts_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<DateTime<Utc>>,
     sales_open_at: DateTime<Utc>,
     sales_close_at: DateTime<Utc>,
     total_seats: u64,
@@ -61,6 +68,20 @@ pub enum SaleStatus {
     OnSale,
     /// No longer.
     Closed,
+    /// It does not take place.
+    Cancelled,
+}
+
+impl SaleStatus {
+    fn at(now: DateTime<Utc>, opens: DateTime<Utc>, closes: DateTime<Utc>) -> Self {
+        if now < opens {
+            Self::Upcoming
+        } else if now <= closes {
+            Self::OnSale
+        } else {
+            Self::Closed
+        }
+    }
 }
 
 /// Where it is.
@@ -68,19 +89,36 @@ pub enum SaleStatus {
 pub struct VenueView {
     name: String,
     city: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    address: String,
 }
 
-/// Who plays.
+/// Who plays. Lists leave out what takes more than a line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ArtistView {
     id: i64,
     name: String,
     genre: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occupation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    biography: Option<String>,
+    /// Albums, films, books.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    works: Vec<String>,
 }
 
 impl From<&ArtistRecord> for ArtistView {
     fn from(artist: &ArtistRecord) -> Self {
-        Self { id: artist.id, name: artist.name.clone(), genre: artist.genre.clone() }
+        let ArtistRecord { id, name, genre, occupation, biography, works } = artist.clone();
+        Self { id, name, genre, occupation, biography, works }
+    }
+}
+
+impl From<ListedArtist> for ArtistView {
+    fn from(artist: ListedArtist) -> Self {
+        let ListedArtist { id, name, genre } = artist;
+        Self { id, name, genre, occupation: None, biography: None, works: Vec::new() }
     }
 }
 
@@ -90,20 +128,23 @@ impl EventView {
         let free = lane.seats.read().as_ref().map_or(record.capacity, shared::shop::LiveSeats::free);
         let pause = lane.board.read().pause().clone();
         let now = event.now();
-        let status = if now < record.sales_open_at {
-            SaleStatus::Upcoming
-        } else if event.is_on_sale() {
-            SaleStatus::OnSale
+        let status = if record.is_cancelled {
+            SaleStatus::Cancelled
         } else {
-            SaleStatus::Closed
+            SaleStatus::at(now, record.sales_open_at, record.sales_close_at)
         };
         Self {
             id: record.id,
             name: record.name.clone(),
             description: record.description.clone(),
-            venue: VenueView { name: record.venue.clone(), city: record.city.clone() },
+            venue: VenueView {
+                name: record.venue.clone(),
+                city: record.city.clone(),
+                address: record.address.clone(),
+            },
             artists: record.artists.iter().map(ArtistView::from).collect(),
             starts_at: record.starts_at,
+            ends_at: record.ends_at,
             sales_open_at: record.sales_open_at,
             sales_close_at: record.sales_close_at,
             total_seats: record.capacity,

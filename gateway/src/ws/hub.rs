@@ -22,6 +22,8 @@ use super::pace::{Pace, PaceWindow};
 const WAITING: usize = 64;
 /// How often watchers hear of changed seats.
 const TELL: Duration = Duration::from_millis(250);
+/// How often watched events are read anew where they have changed.
+const LOOK: Duration = Duration::from_secs(5);
 /// Seats told one by one; when more have changed, watchers are told to fetch all.
 const CHANGES: usize = 2_000;
 
@@ -119,8 +121,14 @@ impl Hub {
         let (hub, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let telling = async {
+                let mut looked = Instant::now();
                 loop {
                     tokio::time::sleep(TELL).await;
+                    if looked.elapsed() > LOOK {
+                        looked = Instant::now();
+                        let (hub, desk) = (hub.clone(), desk.clone());
+                        tokio::spawn(async move { hub.look_again(&desk).await });
+                    }
                     hub.tell_watchers(&desk);
                 }
             };
@@ -265,16 +273,26 @@ impl Hub {
         }
     }
 
+    fn watched(&self) -> Vec<EventId> {
+        let lanes = self.inner.lanes.lock();
+        lanes.iter().filter(|(_, audience)| !audience.watchers.is_empty()).map(|(event, _)| *event).collect()
+    }
+
+    /// Reads watched events anew where places were added or removed, as nobody else may ask for them.
+    async fn look_again(&self, desk: &Desk) {
+        for event in self.watched() {
+            if let Err(error) = desk.refresh(event).await {
+                tracing::debug!(
+                    event.id = event.0,
+                    error = shared::telemetry::chain(&error),
+                    "a watched event could not be read anew"
+                );
+            }
+        }
+    }
+
     fn tell_watchers(&self, desk: &Desk) {
-        let watched: Vec<EventId> = {
-            let lanes = self.inner.lanes.lock();
-            lanes
-                .iter()
-                .filter(|(_, audience)| !audience.watchers.is_empty())
-                .map(|(event, _)| *event)
-                .collect()
-        };
-        for event in watched {
+        for event in self.watched() {
             let Some(text) = changed_seats(&desk.lanes().lane(event)) else { continue };
             if let Some(audience) = self.inner.lanes.lock().get(&event) {
                 for socket in &audience.watchers {
@@ -295,7 +313,7 @@ fn changed_seats(lane: &Lane) -> Option<Utf8Bytes> {
     }
     let changed = live.take_changed();
     let board = lane.board.read();
-    let reload = changed.len() > CHANGES;
+    let reload = live.take_relaid() || changed.len() > CHANGES;
     let changes = if reload {
         Vec::new()
     } else {

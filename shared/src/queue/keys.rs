@@ -79,6 +79,11 @@ impl Keys {
         format!("{}:wake", self.prefix)
     }
 
+    /// An answer about the catalogue in one of its states.
+    pub fn catalogue(&self, version: &str, question: u128) -> String {
+        format!("{}:catalogue:{version}:{question:032x}", self.prefix)
+    }
+
     /// The lock of a seat.
     pub fn seat_lock(&self, event: EventId, seat: SeatId) -> String {
         format!("{}:{{p{:03}}}:seat:{seat}:lock", self.prefix, Partition::of(event).0)

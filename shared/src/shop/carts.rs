@@ -169,7 +169,11 @@ impl Carts {
     }
 
     async fn view(&self, booking: BookingRecord) -> Result<BookingView, CartError> {
-        let event = self.catalogue.event(booking.event).await?;
+        let seats = booking.claims.iter().filter_map(|claim| match claim.place {
+            ClaimedPlace::Seat(seat) => Some(seat),
+            ClaimedPlace::Slot(..) => None,
+        });
+        let event = self.catalogue.event_with(booking.event, &seats.collect::<Vec<_>>()).await?;
         let name = event.as_ref().map(|event| event.record.name.clone()).unwrap_or_default();
         let now = event.as_ref().map_or_else(Utc::now, super::Event::now);
         Ok(BookingView::new(booking, name, event.as_ref().map(|event| &*event.layout), now))

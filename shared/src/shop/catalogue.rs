@@ -12,6 +12,8 @@ use crate::store::{EventRecord, Store, StoreError};
 
 /// How old an event may be.
 const FRESH: Duration = Duration::from_secs(5);
+/// How old it may be when a seat is asked for that it does not have.
+const RATHER_FRESH: Duration = Duration::from_millis(250);
 /// Unknown ids remembered at most, so that asking for made-up ones does not fill the memory.
 const UNKNOWN: usize = 10_000;
 /// Locks, so that reading one event does not hold up another.
@@ -39,7 +41,8 @@ impl Event {
 
     /// Whether it is being sold.
     pub fn is_on_sale(&self) -> bool {
-        (self.record.sales_open_at..=self.record.sales_close_at).contains(&self.now())
+        !self.record.is_cancelled
+            && (self.record.sales_open_at..=self.record.sales_close_at).contains(&self.now())
     }
 }
 
@@ -114,6 +117,25 @@ impl Catalogue {
         }
         events.insert(id, Known { event: event.clone(), since: Instant::now() });
         Ok(event)
+    }
+
+    /// An event; read anew when it does not have all of these seats, as they may have been added just now.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub async fn event_with(&self, id: EventId, seats: &[SeatId]) -> Result<Option<Event>, StoreError> {
+        let event = self.event(id).await?;
+        let has_all = |event: &Event| seats.iter().all(|seat| event.layout.index_of(*seat).is_some());
+        if event.as_ref().is_none_or(has_all) {
+            return Ok(event);
+        }
+        if let Some(known) = self.events.write().get_mut(&id)
+            && known.since.elapsed() > RATHER_FRESH
+            && let Some(long_ago) = Instant::now().checked_sub(FRESH)
+        {
+            known.since = long_ago;
+        }
+        self.event(id).await
     }
 
     /// The event that a seat belongs to.

@@ -130,6 +130,17 @@ impl Desk {
         Self { catalogue, lanes, enqueuer, carts, references, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
+    /// Reads an event and its seats anew where they are not fresh, as somebody watches them.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn refresh(&self, event: EventId) -> Result<(), Fault> {
+        if let Some(event) = self.catalogue.event(event).await? {
+            self.lanes.load_seats(&self.lanes.lane(event.record.id), &event.layout).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a place in the line of the event that a seat belongs to.
     ///
     /// # Errors
@@ -157,7 +168,8 @@ impl Desk {
         key: Option<&str>,
         ip: Option<IpAddr>,
     ) -> Result<Booked, BookError> {
-        let event = self.catalogue.event(event).await?.ok_or(BookError::NotFound)?;
+        let event = self.catalogue.event_with(event, request.named_seats()).await?;
+        let event = event.ok_or(BookError::NotFound)?;
         check(&event, &request)?;
         let lane = self.lanes.lane(event.record.id);
         self.check_seats(&lane, &event, &request).await?;
@@ -316,7 +328,7 @@ impl Desk {
     ) -> Result<Status, StatusError> {
         let is_owner = viewer == Some(job.envelope.owner);
         if let JobState::Ended(_, outcome) = &state {
-            let event = self.catalogue.event(job.event).await?;
+            let event = self.catalogue.event_with(job.event, won_seats(outcome)).await?;
             let layout = event.as_ref().map(|event| &*event.layout);
             return Ok(Status::ended(job.event, outcome, layout, is_owner));
         }
@@ -360,7 +372,7 @@ impl Desk {
 
     /// How a job ended, as its owner is told on a socket; `None` while nothing is known of the event.
     pub async fn ended(&self, event: EventId, outcome: &Outcome, is_owner: bool) -> Status {
-        let known = self.catalogue.event(event).await.ok().flatten();
+        let known = self.catalogue.event_with(event, won_seats(outcome)).await.ok().flatten();
         Status::ended(event, outcome, known.as_ref().map(|event| &*event.layout), is_owner)
     }
 }
@@ -402,5 +414,13 @@ fn check(event: &Event, request: &BookingRequest) -> Result<(), BookError> {
             Ok(())
         }
         Wanted::Area { area, .. } => layout.area_index(*area).map(|_| ()).ok_or(BookError::NoSuch("area")),
+    }
+}
+
+/// The seats that an outcome tells of.
+fn won_seats(outcome: &Outcome) -> &[SeatId] {
+    match outcome {
+        Outcome::Completed(won) => &won.seats,
+        Outcome::Failed(_) => &[],
     }
 }

@@ -200,6 +200,22 @@ impl Lanes {
         lane.clone()
     }
 
+    /// A lane that somebody has used; nothing is remembered of one that nobody has.
+    pub fn known(&self, event: EventId) -> Option<Arc<Lane>> {
+        self.inner.lanes.read().get(&event).cloned()
+    }
+
+    /// The pause of an event's lane, whether or not anybody has used it.
+    pub fn pause(&self, event: EventId) -> Pause {
+        match self.known(event) {
+            Some(lane) => lane.board.read().pause().clone(),
+            None => {
+                let whole = self.inner.whole_pause.get(Partition::of(event).index());
+                whole.map(|pause| pause.read().clone()).unwrap_or_default()
+            }
+        }
+    }
+
     fn note_whole_pause(&self, partition: Partition, pause: Pause) {
         if let Some(known) = self.inner.whole_pause.get(partition.index()) {
             *known.write() = pause;

@@ -47,6 +47,8 @@ pub struct LiveSeats {
     /// The version that watchers were last told.
     told: u64,
     changed: BTreeSet<u32>,
+    /// Places were added or removed: what watchers know of the order of seats is no longer true.
+    is_relaid: bool,
 }
 
 impl LiveSeats {
@@ -58,12 +60,13 @@ impl LiveSeats {
                 map.set(&layout, place, *hold);
             }
         }
-        Self { layout, map, version, told: 0, changed: BTreeSet::new() }
+        Self { layout, map, version, told: 0, changed: BTreeSet::new(), is_relaid: false }
     }
 
     /// Goes on from what was known before: what differs, and what was not told yet, is told with the next changes.
     pub fn follow(&mut self, before: &Self) {
         self.told = before.told;
+        self.is_relaid = before.is_relaid || before.layout.version != self.layout.version;
         self.changed.clone_from(&before.changed);
         let count = before.map.seats().len().max(self.map.seats().len());
         let differs = |index: &u32| {
@@ -155,6 +158,11 @@ impl LiveSeats {
     /// Notes that watchers are being told this version; false when they were told it already.
     pub fn note_told(&mut self, version: u64) -> bool {
         std::mem::replace(&mut self.told, version) != version
+    }
+
+    /// Whether places were added or removed since the last call.
+    pub fn take_relaid(&mut self) -> bool {
+        std::mem::take(&mut self.is_relaid)
     }
 
     /// The seats that changed since the last call, in order.

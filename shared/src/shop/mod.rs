@@ -9,9 +9,10 @@
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis. What they see: [`Oversight`].
 //! - What follows a paid order: [`Tickets`], which [`issue_tickets`] makes.
 //! - What everybody has: [`accounts`].
-//! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis.
+//! - What admins do: [`admin`]. What is on: [`Listings`].
 
 pub mod accounts;
+pub mod admin;
 mod carts;
 mod catalogue;
 mod controls;
@@ -19,6 +20,7 @@ mod desk;
 mod idempotency;
 mod jobs;
 mod lanes;
+mod listings;
 mod live_seats;
 mod named;
 mod operations;
@@ -36,6 +38,7 @@ pub use controls::copy_controls;
 pub use desk::{BookError, Booked, Desk, StatusError};
 pub use idempotency::{Idempotency, KeptAnswer, KeyedRequest, Replay};
 pub use lanes::{Lane, Lanes, Listener};
+pub use listings::Listings;
 pub use live_seats::{LiveSeats, SeatStatus};
 pub use named::Limits;
 pub use operations::{Drained, LaneReport, Operations, OperationsError, Retried};

@@ -19,6 +19,8 @@ const BOOKINGS: usize = 300;
 const DUE: i64 = 1_500;
 /// Such lists in one run at most.
 const LISTS: usize = 1_000;
+/// Passes over the listings in one run at most.
+const LISTINGS: usize = 20;
 /// Rows in one statement of the retention.
 const ROWS: i64 = 5_000;
 /// Days for which finished jobs of named queues are kept.
@@ -141,7 +143,7 @@ impl Sweeps {
     /// A store is away.
     pub async fn rebuild_reservations(&self, partition: Partition) -> Result<usize, Fault> {
         let mut written = 0;
-        for event in self.store.events(None, 0, 10_000).await?.into_iter().map(|event| event.id) {
+        for event in self.store.events_with_claims().await? {
             if Partition::of(event) == partition {
                 written += self.rebuild_event(event).await?;
             }
@@ -172,6 +174,22 @@ impl Sweeps {
         Ok(epochs)
     }
 
+    /// Moves events that have begun to the archive, and makes the listings anew that are due; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn archive_events(&self) -> Result<u64, Fault> {
+        let mut listed = 0;
+        for _ in 0..LISTINGS {
+            let now = self.store.sweep_listings().await?;
+            listed += now;
+            if now == 0 {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
     /// Copies refused bookings into the audit log, so many at most; returns how many.
     ///
     /// # Errors
@@ -190,6 +208,7 @@ impl Sweeps {
         if made + dropped > 0 {
             tracing::info!(made, dropped, "months of the audit log: {made} made, {dropped} dropped");
         }
+        self.archive_events().await?;
         let mut gone = self.store.sweep_retention(ROWS).await?;
         gone += self.store.forget_old_requests(ROWS).await?;
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;

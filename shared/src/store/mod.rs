@@ -2,6 +2,7 @@
 //! claims by id.
 
 mod accounts;
+mod admin;
 mod audit;
 mod batch;
 mod booking_figures;
@@ -32,11 +33,18 @@ pub use accounts::{
     HistoryOrderItem, HistoryTicket, IssuedCode, KeyOwner, NewApiKey, NewCode, NewSession, PersonRecord,
     ProfileRecord, Refreshed, SecondFactorRecord,
 };
+pub use admin::{
+    AddedPlaces, ArtistData, By, Deleted, EventData, EventRow, LayoutRow, NewLayout, NewSeat, NewTier, Part,
+    Removal, RemovedPlace, VenueData,
+};
 pub use audit::{AuditFilter, AuditRecord, NewAudit};
 pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
 pub use booking_figures::BookingFigures;
 pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
-pub use catalogue::{ArtistRecord, EventRecord};
+pub use catalogue::{
+    ArtistRecord, EventRecord, Found, ListedArtist, Listing, ListingFilter, LiveCount,
+    Wanted as WantedListings,
+};
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use idempotency::Begun;
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};

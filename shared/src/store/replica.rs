@@ -46,8 +46,23 @@ impl Store {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
+        let reading = |store: Store| {
+            let rows = read(store.pool);
+            async move { Ok(rows.await?) }
+        };
+        self.read_with(reading).await
+    }
+
+    /// The same for what takes several statements: `read` is given a store of which all go to one place.
+    ///
+    /// # Errors
+    /// It fails at the primary too.
+    pub(super) async fn read_with<T, F>(&self, read: impl Fn(Store) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_away()) {
-            match read(replica.pool.clone()).await.map_err(StoreError::from) {
+            match read(Self { pool: replica.pool.clone(), replica: None }).await {
                 Ok(rows) => return Ok(rows),
                 Err(error) => {
                     metrics::counter!("usher_replica_reads_failed_total").increment(1);
@@ -59,6 +74,6 @@ impl Store {
                 }
             }
         }
-        Ok(read(self.pool.clone()).await?)
+        read(Self { pool: self.pool.clone(), replica: None }).await
     }
 }

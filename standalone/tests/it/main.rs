@@ -1,5 +1,6 @@
 //! Tests of the whole system, on real PostgreSQL and Redis that each test starts itself.
 
+mod admin;
 mod faults;
 mod journeys;
 mod lab;

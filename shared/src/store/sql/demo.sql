@@ -8,13 +8,23 @@ insert into users (email, login, first_name, last_name, role, consent_at, consen
 insert into users (email, first_name, last_name, consent_at, consent_version)
 select format('crowd-%s@usher.test', n), 'Crowd', n::text, now(), 'demo' from generate_series(1, 10000) as n;
 
-insert into venues (name, city, time_zone) values
-    ('Northgate Stadium', 'Kyiv', 'Europe/Kyiv'), ('Lantern Theatre', 'Lviv', 'Europe/Kyiv'),
-    ('Club Understage', 'Odesa', 'Europe/Kyiv');
+insert into venues (name, city, address, time_zone) values
+    ('Northgate Stadium', 'Kyiv', '1 Northgate Avenue', 'Europe/Kyiv'),
+    ('Lantern Theatre', 'Lviv', '12 Lantern Lane', 'Europe/Kyiv'),
+    ('Club Understage', 'Odesa', '7 Harbour Steps', 'Europe/Kyiv');
 
-insert into artists (name, genre) values
-    ('Aurora Parade', 'pop'), ('The Paper Lighthouses', 'indie rock'), ('Marta Vesna', 'singer-songwriter'),
-    ('Night Tram Ensemble', 'contemporary classical'), ('DJ Kilometre', 'techno');
+insert into artists (name, genre, occupation, biography, works) values
+    ('Aurora Parade', 'pop', 'band',
+     'Five friends, two drummers and one rule: every song ends with everybody singing.',
+     array['Northern Lights', 'Confetti Weather', 'Loud Hearts']),
+    ('The Paper Lighthouses', 'indie rock', 'band',
+     'They wrote their first record in a harbour office and still tune to the foghorn.',
+     array['Folded Coast', 'Letters to the Keeper']),
+    ('Marta Vesna', 'singer-songwriter', 'singer', 'Sings of small towns and late trains, mostly by lamplight.',
+     array['Spring, Slowly', 'Кімната з вікном']),
+    ('Night Tram Ensemble', 'contemporary classical', 'string ensemble',
+     'Eleven strings that rehearse after the last tram has gone.', array['Depot Suite']),
+    ('DJ Kilometre', 'techno', 'DJ', 'Plays one set a month, and it takes all night.', array['0 to 1000']);
 
 -- The club holds carts for 45 seconds only, so that expiry can be watched.
 insert into events

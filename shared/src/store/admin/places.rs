@@ -1,0 +1,290 @@
+//! Places of an event that is on sale, removed.
+//!
+//! All of it happens under the lock of the lane's row, as every batch does, and raises the lane's version and the layout's:
+//! what a worker has proposed on the old places is refused and decided anew on the new ones.
+
+use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::events::lock_event;
+use super::{By, allow_time, audit, column, raise_layout};
+use crate::domain::{AreaId, BookingId, EventId, OrderId, OrderItemId, SeatId, UserId};
+use crate::messages::{self, Message, Outgoing, Recipient};
+use crate::store::claims::{Fact, Why, append_outbox, record_freed, slot};
+use crate::store::{ClaimedPlace, Freed, NewNamedJob, Store, StoreError, insert_job};
+
+/// The queue that gives money back, and lanes that its jobs are spread over.
+const REFUNDS: (&str, u16) = ("refunds", 16);
+
+/// A place that is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemovedPlace {
+    /// Which.
+    pub place: ClaimedPlace,
+    /// Whose it was, and in which booking of theirs.
+    pub holder: Option<(UserId, BookingId)>,
+    /// It was paid for.
+    pub is_sold: bool,
+}
+
+/// What became of removing places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// They are gone; these were somebody's.
+    Done(Vec<RemovedPlace>),
+    /// There is no such event or place of it.
+    NotFound,
+    /// Somebody is paying for one at this moment.
+    BeingPaid,
+}
+
+/// A claim on a place that goes, once nobody else can change it.
+struct Claim {
+    removed: RemovedPlace,
+    is_alive: bool,
+    /// The place in words.
+    words: String,
+}
+
+/// What the outside is told of a place that was paid for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RemovedFact {
+    event_id: EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seat_id: Option<SeatId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_id: Option<AreaId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot: Option<u32>,
+    order_item_id: Option<OrderItemId>,
+    order_id: Option<OrderId>,
+    user_id: UserId,
+    booking_id: BookingId,
+}
+
+impl Store {
+    /// Removes seats of an event; all or none. Whoever had one in their cart or had bought it is told, and what was paid for
+    /// is given back, by jobs that are written with it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn remove_seats(
+        &self,
+        event: EventId,
+        seats: &[SeatId],
+        by: &By,
+    ) -> Result<Removal, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        allow_time(&mut tx).await?;
+        if !lock_event(&mut tx, event).await? {
+            return Ok(Removal::NotFound);
+        }
+        let ids: Vec<i64> = seats.iter().map(|seat| seat.0).collect();
+        let bookings =
+            sqlx::query_scalar!("select booking_id from seat_claims where seat_id = any($1)", &ids)
+                .fetch_all(&mut *tx)
+                .await?;
+        let Some(()) = lock_bookings(&mut tx, &bookings).await? else { return Ok(Removal::BeingPaid) };
+        let claims = take_seats(&mut tx, &ids).await?;
+        let removed = settle(&mut tx, event, &claims).await?;
+        let gone = sqlx::query!("delete from seats where event_id = $1 and id = any($2)", event.0, &ids)
+            .execute(&mut *tx)
+            .await?;
+        if gone.rows_affected() != ids.len() as u64 {
+            return Ok(Removal::NotFound);
+        }
+        raise_layout(&mut tx, event).await?;
+        audit(&mut tx, by, "event.remove_seats", &format!("{} seats of event {event}", ids.len())).await?;
+        tx.commit().await?;
+        Ok(Removal::Done(removed))
+    }
+
+    /// Gives an area another capacity. Places above a smaller one are removed as [`Self::remove_seats`] does.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn resize_area(
+        &self,
+        event: EventId,
+        area: AreaId,
+        capacity: u32,
+        by: &By,
+    ) -> Result<Removal, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        allow_time(&mut tx).await?;
+        if !lock_event(&mut tx, event).await? {
+            return Ok(Removal::NotFound);
+        }
+        let known =
+            sqlx::query_scalar!("select id from areas where id = $1 and event_id = $2", area.0, event.0);
+        if known.fetch_optional(&mut *tx).await?.is_none() {
+            return Ok(Removal::NotFound);
+        }
+        let bookings = sqlx::query_scalar!(
+            "select booking_id from area_claims where area_id = $1 and slot > $2",
+            area.0,
+            column(capacity)
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let Some(()) = lock_bookings(&mut tx, &bookings).await? else { return Ok(Removal::BeingPaid) };
+        let claims = take_slots(&mut tx, area, capacity).await?;
+        let removed = settle(&mut tx, event, &claims).await?;
+        sqlx::query!("update areas set capacity = $2 where id = $1", area.0, column(capacity))
+            .execute(&mut *tx)
+            .await?;
+        raise_layout(&mut tx, event).await?;
+        let object = format!("area {area} of event {event} to {capacity}");
+        audit(&mut tx, by, "event.resize_area", &object).await?;
+        tx.commit().await?;
+        Ok(Removal::Done(removed))
+    }
+}
+
+/// Locks orders and bookings, in the order that everybody does; `None` when one is being paid for.
+async fn lock_bookings(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Result<Option<()>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Some(()));
+    }
+    sqlx::query!(
+        "select 1 as one from orders
+         where id in (select order_id from order_items where booking_id = any($1)) order by id for update",
+        ids
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let statuses =
+        sqlx::query_scalar!("select status from bookings where id = any($1) order by id for update", ids)
+            .fetch_all(connection)
+            .await?;
+    let is_paying = statuses.iter().any(|status| status == "pending_payment");
+    Ok((!is_paying).then_some(()))
+}
+
+async fn take_seats(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Claim>, StoreError> {
+    let rows = sqlx::query!(
+        r#"with gone as (
+               delete from seat_claims where seat_id = any($1)
+               returning seat_id, booking_id, user_id, status, expires_at
+           )
+           select g.seat_id, g.booking_id, g.user_id, g.status = 'sold' as "is_sold!",
+               g.status = 'sold' or g.expires_at > clock_timestamp() as "is_alive!",
+               format('%s, row %s, seat %s', c.name, s.row_label, s.seat_label) as "words!"
+           from gone g join seats s on s.id = g.seat_id join sections c on c.id = s.section_id
+           order by g.booking_id, g.seat_id"#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    let claims = rows.into_iter().map(|row| Claim {
+        removed: RemovedPlace {
+            place: ClaimedPlace::Seat(SeatId(row.seat_id)),
+            holder: Some((UserId(row.user_id), BookingId(row.booking_id))),
+            is_sold: row.is_sold,
+        },
+        is_alive: row.is_alive,
+        words: row.words,
+    });
+    Ok(claims.collect())
+}
+
+async fn take_slots(
+    connection: &mut PgConnection,
+    area: AreaId,
+    capacity: u32,
+) -> Result<Vec<Claim>, StoreError> {
+    let rows = sqlx::query!(
+        r#"with gone as (
+               delete from area_claims where area_id = $1 and slot > $2
+               returning slot, booking_id, user_id, status, expires_at
+           )
+           select g.slot, g.booking_id, g.user_id, g.status = 'sold' as "is_sold!",
+               g.status = 'sold' or g.expires_at > clock_timestamp() as "is_alive!",
+               format('%s, place %s', a.name, g.slot) as "words!"
+           from gone g join areas a on a.id = $1 order by g.booking_id, g.slot"#,
+        area.0,
+        column(capacity)
+    )
+    .fetch_all(connection)
+    .await?;
+    let claims = rows.into_iter().map(|row| Claim {
+        removed: RemovedPlace {
+            place: ClaimedPlace::Slot(area, slot(row.slot)),
+            holder: Some((UserId(row.user_id), BookingId(row.booking_id))),
+            is_sold: row.is_sold,
+        },
+        is_alive: row.is_alive,
+        words: row.words,
+    });
+    Ok(claims.collect())
+}
+
+/// What follows from claims that are gone: carts go on with the rest, people are told, money is given back.
+async fn settle(
+    connection: &mut PgConnection,
+    event: EventId,
+    claims: &[Claim],
+) -> Result<Vec<RemovedPlace>, StoreError> {
+    let (mut freed, mut facts) = (Vec::new(), Vec::new());
+    for claim in claims {
+        let Some((user, booking)) = claim.removed.holder else { continue };
+        let place = claim.removed.place;
+        if claim.removed.is_sold {
+            facts.push(refund(connection, event, place, (user, booking)).await?);
+        } else {
+            freed.push(Freed { event, booking, user, place });
+        }
+        if claim.is_alive {
+            let message = Message::PlaceRemoved { event, place: claim.words.clone() };
+            messages::send(connection, &Outgoing { to: Recipient::User { id: user }, message }).await?;
+        }
+    }
+    // As nobody can have these places again, they are no hint to workers.
+    let places: Vec<ClaimedPlace> = freed.iter().map(|one| one.place).collect();
+    record_freed(connection, &freed, &places, Why::Released).await?;
+    append_outbox(connection, event, &facts).await?;
+    Ok(claims.iter().map(|claim| claim.removed).collect())
+}
+
+/// Writes the job that gives the money for a place back, if it was paid for; what the outside is told.
+async fn refund(
+    connection: &mut PgConnection,
+    event: EventId,
+    place: ClaimedPlace,
+    (user_id, booking_id): (UserId, BookingId),
+) -> Result<Fact, StoreError> {
+    let (seat_id, at) = match place {
+        ClaimedPlace::Seat(seat) => (Some(seat), None),
+        ClaimedPlace::Slot(area, slot) => (None, Some((area, slot))),
+    };
+    let item = sqlx::query!(
+        "select id, order_id from order_items
+         where booking_id = $1 and status = 'sold'
+             and (seat_id = $2 or (area_id = $3 and slot = $4))",
+        booking_id.0,
+        seat_id.map(|seat| seat.0),
+        at.map(|(area, _)| area.0),
+        at.map(|(_, slot)| column(slot))
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(item) = &item {
+        let (queue, lanes) = REFUNDS;
+        let payload = json!({"reason": "place_removed", "orderItem": item.id});
+        let lane = rand::random_range(0..lanes);
+        insert_job(connection, &NewNamedJob { queue, lane, payload, run_at: None }).await?;
+    }
+    let fact = RemovedFact {
+        event_id: event,
+        seat_id,
+        area_id: at.map(|(area, _)| area),
+        slot: at.map(|(_, slot)| slot),
+        order_item_id: item.as_ref().map(|item| OrderItemId(item.id)),
+        order_id: item.as_ref().map(|item| OrderId(item.order_id)),
+        user_id,
+        booking_id,
+    };
+    Ok(Fact::new("seat.removed", &fact))
+}

@@ -1,0 +1,6 @@
+//! What admins do.
+
+mod catalogue;
+mod layouts;
+mod listings;
+mod places;

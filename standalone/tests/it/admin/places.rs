@@ -1,0 +1,224 @@
+//! Places added to and removed from an event that is on sale.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::auth::Role;
+use shared::domain::{EventId, SeatId};
+
+use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
+
+async fn remove(
+    admin: &Shopper,
+    event: EventId,
+    seats: &[SeatId],
+) -> Result<(StatusCode, Value), reqwest::Error> {
+    admin.post(&format!("/api/admin/events/{event}/seats/remove"), json!({"seatIds": seats})).await
+}
+
+/// The payloads of jobs of a queue.
+async fn jobs(lab: &Lab, queue: &str) -> Result<Vec<Value>, sqlx::Error> {
+    let jobs = sqlx::query_scalar("select payload::jsonb from jobs where queue = $1 order by created_at, id")
+        .bind(queue);
+    jobs.fetch_all(lab.store().pool()).await
+}
+
+#[tokio::test]
+async fn added_seats_are_sold_to_whoever_stands_by() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    first.outcome(&first.book(event, json!({"quantity": 1})).await?).await?;
+    let waiting = second.book(event, json!({"quantity": 2, "standby": true, "adjacent": true})).await?;
+    let path = format!("/api/admin/events/{event}/seats");
+    let seat = |section: &str, row: &str, label: &str, tier: &str| json!({"section": section, "row": row, "label": label, "tier": tier});
+    for (seats, told) in [
+        (json!([seat("Hall", "1", "1", "One")]), "already"),
+        (json!([seat("Hall", "1", "2", "Two")]), "no tier"),
+        (json!([seat("Hall", "1", "2", "One"), seat("Hall", "1", "2", "One")]), "twice"),
+        (json!([]), "seats must be"),
+    ] {
+        let (status, problem) = admin.post(&path, json!({"seats": seats})).await?;
+        assert_eq!(status.as_u16(), 422, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(told)), "{problem}");
+    }
+    let seats =
+        [seat("Hall", "2", "1", "One"), seat("Hall", "2", "2", "One"), seat("Balcony", "1", "1", "One")];
+    let (status, added) = admin.post(&path, json!({"seats": seats})).await?;
+    assert_eq!(
+        (status, added["seatIds"].as_array().map(Vec::len)),
+        (StatusCode::CREATED, Some(3)),
+        "{added}"
+    );
+    let won = second.outcome(&waiting).await?;
+    assert_eq!(won["result"]["seats"][0]["row"], "2", "{won}");
+    eventually("shoppers see them", async || {
+        let shown = first.get(&format!("/api/events/{event}")).await;
+        shown.is_ok_and(|(_, shown)| shown["totalSeats"] == 4 && shown["availableSeats"] == 1)
+    })
+    .await;
+    let (_, map) = first.get(&format!("/api/events/{event}/seatmap")).await?;
+    let names: Vec<&Value> =
+        map["sections"].as_array().into_iter().flatten().map(|section| &section["name"]).collect();
+    assert_eq!(names, ["Hall", "Balcony"]);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_removed_seat_is_nobodys_and_its_holder_is_told() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let [holder, buyer, late]: [_; 3] = lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    holder.outcome(&holder.book_seats(event, &seats[..2]).await?).await?;
+    // Free: it just goes, and the worker, which has the old seats in memory, does not sell it.
+    let (status, removed) = remove(&admin, event, &seats[3..]).await?;
+    assert_eq!((status, &removed), (StatusCode::OK, &json!({"held": 0, "sold": 0})));
+    let refused = late.book_seats(event, &seats[3..]).await;
+    if let Ok(job) = refused {
+        let outcome = late.outcome(&job).await?;
+        assert_eq!((&outcome["status"], &outcome["code"]), (&json!("failed"), &json!("seat_taken")));
+    }
+    // Held: the rest of the cart stays.
+    let (status, removed) = remove(&admin, event, &seats[..1]).await?;
+    assert_eq!((status, &removed), (StatusCode::OK, &json!({"held": 1, "sold": 0})));
+    let (_, cart) = holder.get("/api/cart").await?;
+    assert_eq!(cart["items"][0]["seats"].as_array().map(Vec::len), Some(1), "{cart}");
+    let told = json!({"to": {"type": "user", "id": holder.id},
+        "message": {"kind": "place_removed", "event": event, "place": "Hall, row 1, seat 1"}});
+    assert!(jobs(&lab, "messages").await?.contains(&told));
+    // Sold: the money goes back as well.
+    let won = buyer.outcome(&buyer.book_seats(event, &seats[2..3]).await?).await?;
+    let item = sold(&lab, event, seats[2], &won["result"]["bookingId"]).await?;
+    let (status, removed) =
+        admin.call(Method::DELETE, &format!("/api/admin/events/{event}/seats/{}", seats[2]), None).await?;
+    assert_eq!((status, &removed), (StatusCode::OK, &json!({"held": 0, "sold": 1})));
+    assert_eq!(jobs(&lab, "refunds").await?, [json!({"reason": "place_removed", "orderItem": item})]);
+    let fact: Value = sqlx::query_scalar(
+        "select fact::jsonb from outbox, json_array_elements(facts) as fact where event_id = $1 and topic = 'seat.removed'",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(
+        (&fact["seatId"], &fact["orderItemId"], &fact["userId"]),
+        (&json!(seats[2]), &json!(item), &json!(buyer.id))
+    );
+    let (status, _) = remove(&admin, event, &seats[..1]).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "it is gone already");
+    let left: (i64, i32) = sqlx::query_as(
+        "select (select count(*) from seats where event_id = $1), capacity from events where id = $1",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(left, (1, 1));
+    let job = late.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(late.outcome(&job).await?["code"], "sold_out", "one seat is left, and somebody has it");
+    Ok(())
+}
+
+/// Makes a paid order of a reservation, as checkout does; the id of its item.
+async fn sold(
+    lab: &Lab,
+    event: EventId,
+    seat: SeatId,
+    booking: &Value,
+) -> Result<uuid::Uuid, Box<dyn std::error::Error>> {
+    let booking: uuid::Uuid = booking.as_str().ok_or("a booking")?.parse()?;
+    let (order, item) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    let pool = lab.store().pool();
+    sqlx::query("update bookings set status = 'paid', closed_at = now() where id = $1")
+        .bind(booking)
+        .execute(pool)
+        .await?;
+    sqlx::query("update seat_claims set status = 'sold', expires_at = null where seat_id = $1")
+        .bind(seat.0)
+        .execute(pool)
+        .await?;
+    sqlx::query(
+        "insert into orders (id, user_id, status, currency, total_minor, pay_until, paid_at)
+         select $1, user_id, 'paid', 'EUR', 1000, now(), now() from bookings where id = $2",
+    )
+    .bind(order)
+    .bind(booking)
+    .execute(pool)
+    .await?;
+    sqlx::query(
+        "insert into order_items (id, order_id, booking_id, event_id, seat_id, tier_name, place, price_minor, status)
+         values ($1, $2, $3, $4, $5, 'One', 'Hall', 1000, 'sold')",
+    )
+    .bind(item)
+    .bind(order)
+    .bind(booking)
+    .bind(event.0)
+    .bind(seat.0)
+    .execute(pool)
+    .await?;
+    Ok(item)
+}
+
+#[tokio::test]
+async fn seats_removed_in_the_middle_of_a_rush_are_never_sold() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { seat_limit: 1, ..EventPlan::hall(20, 10) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let shoppers = lab.shoppers(400).await?;
+    let booking = async {
+        let jobs = shoppers.iter().map(|shopper| async move {
+            shopper.book(event, json!({"quantity": 1})).await.map_err(|error| error.to_string())
+        });
+        futures_util::future::join_all(jobs).await.into_iter().collect::<Result<Vec<_>, _>>()
+    };
+    let removing = async {
+        for part in seats[100..].chunks(20) {
+            let (status, told) = remove(&admin, event, part).await?;
+            assert_eq!(status, StatusCode::OK, "{told}");
+        }
+        Ok::<_, reqwest::Error>(())
+    };
+    let (booked, removed) = tokio::join!(booking, removing);
+    booked?;
+    removed?;
+    lab.until_decided(event, 400).await?;
+    let (claims, stray): (i64, i64) = sqlx::query_as(
+        "select count(*), count(*) filter (where s.id is null)
+         from seat_claims c left join seats s on s.id = c.seat_id where c.event_id = $1",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!((claims, stray), (100, 0), "everything that is left is reserved, and nothing else");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn an_area_grows_and_shrinks_while_it_is_sold() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, area) = make_event(lab.store(), &EventPlan::club(2)).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let shopper = lab.shopper().await?;
+    let resize = async |capacity: u32| {
+        admin
+            .call(
+                Method::PATCH,
+                &format!("/api/admin/events/{event}/areas/{area}"),
+                Some(json!({"capacity": capacity})),
+            )
+            .await
+    };
+    shopper.outcome(&shopper.book(event, json!({"quantity": 2, "areaId": area})).await?).await?;
+    assert_eq!(resize(4).await?.0, StatusCode::OK);
+    let more = shopper.outcome(&shopper.book(event, json!({"quantity": 2, "areaId": area})).await?).await?;
+    assert_eq!(more["status"], "completed", "{more}");
+    let (status, removed) = resize(1).await?;
+    assert_eq!((status, &removed), (StatusCode::OK, &json!({"held": 3, "sold": 0})));
+    let (_, cart) = shopper.get("/api/cart").await?;
+    assert_eq!(cart["items"][0]["seats"].as_array().map(Vec::len), Some(1), "{cart}");
+    let refused =
+        shopper.outcome(&shopper.book(event, json!({"quantity": 1, "areaId": area})).await?).await?;
+    assert_eq!(refused["code"], "sold_out");
+    assert_eq!(resize(0).await?.0.as_u16(), 422);
+    assert_invariants(lab.store(), event).await
+}
