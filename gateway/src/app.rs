@@ -15,6 +15,7 @@ use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
 use shared::shop::admin::Administration;
+use shared::shop::checkout::{Checkout, Payments, Refunds};
 use shared::shop::{
     Accounts, Carts, Catalogue, Desk, Idempotency, Lanes, Listings, Operations, Oversight, Tickets,
 };
@@ -66,6 +67,10 @@ pub struct Inner {
     pub carts: Carts,
     /// The same request twice.
     pub idempotency: Idempotency,
+    /// Orders.
+    pub checkout: Checkout,
+    /// Money back.
+    pub refunds: Refunds,
     /// The operators' side.
     pub operations: Operations,
     /// The administration's side.
@@ -125,6 +130,7 @@ impl App {
         let passwords = Passwords::default();
         let accounts =
             Accounts::new((store.clone(), carts.clone()), (tokens.clone(), passwords.clone()), &secrets);
+        let payments = Payments::connect(&services, store.clone(), queue.clone())?;
         let app = Self {
             inner: Arc::new(Inner {
                 tokens,
@@ -138,6 +144,8 @@ impl App {
                 mailbox: shared::messages::Mailbox::new(store.clone(), &services.messages),
                 listings: Listings::start(store.clone(), queue.clone(), shutdown),
                 administration: Administration::new(store.clone(), queue.clone()),
+                checkout: Checkout::new(store.clone(), carts.clone(), payments.clone()),
+                refunds: Refunds::new(payments),
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

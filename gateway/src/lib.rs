@@ -14,6 +14,8 @@
 //!   [`mailbox`].
 //! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`admin`]: what admins do.
+//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`checkout`],
+//!   [`payments`], [`operations`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
@@ -27,6 +29,7 @@ pub mod bookings;
 pub mod caller;
 pub mod cart;
 pub mod checkin;
+pub mod checkout;
 pub mod config;
 pub mod events;
 pub mod headers;
@@ -35,6 +38,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod operations;
 pub mod oversight;
+pub mod payments;
 pub mod people;
 pub mod probes;
 pub mod problem;

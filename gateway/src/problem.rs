@@ -1,6 +1,6 @@
 //! Every error that is sent: RFC 9457 problem+json with a stable code.
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -11,6 +11,7 @@ use shared::messages::MailboxError;
 use shared::queue::QueueError;
 use shared::seen::{self, Part};
 use shared::shop::admin::AdminError;
+use shared::shop::checkout::{CheckoutError, RefundError, WebhookError};
 use shared::shop::{
     AccountError, BookError, CartError, CheckInError, Fault, OperationsError, StatusError, TicketError,
 };
@@ -75,6 +76,13 @@ codes! {
     Removed = "removed", CONFLICT, "This request was removed from the queue";
     StrictLane = "strict_lane", CONFLICT, "This line is strictly first come, first served";
     BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
+    CartEmpty = "cart_empty", CONFLICT, "Your cart is empty";
+    ReservationExpired = "reservation_expired", CONFLICT, "A reservation has run out";
+    OrderClosed = "order_closed", CONFLICT, "This order can no longer be changed";
+    RefundNotAllowed = "refund_not_allowed", CONFLICT, "This cannot be given back";
+    MixedCurrencies = "mixed_currencies", UNPROCESSABLE_ENTITY, "One order has one currency";
+    WebhookForged = "webhook_forged", BAD_REQUEST, "This webhook is not the provider's";
+    PaymentUnavailable = "payment_unavailable", SERVICE_UNAVAILABLE, "Payment is not possible for a moment";
     AlreadyRegistered = "already_registered", CONFLICT, "Somebody has registered with this already";
     TicketCancelled = "ticket_cancelled", CONFLICT, "This ticket was cancelled";
     AlreadyUsed = "already_used", CONFLICT, "This ticket was used before";
@@ -290,6 +298,63 @@ impl From<CartError> for Problem {
             CartError::Closed(_) => Self::new(Code::BookingClosed, error.to_string()),
             CartError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<CheckoutError> for Problem {
+    fn from(error: CheckoutError) -> Self {
+        let code = match &error {
+            CheckoutError::Empty => Code::CartEmpty,
+            CheckoutError::NotFound => Code::NotFound,
+            CheckoutError::BookingClosed(_) => Code::BookingClosed,
+            CheckoutError::RunOut => Code::ReservationExpired,
+            CheckoutError::Currencies => Code::MixedCurrencies,
+            CheckoutError::EventCancelled => Code::SaleClosed,
+            CheckoutError::OrderClosed(_) => Code::OrderClosed,
+            CheckoutError::Unavailable => Code::PaymentUnavailable,
+            CheckoutError::Fault(_) => {
+                let CheckoutError::Fault(fault) = error else { return Self::plain(Code::Internal) };
+                return fault.into();
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let code = match &error {
+            RefundError::NotFound => Code::NotFound,
+            RefundError::NotPaid(_) => Code::OrderClosed,
+            RefundError::Nothing | RefundError::TooLate | RefundError::Used => Code::RefundNotAllowed,
+            RefundError::Fault(_) => {
+                let RefundError::Fault(fault) = error else { return Self::plain(Code::Internal) };
+                return fault.into();
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::Forged(_) => Self::new(Code::WebhookForged, error.to_string()),
+            WebhookError::Strange => Self::new(Code::BadRequest, error.to_string()),
+            WebhookError::Unknown(_) => Self::new(Code::NotFound, error.to_string()),
+            WebhookError::Away => Self::new(Code::PaymentUnavailable, error.to_string()),
+            WebhookError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let code = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+            _ => Code::BadRequest,
+        };
+        Self::new(code, rejection.body_text())
     }
 }
 

@@ -22,8 +22,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    account, admin, auth, bookings, cart, checkin, events, headers, idempotency, limits, operations,
-    oversight, people, probes, seats, tickets, web, ws,
+    account, admin, auth, bookings, cart, checkin, checkout, events, headers, idempotency, limits,
+    operations, oversight, payments, people, probes, seats, tickets, web, ws,
 };
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
@@ -59,6 +59,8 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(seats::router())
         .merge(bookings::router())
         .merge(cart::router())
+        .merge(checkout::router())
+        .merge(payments::router())
         .merge(operations::router())
         .merge(oversight::router())
         .merge(tickets::router())

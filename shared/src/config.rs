@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::messages::config::MessagesConfig;
 use crate::pay::config::PayConfig;
+use crate::shop::checkout::config::CheckoutConfig;
 use crate::stream::config::StreamConfig;
 use crate::tickets::config::TicketsConfig;
 
@@ -173,6 +174,9 @@ pub struct ServicesConfig {
     /// Payment
     #[command(flatten)]
     pub pay: PayConfig,
+    /// Checkout
+    #[command(flatten)]
+    pub checkout: CheckoutConfig,
     /// Messages
     #[command(flatten)]
     pub messages: MessagesConfig,

@@ -18,6 +18,7 @@ use shared::config::ServicesConfig;
 use shared::queue::Queue;
 use shared::seen::{self, Part};
 use shared::shop::Sweeps;
+use shared::shop::checkout::Payments;
 use shared::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +36,7 @@ pub struct SweeperEnded(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// The schedule makes no sense, or apalis gave up, which its restarts should prevent.
 pub async fn run(
     config: SweeperConfig,
-    _services: ServicesConfig,
+    services: ServicesConfig,
     (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), SweeperEnded> {
@@ -44,7 +45,9 @@ pub async fn run(
     config.check().map_err(|error| SweeperEnded(error.into()))?;
     tokio::spawn(seen::keep_writing(Part::Sweeper, store.clone(), shutdown.clone()));
     let keep_days = i32::try_from(config.audit_keep_days).unwrap_or(i32::MAX);
-    let ticker = Ticker::new(Sweeps::new(store, queue), keep_days, shutdown.clone());
+    let payments = Payments::connect(&services, store.clone(), queue.clone())
+        .map_err(|error| SweeperEnded(error.into()))?;
+    let ticker = Ticker::new(Sweeps::new(store, queue), (payments, keep_days), shutdown.clone());
     tracing::info!(schedule = config.sweeper_schedule, "sweeper is ready");
     let (working, ended) = (ticker.clone(), shutdown.clone());
     Monitor::new()

@@ -8,9 +8,11 @@ use apalis::prelude::{BoxDynError, Data};
 use apalis_cron::Tick;
 use shared::queue::Partition;
 use shared::seen::{self, Part};
+use shared::shop::checkout::Payments;
 use shared::shop::{Fault, Sweeps};
 use shared::store::Lead;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Within a tick expired reservations are looked for this often, so that none is a second late.
@@ -24,11 +26,15 @@ const REFUSALS: i64 = 2_000;
 /// How often old rows are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
 
+/// How often it is looked whether the daily comparison is due.
+const COMPARE: Duration = Duration::from_mins(1);
+
 /// What ticks share.
 #[derive(Clone)]
 pub struct Ticker {
     sweeps: Sweeps,
     audit_keep_days: i32,
+    payments: Payments,
     state: Arc<Mutex<State>>,
     shutdown: CancellationToken,
 }
@@ -39,12 +45,20 @@ struct State {
     epochs: HashMap<Partition, String>,
     recalled: Option<Instant>,
     forgot: Option<Instant>,
+    /// Providers take their time: what they are asked does not hold up anything else.
+    paying: Option<JoinHandle<()>>,
+    comparing: Option<JoinHandle<()>>,
+    compared: Option<Instant>,
 }
 
 impl Ticker {
-    /// Ticks with these sweeps; the audit log is kept for so many days.
-    pub fn new(sweeps: Sweeps, audit_keep_days: i32, shutdown: CancellationToken) -> Self {
-        Self { sweeps, audit_keep_days, state: Arc::default(), shutdown }
+    /// Ticks with these sweeps and payments; the audit log is kept for so many days.
+    pub fn new(
+        sweeps: Sweeps,
+        (payments, audit_keep_days): (Payments, i32),
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { sweeps, audit_keep_days, payments, state: Arc::default(), shutdown }
     }
 
     /// Gives the lead to whoever asks next.
@@ -74,6 +88,7 @@ impl Ticker {
             if self.shutdown.is_cancelled() {
                 return Ok(());
             }
+            self.look_after_payments(state);
             self.sweeps.release_expired().await?;
             if let Err(error) = self.sweeps.queue_jobs().await {
                 warn("jobs could not be queued; they stand in PostgreSQL", &error);
@@ -86,6 +101,26 @@ impl Ticker {
             }
         }
         Ok(())
+    }
+
+    /// Asks about payments and ends orders, in tasks of their own; none begins before the one before has ended.
+    fn look_after_payments(&self, state: &mut State) {
+        let is_over = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_over(&state.paying) {
+            let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
+            state.paying = Some(tokio::spawn(async move {
+                shutdown.run_until_cancelled(look_after(&payments)).await;
+            }));
+        }
+        if is_over(&state.comparing) && state.compared.is_none_or(|last| last.elapsed() > COMPARE) {
+            state.compared = Some(Instant::now());
+            let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
+            state.comparing = Some(tokio::spawn(async move {
+                if let Some(Err(error)) = shutdown.run_until_cancelled(payments.reconcile_daily()).await {
+                    warn("payments could not be compared with the provider's list", &error);
+                }
+            }));
+        }
     }
 
     /// Redis' side, and what has time.
@@ -142,6 +177,15 @@ pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
         warn("sweep was cut short; the next tick goes on", &error);
     }
     Ok(())
+}
+
+async fn look_after(payments: &Payments) {
+    if let Err(error) = payments.expire_orders().await {
+        warn("orders could not be ended", &error);
+    }
+    if let Err(error) = payments.poll().await {
+        warn("payments could not be asked about", &error);
+    }
 }
 
 fn warn(what: &str, error: &Fault) {

@@ -3,8 +3,8 @@
 //! - [`config`]: its settings.
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
-//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are.
-//! - [`mod@issue_tickets`]; [`send_messages`]: the handler that sends mails, SMS and push messages.
+//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are:
+//!   [`mod@issue_tickets`], [`refunds`], and [`send_messages`] for mail, SMS and push.
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
@@ -12,6 +12,7 @@ pub mod config;
 pub mod issue_tickets;
 pub mod lane_source;
 pub mod queues;
+pub mod refunds;
 pub mod reserve_seats;
 pub mod run_jobs;
 pub mod send_messages;

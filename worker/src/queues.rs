@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 use shared::auth::CodeKeys;
 use shared::config::{ConfigError, ServicesConfig};
-use shared::messages::{self, Makers, NoDocuments, Sender};
+use shared::domain::OrderId;
+use shared::messages::{self, Attachment, Makers, SendError, Sender, TicketDocuments};
 use shared::queue::Queue;
-use shared::store::Store;
+use shared::shop::Tickets;
+use shared::shop::checkout::Payments;
+use shared::store::{REFUNDS, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WorkerConfig;
 use crate::issue_tickets::TicketIssuer;
+use crate::refunds::{self, SendRefunds};
 use crate::run_jobs::{Backoff, Handler, Policy};
 use crate::send_messages::{self, SendMessages};
 use crate::{WorkerEnded, run_queue};
@@ -34,7 +38,7 @@ pub(crate) async fn run(
     (store, queue): (Store, Queue),
     shutdown: CancellationToken,
 ) -> Result<(), WorkerEnded> {
-    let works = all(&services, &store).map_err(|error| WorkerEnded(error.into()))?;
+    let works = all(&services, &store, &queue).map_err(|error| WorkerEnded(error.into()))?;
     let running = works.into_iter().map(|work| {
         run_queue(
             work.queue,
@@ -49,8 +53,13 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn all(services: &ServicesConfig, store: &Store) -> Result<Vec<Work>, ConfigError> {
-    Ok(vec![messages(services, store)?, tickets(store)])
+fn all(services: &ServicesConfig, store: &Store, queue: &Queue) -> Result<Vec<Work>, ConfigError> {
+    Ok(vec![messages(services, store)?, tickets(store), refunds(services, store, queue)?])
+}
+
+fn refunds(services: &ServicesConfig, store: &Store, queue: &Queue) -> Result<Work, ConfigError> {
+    let payments = Payments::connect(services, store.clone(), queue.clone())?;
+    Ok(Work { queue: REFUNDS, handler: Arc::new(SendRefunds::new(payments)), policy: refunds::POLICY })
 }
 
 fn tickets(store: &Store) -> Work {
@@ -67,7 +76,7 @@ fn tickets(store: &Store) -> Work {
 fn messages(services: &ServicesConfig, store: &Store) -> Result<Work, ConfigError> {
     let makers = Makers {
         digits: Arc::new(CodeKeys::new(&services.auth.secrets()?)),
-        documents: Arc::new(NoDocuments),
+        documents: Arc::new(Documents(Tickets::new(store.clone(), &services.tickets)?)),
     };
     let sender = Sender::new(&services.messages, store.clone(), makers)?;
     Ok(Work {
@@ -75,4 +84,16 @@ fn messages(services: &ServicesConfig, store: &Store) -> Result<Work, ConfigErro
         handler: Arc::new(SendMessages::new(sender)),
         policy: send_messages::policy(&services.messages),
     })
+}
+
+/// Tickets as mails carry them.
+struct Documents(Tickets);
+
+impl TicketDocuments for Documents {
+    fn pdfs(&self, order: OrderId) -> BoxFuture<'_, Result<Vec<Attachment>, SendError>> {
+        Box::pin(async move {
+            let files = self.0.pdfs(order).await.map_err(|error| SendError::Retry(error.to_string()))?;
+            Ok(files.into_iter().map(|(name, bytes)| Attachment { name, bytes: bytes.to_vec() }).collect())
+        })
+    }
 }

@@ -19,7 +19,7 @@ pub struct Cancellation {
     booking_id: BookingId,
 }
 
-/// Cancels an open booking; its seats return at once.
+/// Cancels a booking; its seats return at once. One that is being paid for is cancelled with all of its order.
 #[utoipa::path(patch, path = "/api/bookings/cancel", tag = "bookings", request_body = Cancellation,
     responses((status = 200, body = BookingView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn cancel_booking(
@@ -28,5 +28,5 @@ pub async fn cancel_booking(
     Body(body): Body<Cancellation>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.carts.cancel(caller.user, body.booking_id).await?))
+    Ok(Json(app.checkout.cancel_booking(caller.user, body.booking_id).await?))
 }

@@ -28,11 +28,27 @@ impl Queue {
                 seats: seats.to_vec(),
                 slots: slots.to_vec(),
                 told: told.take().unwrap_or_default(),
+                ..SeatsChanged::default()
             };
             let recall = if seats.is_empty() && slots.is_empty() { 0 } else { RECALLED };
             recalled += self.announce(event, &entry, recall).await?;
         }
         Ok(recalled)
+    }
+
+    /// Tells the feed of places that were sold, and removes their reservation keys.
+    ///
+    /// # Errors
+    /// As [`Queue::announce_seats`].
+    pub async fn announce_sold(&self, event: EventId, sold: &SeatsChanged) -> Result<(), QueueError> {
+        let seats = sold.sold.chunks(PLACES_PER_CALL).map(|seats| (seats, &[][..]));
+        let slots = sold.sold_slots.chunks(PLACES_PER_CALL).map(|slots| (&[][..], slots));
+        for (seats, slots) in seats.chain(slots) {
+            let entry =
+                SeatsChanged { sold: seats.to_vec(), sold_slots: slots.to_vec(), ..SeatsChanged::default() };
+            self.announce(event, &entry, 0).await?;
+        }
+        Ok(())
     }
 
     /// Asks those who stand by again, whether or not anything was announced to come free; returns how many.
@@ -61,6 +77,8 @@ impl Queue {
         ];
         names.extend(entry.seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
         names.extend(entry.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
+        names.extend(entry.sold.iter().map(|seat| keys.seat_reserved(event, *seat)));
+        names.extend(entry.sold_slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
         let args = [
             arg(event),
             arg(keys.wake()),

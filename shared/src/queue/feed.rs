@@ -112,6 +112,12 @@ pub struct SeatsChanged {
     /// Whose they were.
     #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,
+    /// Sold.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    pub sold: Vec<SeatId>,
+    /// Slots that are sold.
+    #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
+    pub sold_slots: Vec<(AreaId, u32)>,
 }
 
 /// Somebody to tell that a booking lost places.

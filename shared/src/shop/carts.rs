@@ -206,6 +206,27 @@ pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
     }
 }
 
+/// Tells everybody of places that are sold now; a hint likewise.
+pub(super) async fn announce_sold(queue: &Queue, sold: &[Freed]) {
+    let mut events: std::collections::BTreeMap<EventId, SeatsChanged> = std::collections::BTreeMap::new();
+    for one in sold {
+        let changed = events.entry(one.event).or_default();
+        match one.place {
+            ClaimedPlace::Seat(seat) => changed.sold.push(seat),
+            ClaimedPlace::Slot(area, slot) => changed.sold_slots.push((area, slot)),
+        }
+    }
+    for (event, changed) in events {
+        if let Err(error) = queue.announce_sold(event, &changed).await {
+            tracing::warn!(
+                event.id = event.0,
+                error = crate::telemetry::chain(&error),
+                "sold places could not be announced; gateways find them within half a minute"
+            );
+        }
+    }
+}
+
 /// The entry of a booking among those to tell. Places of one booking come one after another.
 pub(super) fn told<'a>(all: &'a mut Vec<Told>, freed: &Freed, is_expiry: bool) -> &'a mut Told {
     if all.last().is_none_or(|last| last.booking != freed.booking) {

@@ -133,6 +133,12 @@ impl LiveSeats {
                 for (area, slot) in &changed.slots {
                     self.set(ClaimedPlace::Slot(*area, *slot), Hold::Free);
                 }
+                for seat in &changed.sold {
+                    self.set(ClaimedPlace::Seat(*seat), Hold::Sold);
+                }
+                for (area, slot) in &changed.sold_slots {
+                    self.set(ClaimedPlace::Slot(*area, *slot), Hold::Sold);
+                }
             }
             Change::Added { named, .. } => {
                 for seat in named.iter().flat_map(|(_, seats)| seats) {

@@ -4,6 +4,7 @@
 //!   following the feeds), [`recover`] (what they put back when Redis has lost something).
 //! - What shoppers do: [`Desk`] (take a place in a line, ask, leave), [`Carts`] (what was won).
 //! - What both may ask for twice: [`Idempotency`].
+//! - What comes of carts: [`checkout`] (orders, payments, refunds).
 //! - What workers do: [`Reserver`] decides a batch.
 //! - What sweepers do: [`Sweeps`].
 //! - What operators do: [`Operations`]; [`copy_controls`] brings their pauses to Redis. What they see: [`Oversight`].
@@ -15,6 +16,7 @@ pub mod accounts;
 pub mod admin;
 mod carts;
 mod catalogue;
+pub mod checkout;
 mod controls;
 mod desk;
 mod idempotency;

@@ -314,18 +314,25 @@ async fn read_bookings(
     .fetch_all(&mut *connection)
     .await?;
     let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.id).collect();
+    // What is being paid for is kept until its order is closed, whatever the clock says.
+    let paying: Vec<uuid::Uuid> =
+        rows.iter().filter(|row| row.status == "pending_payment").map(|row| row.id).collect();
     let seats = sqlx::query!(
         "select booking_id, seat_id, expires_at from seat_claims
-         where booking_id = any($1) and (status = 'sold' or expires_at > clock_timestamp()) order by seat_id",
-        &ids
+         where booking_id = any($1)
+             and (status = 'sold' or expires_at > clock_timestamp() or booking_id = any($2)) order by seat_id",
+        &ids,
+        &paying
     )
     .fetch_all(&mut *connection)
     .await?;
     let slots = sqlx::query!(
         "select booking_id, area_id, slot, expires_at from area_claims
-         where booking_id = any($1) and (status = 'sold' or expires_at > clock_timestamp())
+         where booking_id = any($1)
+             and (status = 'sold' or expires_at > clock_timestamp() or booking_id = any($2))
          order by area_id, slot",
-        &ids
+        &ids,
+        &paying
     )
     .fetch_all(connection)
     .await?;

@@ -35,6 +35,8 @@ pub struct Freed {
 pub struct FreedPlaces {
     /// They may have been claimed again.
     pub places: Vec<ClaimedPlace>,
+    /// Places that were sold meanwhile.
+    pub sold: Vec<ClaimedPlace>,
     /// Ids of the rows that said so.
     pub rows: HashSet<i64>,
     /// The oldest transaction that was still running: look from here on the next time.
@@ -117,6 +119,7 @@ impl Store {
         let mut claims = LiveClaims {
             freed: FreedPlaces {
                 places: Vec::new(),
+                sold: Vec::new(),
                 rows: freed.rows.into_iter().collect(),
                 xmin: freed.xmin,
             },

@@ -14,8 +14,11 @@ mod demo;
 mod idempotency;
 mod jobs;
 mod messages;
+mod orders;
 mod outcomes;
+mod payments;
 mod people;
+mod refunds;
 mod replica;
 mod seen;
 mod sweep;
@@ -52,7 +55,12 @@ pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
     ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
 };
+pub use orders::{Basket, Closing, NewOrder, OrderItemRecord, OrderRecord, PaymentRecord, Placed};
+pub use payments::{
+    Attempt, DifferenceRecord, DuePayment, Effect, KnownPayment, NewDifference, Noted, Report, Settled,
+};
 pub use people::{NewUser, UserRecord};
+pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding};
 pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};
 pub use tickets::{Entry, Issued, NewScan, TicketRecord, cancel_tickets};

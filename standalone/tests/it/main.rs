@@ -5,6 +5,7 @@ mod faults;
 mod journeys;
 mod lab;
 mod messages;
+mod payment;
 mod queue;
 mod servers;
 mod tickets;

@@ -3,4 +3,4 @@
 select count(*), coalesce(sum(cardinality(seat_ids)), 0)::bigint,
     coalesce(extract(epoch from min(freed_at)) * 1000 - $2, 0)::float8,
     coalesce(extract(epoch from max(freed_at) - min(freed_at)) * 1000, 0)::float8
-from claim_frees where event_id = $1
+from claim_frees where event_id = $1 and not is_sold

@@ -73,6 +73,15 @@ impl Belief {
         }
     }
 
+    /// Believes that places are sold, so that nobody stands by for them. Free is what they are believed to be all the same
+    /// when they have come free since.
+    pub(super) fn note_sold(&mut self, places: &[ClaimedPlace]) {
+        for place in places.iter().filter_map(|place| place_of(&self.layout, *place)) {
+            self.map.set(&self.layout, place, Hold::Sold);
+            self.expired.remove(&place);
+        }
+    }
+
     /// Believes that places are free once a reservation that ran out is taken over.
     pub(super) fn note_expired(&mut self, places: &[ClaimedPlace]) {
         for place in places.iter().filter_map(|place| place_of(&self.layout, *place)) {

@@ -128,6 +128,7 @@ impl Run<'_> {
         // Once that is written, what came free later is free. A place wrongly believed free costs one conflict; one wrongly
         // believed taken would never be looked at again.
         let unwritten = before.filter(|before| prepared.version == before.prepared.version);
+        mine.note_sold(&prepared.freed.sold);
         mine.note_freed(&prepared.freed.places, unwritten.map(|before| &before.plan));
         mine.look_again_from(&prepared.freed);
         mine.looked = Instant::now();

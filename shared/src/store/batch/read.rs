@@ -24,8 +24,8 @@ pub(super) struct Question<'a> {
 
 /// User, booking, whether it is open, places.
 type UsageRow = (UserId, BookingId, bool, u32);
-/// Id, seats, areas and their slots.
-type FreedRow = (i64, Vec<SeatId>, Vec<AreaId>, Vec<i32>);
+/// Id, seats, areas and their slots, whether they were sold instead.
+type FreedRow = (i64, Vec<SeatId>, Vec<AreaId>, Vec<i32>, bool);
 
 pub(super) async fn read_batch(
     connection: &mut PgConnection,
@@ -73,12 +73,13 @@ fn usage(rows: Vec<UsageRow>) -> HashMap<UserId, Usage> {
 
 fn freed(rows: Vec<FreedRow>, xmin: String, seen: &HashSet<i64>) -> FreedPlaces {
     let mut freed = FreedPlaces { xmin, ..FreedPlaces::default() };
-    for (id, seats, areas, slots) in rows {
+    for (id, seats, areas, slots, is_sold) in rows {
         freed.rows.insert(id);
         if !seen.contains(&id) {
-            freed.places.extend(seats.into_iter().map(ClaimedPlace::Seat));
+            let places = if is_sold { &mut freed.sold } else { &mut freed.places };
+            places.extend(seats.into_iter().map(ClaimedPlace::Seat));
             let slots = areas.into_iter().zip(slots);
-            freed.places.extend(slots.map(|(area, at)| ClaimedPlace::Slot(area, slot(at))));
+            places.extend(slots.map(|(area, at)| ClaimedPlace::Slot(area, slot(at))));
         }
     }
     freed

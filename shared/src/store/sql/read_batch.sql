@@ -17,17 +17,17 @@ select coalesce(l.version, 0) as "version!", e.layout_version, e.seat_limit, e.h
         select jsonb_agg(jsonb_build_array(b.user_id, b.id, b.status = 'created',
             (
                 select count(*) from seat_claims c
-                where c.booking_id = b.id and (c.status = 'sold' or c.expires_at > clock_timestamp())
+                where c.booking_id = b.id and (b.status = 'pending_payment' or c.status = 'sold' or c.expires_at > clock_timestamp())
             ) + (
                 select count(*) from area_claims c
-                where c.booking_id = b.id and (c.status = 'sold' or c.expires_at > clock_timestamp())
+                where c.booking_id = b.id and (b.status = 'pending_payment' or c.status = 'sold' or c.expires_at > clock_timestamp())
             )))
         from bookings b
         where b.user_id = any($3) and b.event_id = $1 and b.status in ('created', 'pending_payment', 'paid')
     ) as "usage: Json<Vec<UsageRow>>",
-    -- What came free: places that may have been claimed again.
+    -- What came free: places that may have been claimed again; and what was sold.
     (
-        select jsonb_agg(jsonb_build_array(f.id, f.seat_ids, f.area_ids, f.slots))
+        select jsonb_agg(jsonb_build_array(f.id, f.seat_ids, f.area_ids, f.slots, f.is_sold))
         from claim_frees f where f.event_id = $1 and f.xid >= ($4::text)::xid8
     ) as "freed: Json<Vec<FreedRow>>"
 from events e

@@ -85,4 +85,54 @@ const INVARIANTS: &[(&str, &str)] = &[
              join events e on e.id = b.event_id
              where b.event_id = $1 group by b.user_id, e.seat_limit having count(*) > e.seat_limit) x",
     ),
+    (
+        "5: a place is sold without having been bought, or bought without being sold",
+        "select count(*) from (select * from seat_claims where event_id = $1 and status = 'sold') c
+         full join (select * from order_items where event_id = $1 and status = 'sold' and seat_id is not null) i
+             using (seat_id, booking_id)
+         where c.event_id is null or i.id is null",
+    ),
+    (
+        "6: what was bought has no ticket, nobody makes one, and its money is not being taken",
+        "select count(*) from order_items i join orders o on o.id = i.order_id
+         where i.event_id = $1 and i.status = 'sold'
+             and not exists (select 1 from tickets t where t.order_item_id = i.id and t.status <> 'cancelled')
+             and not exists (
+                 select 1 from jobs j where j.queue = 'tickets' and j.status = 'waiting'
+                     and j.payload ->> 'order' = o.id::text)
+             and not exists (
+                 select 1 from payments p
+                 where p.order_id = o.id and p.status = 'authorized' and p.poll_at is not null)",
+    ),
+    (
+        "6: a second payment for one order is kept",
+        "select count(*) from (
+             select p.order_id from payments p
+             where p.status in ('authorized', 'captured')
+                 and p.order_id in (select order_id from order_items where event_id = $1)
+             group by p.order_id having count(*) > 1) x",
+    ),
+    (
+        "6: money that was taken and is not kept does not go back",
+        "select count(*) from payments p
+         where p.captured_at is not null and p.status = 'reversed' and p.failure <> 'charged_back'
+             and p.order_id in (select order_id from order_items where event_id = $1)
+             and not exists (select 1 from refunds r where r.payment_id = p.id)",
+    ),
+    (
+        "6: money taken less money returned is not the price of what is sold",
+        "select count(*) from (
+             select o.id, (
+                 select coalesce(sum(p.amount_minor), 0) from payments p
+                 where p.order_id = o.id and p.status in ('authorized', 'captured')
+             ) - (
+                 select coalesce(sum(r.amount_minor), 0) from refunds r join payments p on p.id = r.payment_id
+                 where r.order_id = o.id and p.status in ('authorized', 'captured')
+             ) as kept, (
+                 select coalesce(sum(i.price_minor), 0) from order_items i
+                 where i.order_id = o.id and i.status = 'sold'
+             ) as sold
+             from orders o where o.id in (select order_id from order_items where event_id = $1)) x
+         where kept <> sold",
+    ),
 ];

@@ -2,6 +2,7 @@
 //! invariants that hold at the end of everything.
 
 mod account;
+pub(crate) mod bank;
 mod cluster;
 mod event;
 mod invariants;
@@ -9,8 +10,10 @@ mod mail_server;
 mod order;
 mod process;
 mod shopper;
+mod till;
 
 pub(crate) use account::{PASSWORD, digits_of, wrong};
+pub(crate) use bank::{Ask, Bank, Fault};
 pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
@@ -18,12 +21,16 @@ pub(crate) use mail_server::MailServer;
 pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;
 pub(crate) use shopper::Shopper;
+pub(crate) use till::{Purchase, Till, UNSWEPT};
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use shared::auth::{AccessTokens, Role};
 use shared::domain::{EventId, UserId};
+use shared::pay::Provider;
+use shared::shop::checkout::config::GivenProvider;
 use shared::store::Store;
 use standalone::sandbox::PrivateSandbox;
 use standalone::servers::{PostgresOptions, PrivatePostgres, ScratchServers, scratch, scratch_with};
@@ -51,6 +58,7 @@ pub(crate) struct Lab {
     /// Where its payments go.
     pub(crate) sandbox: PrivateSandbox,
     words: Vec<String>,
+    provider: GivenProvider,
     tokens: AccessTokens,
 }
 
@@ -64,7 +72,7 @@ impl Lab {
     pub(crate) async fn start_on_cluster() -> Result<Self, Box<dyn std::error::Error>> {
         let servers = scratch().await?;
         let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
-        Self::start_on(servers, Some(cluster), &[], &[]).await
+        Self::start_on(servers, Some(cluster), GivenProvider::default(), (&[], &[])).await
     }
 
     /// All parts, with reads that may lag at a streaming replica, which is returned too.
@@ -73,12 +81,14 @@ impl Lab {
         let servers = scratch_with(options).await?;
         let replica = servers.postgres.start_replica(&servers.dir().join("replica")).await?;
         let word = format!("--database-read-url={}", replica.url());
-        Ok((Self::start_on(servers, None, &[], &[&word]).await?, replica))
+        Ok((Self::start_on(servers, None, GivenProvider::default(), (&[], &[&word])).await?, replica))
     }
 
     /// The settings of this lab with further ones, for a system of a test's own.
     pub(crate) fn settings(&self, more: &[&str]) -> Result<Settings, Box<dyn std::error::Error>> {
-        Ok(Settings::from_words(self.words.iter().map(String::as_str).chain(more.iter().copied()))?)
+        let words: Vec<String> =
+            self.words.iter().cloned().chain(more.iter().map(ToString::to_string)).collect();
+        settings_of(&words, &self.provider)
     }
 
     /// The whole system as a process of its own, which writes its logs, all there are, into a file.
@@ -98,19 +108,28 @@ impl Lab {
         parts: &[Part],
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_on(scratch().await?, None, parts, words).await
+        Self::start_on(scratch().await?, None, GivenProvider::default(), (parts, words)).await
+    }
+
+    /// The same with a payment provider of the test's own.
+    pub(crate) async fn start_paying(
+        provider: Arc<dyn Provider>,
+        parts: &[Part],
+        words: &[&str],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::start_on(scratch().await?, None, GivenProvider(Some(provider)), (parts, words)).await
     }
 
     async fn start_on(
         servers: ScratchServers,
         cluster: Option<PrivateCluster>,
-        parts: &[Part],
-        words: &[&str],
+        provider: GivenProvider,
+        (parts, words): (&[Part], &[&str]),
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let redis = cluster.as_ref().map_or_else(|| servers.redis.url(), PrivateCluster::url);
         let sandbox = PrivateSandbox::start_throwaway().await?;
         let words = words_of(&servers, &redis, &sandbox, words);
-        let settings = Settings::from_words(words.iter().map(String::as_str))?;
+        let settings = settings_of(&words, &provider)?;
         Store::connect(&settings.store).await?.migrate().await?;
         let system = System::start(&settings, parts).await?;
         let secrets = settings.services.auth.secrets()?;
@@ -122,6 +141,7 @@ impl Lab {
             system,
             servers,
             words,
+            provider,
         };
         if !lab.system.url.is_empty() {
             lab.until_ready(&lab.system.url).await;
@@ -131,7 +151,7 @@ impl Lab {
 
     /// One more part on the same servers, in this process.
     pub(crate) async fn add(&self, parts: &[Part]) -> Result<System, Box<dyn std::error::Error>> {
-        let settings = Settings::from_words(self.words.iter().map(String::as_str))?;
+        let settings = self.settings(&[])?;
         let system = System::start(&settings, parts).await?;
         if !system.url.is_empty() {
             self.until_ready(&system.url).await;
@@ -141,8 +161,7 @@ impl Lab {
 
     /// One more part in this process, which may not become ready.
     pub(crate) async fn start_part(&self, part: Part) -> Result<System, Box<dyn std::error::Error>> {
-        let settings = Settings::from_words(self.words.iter().map(String::as_str))?;
-        Ok(System::start(&settings, &[part]).await?)
+        Ok(System::start(&self.settings(&[])?, &[part]).await?)
     }
 
     /// One more part as a process of its own, which can be killed.
@@ -229,6 +248,12 @@ impl Lab {
         })
         .await;
     }
+}
+
+fn settings_of(words: &[String], provider: &GivenProvider) -> Result<Settings, Box<dyn std::error::Error>> {
+    let mut settings = Settings::from_words(words.iter().map(String::as_str))?;
+    settings.services.checkout.provider = provider.clone();
+    Ok(settings)
 }
 
 fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, more: &[&str]) -> Vec<String> {

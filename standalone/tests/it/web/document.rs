@@ -30,6 +30,10 @@ async fn probes_document_and_pages_are_served() -> TestResult {
         "/api/events/{id}",
         "/api/bookings",
         "/api/bookings/cancel",
+        "/api/bookings/initiatePayment",
+        "/api/bookings/{id}/payment-status",
+        "/api/cart/checkout",
+        "/api/webhook/payment",
         "/api/seats",
         "/api/seats/select",
         "/api/seats/release",
@@ -96,6 +100,10 @@ async fn the_schema_knows_the_states_of_the_document_and_no_others() -> TestResu
         ("Seat", "seat_claims_status_known", &["available", "in_queue"][..]),
         // A ticket expires by the clock.
         ("Ticket", "tickets_status_known", &["expired"][..]),
+        ("Order", "orders_status_known", &[][..]),
+        ("Order item", "order_items_status_known", &[][..]),
+        ("Payment", "payments_status_known", &[][..]),
+        ("Refund", "refunds_status_known", &[][..]),
     ] {
         let definition: String =
             sqlx::query_scalar("select pg_get_constraintdef(oid) from pg_constraint where conname = $1")

@@ -1,0 +1,11 @@
+//! Attempts to pay: opened, asked about, settled, compared with the provider's list.
+
+mod attempts;
+mod reconcile;
+mod reverse;
+mod settle;
+
+pub use attempts::{Attempt, DuePayment, Noted};
+pub(super) use attempts::{close_payments, insert_payment};
+pub use reconcile::{DifferenceRecord, KnownPayment, NewDifference};
+pub use settle::{Effect, Report, Settled};

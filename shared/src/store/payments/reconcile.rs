@@ -1,0 +1,205 @@
+//! What the provider's list is compared with.
+
+use chrono::{DateTime, Utc};
+
+use super::super::{Store, StoreError};
+use crate::domain::{Money, PaymentId};
+
+/// A payment as it is compared.
+#[derive(Debug, Clone)]
+pub struct KnownPayment {
+    /// Its id.
+    pub id: PaymentId,
+    /// How far it has come.
+    pub status: String,
+    /// How much.
+    pub amount: Money,
+    /// Minor units that have gone back.
+    pub refunded_minor: i64,
+    /// Minor units that are on their way back, or wait for a person.
+    pub refunding_minor: i64,
+}
+
+/// Something that two lists do not agree on.
+#[derive(Debug, Clone)]
+pub struct NewDifference<'a> {
+    /// With which provider.
+    pub provider: &'a str,
+    /// The provider's name for the payment.
+    pub reference: &'a str,
+    /// Ours.
+    pub payment: Option<PaymentId>,
+    /// `unknown_here`, `missing_there`, `status`, `amount`, `refunds`.
+    pub kind: &'static str,
+    /// What we say.
+    pub ours: String,
+    /// What they say.
+    pub theirs: String,
+    /// Our side was brought to theirs.
+    pub repaired: bool,
+}
+
+/// Something that two lists did not agree on.
+#[derive(Debug, Clone)]
+pub struct DifferenceRecord {
+    /// Its id.
+    pub id: i64,
+    /// With which provider.
+    pub provider: String,
+    /// The provider's name for the payment.
+    pub provider_ref: String,
+    /// Ours.
+    pub payment_id: Option<uuid::Uuid>,
+    /// `unknown_here`, `missing_there`, `status`, `amount`, `refunds`.
+    pub kind: String,
+    /// What we said.
+    pub ours: String,
+    /// What they said.
+    pub theirs: String,
+    /// Our side was brought to theirs.
+    pub repaired: bool,
+    /// When it was seen last.
+    pub found_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Begins a comparison, when none was finished for a day and none was begun for half an hour; its id, and the time.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn begin_reconciliation(&self) -> Result<Option<(i64, DateTime<Utc>)>, StoreError> {
+        let row = sqlx::query!(
+            "insert into reconciliations (started_at)
+             select clock_timestamp()
+             where not exists (
+                 select 1 from reconciliations
+                 where finished_at > clock_timestamp() - interval '1 day'
+                     or started_at > clock_timestamp() - interval '30 minutes')
+             returning id, started_at"
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| (row.id, row.started_at)))
+    }
+
+    /// Ends a comparison.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn finish_reconciliation(
+        &self,
+        id: i64,
+        compared: u64,
+        differences: u64,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update reconciliations set finished_at = clock_timestamp(), compared = $2, differences = $3 where id = $1",
+            id,
+            compared.cast_signed(),
+            differences.cast_signed()
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The payment that a provider names, as it stands here.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn known_payment(
+        &self,
+        provider: &str,
+        reference: &str,
+        payment: Option<PaymentId>,
+    ) -> Result<Option<KnownPayment>, StoreError> {
+        let row = sqlx::query!(
+            r#"select p.id, p.status, p.amount_minor, p.currency,
+                   (select coalesce(sum(r.amount_minor) filter (where r.status = 'completed'), 0)::bigint
+                    from refunds r where r.payment_id = p.id) as "refunded!",
+                   (select coalesce(sum(r.amount_minor) filter (where r.status <> 'completed'), 0)::bigint
+                    from refunds r where r.payment_id = p.id) as "refunding!"
+               from payments p
+               where p.id = coalesce(
+                   (select id from payments where provider = $1 and provider_ref = $2),
+                   (select id from payments where provider = $1 and id = $3))"#,
+            provider,
+            reference,
+            payment.map(|payment| payment.0)
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| KnownPayment {
+            id: PaymentId(row.id),
+            status: row.status,
+            amount: Money { amount: row.amount_minor, currency: row.currency },
+            refunded_minor: row.refunded,
+            refunding_minor: row.refunding,
+        }))
+    }
+
+    /// Payments of a provider that were made in a span of time and that it knows, as far as we do; a page after an id.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn payments_between(
+        &self,
+        provider: &str,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        after: Option<PaymentId>,
+        at_most: i64,
+    ) -> Result<Vec<(PaymentId, String, String)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select id, provider_ref as "provider_ref!", status from payments
+               where provider = $1 and provider_ref is not null and created_at >= $2 and created_at < $3
+                   and status in ('authorized', 'captured') and ($4::uuid is null or id > $4)
+               order by id limit $5"#,
+            provider,
+            from,
+            to,
+            after.map(|after| after.0),
+            at_most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (PaymentId(row.id), row.provider_ref, row.status)).collect())
+    }
+
+    /// Writes down a difference; one that is found again is brought up to date.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn note_difference(&self, difference: &NewDifference<'_>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into payment_differences (provider, provider_ref, payment_id, kind, ours, theirs, repaired)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (provider, provider_ref, kind) do update
+             set ours = excluded.ours, theirs = excluded.theirs, repaired = excluded.repaired,
+                 found_at = clock_timestamp()",
+            difference.provider,
+            difference.reference,
+            difference.payment.map(|payment| payment.0),
+            difference.kind,
+            difference.ours,
+            difference.theirs,
+            difference.repaired
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The differences, the latest first.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn differences(&self, at_most: i64) -> Result<Vec<DifferenceRecord>, StoreError> {
+        let rows = sqlx::query_as!(
+            DifferenceRecord,
+            "select id, provider, provider_ref, payment_id, kind, ours, theirs, repaired, found_at
+             from payment_differences order by found_at desc, id desc limit $1",
+            at_most
+        );
+        Ok(rows.fetch_all(&self.pool).await?)
+    }
+}

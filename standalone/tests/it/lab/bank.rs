@@ -1,0 +1,299 @@
+//! A payment provider that does as it is told: it stands for what is outside, and knows what it was asked.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use shared::domain::{Money, PaymentId, RefundId};
+use shared::pay::{
+    NewRefund, NewSession, Notice, PayError, PaymentState, PaymentStatus, Provider, RefundState, Session,
+    Webhook,
+};
+use tokio::sync::Semaphore;
+
+const NAME: &str = "bank";
+
+/// What a call comes to, in place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing happens, and nothing is heard.
+    Lost,
+    /// It happens, and nothing is heard.
+    Unheard,
+    /// It says no.
+    Refused,
+}
+
+/// What is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Ask {
+    Create,
+    Query,
+    Expire,
+    Capture,
+    Refund,
+}
+
+#[derive(Default)]
+struct Books {
+    sessions: HashMap<String, PaymentState>,
+    refunds: HashMap<RefundId, i64>,
+    faults: HashMap<Ask, VecDeque<Fault>>,
+    is_away: bool,
+    calls: HashMap<Ask, usize>,
+}
+
+/// The provider.
+pub(crate) struct Bank {
+    books: Mutex<Books>,
+    /// Cards are authorised first; others are captured at once.
+    takes_cards: bool,
+    /// Answers to `create_session` wait for one of these.
+    pub(crate) gate: Semaphore,
+}
+
+impl Bank {
+    /// One that sets money aside first.
+    pub(crate) fn cards() -> Arc<Self> {
+        Arc::new(Self { books: Mutex::default(), takes_cards: true, gate: Semaphore::new(100_000) })
+    }
+
+    /// One that takes money at once.
+    pub(crate) fn transfers() -> Arc<Self> {
+        Arc::new(Self { books: Mutex::default(), takes_cards: false, gate: Semaphore::new(100_000) })
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next such calls come to this.
+    pub(crate) fn fail(&self, ask: Ask, faults: &[Fault]) {
+        self.books().faults.entry(ask).or_default().extend(faults);
+    }
+
+    /// It does not answer at all, or does again.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.books().is_away = is_away;
+    }
+
+    /// How often it was asked.
+    pub(crate) fn calls(&self, ask: Ask) -> usize {
+        self.books().calls.get(&ask).copied().unwrap_or(0)
+    }
+
+    /// The sessions that it has opened, in the order of their payments.
+    pub(crate) fn sessions(&self) -> Vec<PaymentState> {
+        let mut sessions: Vec<PaymentState> = self.books().sessions.values().cloned().collect();
+        sessions.sort_by_key(|state| state.payment);
+        sessions
+    }
+
+    /// A session as it stands.
+    pub(crate) fn state(&self, reference: &str) -> PaymentState {
+        self.books().sessions.get(reference).cloned().expect("a session of this bank")
+    }
+
+    fn set(&self, reference: &str, status: PaymentStatus) -> PaymentState {
+        let mut books = self.books();
+        let state = books.sessions.get_mut(reference).expect("a session of this bank");
+        state.status = status;
+        state.clone()
+    }
+
+    /// The payer pays, whatever the session says.
+    pub(crate) fn pay(&self, reference: &str) -> PaymentState {
+        let paid = if self.takes_cards { PaymentStatus::Authorized } else { PaymentStatus::Captured };
+        self.set(reference, paid)
+    }
+
+    /// The payer is refused.
+    pub(crate) fn decline(&self, reference: &str) -> PaymentState {
+        self.set(reference, PaymentStatus::Declined)
+    }
+
+    /// The payer's own bank takes the money back.
+    pub(crate) fn charge_back(&self, reference: &str) -> PaymentState {
+        self.set(reference, PaymentStatus::ChargedBack)
+    }
+
+    /// Another amount is paid than was asked for.
+    pub(crate) fn pay_wrongly(&self, reference: &str, amount: Money) -> PaymentState {
+        self.books().sessions.get_mut(reference).expect("a session of this bank").amount = amount;
+        self.pay(reference)
+    }
+
+    /// Minor units that it has given back, all in all.
+    pub(crate) fn given_back(&self) -> i64 {
+        self.books().refunds.values().sum()
+    }
+
+    /// Does what is asked, as the script says.
+    fn ask<T>(
+        &self,
+        ask: Ask,
+        effect: impl FnOnce(&mut Books) -> Result<T, PayError>,
+    ) -> Result<T, PayError> {
+        let away = || PayError::Away { provider: NAME, why: "as it was told".to_owned() };
+        let mut books = self.books();
+        *books.calls.entry(ask).or_default() += 1;
+        if books.is_away {
+            return Err(away());
+        }
+        match books.faults.get_mut(&ask).and_then(VecDeque::pop_front) {
+            None => effect(&mut books),
+            Some(Fault::Lost) => Err(away()),
+            Some(Fault::Unheard) => {
+                effect(&mut books)?;
+                Err(away())
+            }
+            Some(Fault::Refused) => {
+                Err(PayError::Refused { provider: NAME, why: "as it was told".to_owned() })
+            }
+        }
+    }
+}
+
+fn known<'a>(books: &'a mut Books, reference: &str) -> Result<&'a mut PaymentState, PayError> {
+    books
+        .sessions
+        .get_mut(reference)
+        .ok_or_else(|| PayError::Refused { provider: NAME, why: "no such session".to_owned() })
+}
+
+impl Provider for Bank {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn create_session<'a>(&'a self, new: &'a NewSession) -> BoxFuture<'a, Result<Session, PayError>> {
+        async move {
+            let created = self.ask(Ask::Create, |books| {
+                let reference = format!("session-{}", new.payment);
+                books.sessions.entry(reference.clone()).or_insert_with(|| PaymentState {
+                    reference: reference.clone(),
+                    payment: Some(new.payment),
+                    status: PaymentStatus::Open,
+                    amount: new.amount.clone(),
+                    refunded_minor: 0,
+                });
+                Ok(Session { redirect_url: format!("http://bank.test/{reference}"), reference })
+            });
+            if let Ok(permit) = self.gate.acquire().await {
+                permit.forget();
+            }
+            created
+        }
+        .boxed()
+    }
+
+    fn query<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentState>, PayError>> {
+        async move { self.ask(Ask::Query, |books| Ok(books.sessions.get(reference).cloned())) }.boxed()
+    }
+
+    fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>> {
+        async move {
+            self.ask(Ask::Expire, |books| {
+                let state = known(books, reference)?;
+                if state.status == PaymentStatus::Open {
+                    state.status = PaymentStatus::Expired;
+                }
+                Ok(state.clone())
+            })
+        }
+        .boxed()
+    }
+
+    fn capture<'a>(
+        &'a self,
+        reference: &'a str,
+        _: PaymentId,
+        _: &'a Money,
+    ) -> BoxFuture<'a, Result<PaymentState, PayError>> {
+        async move {
+            self.ask(Ask::Capture, |books| {
+                let state = known(books, reference)?;
+                if state.status == PaymentStatus::Authorized {
+                    state.status = PaymentStatus::Captured;
+                }
+                Ok(state.clone())
+            })
+        }
+        .boxed()
+    }
+
+    fn refund<'a>(&'a self, new: &'a NewRefund) -> BoxFuture<'a, Result<RefundState, PayError>> {
+        async move {
+            self.ask(Ask::Refund, |books| {
+                let amount = new.amount.amount;
+                if books.refunds.insert(new.refund, amount).is_none() {
+                    known(books, &new.reference)?.refunded_minor += amount;
+                }
+                Ok(RefundState { reference: format!("refund-{}", new.refund), is_done: true })
+            })
+        }
+        .boxed()
+    }
+
+    fn verify_webhook<'a>(&'a self, webhook: Webhook<'a>) -> BoxFuture<'a, Result<Notice, PayError>> {
+        async move {
+            if webhook.headers.get("x-bank-signature").is_none_or(|value| value != "good") {
+                return Err(PayError::Forged(NAME));
+            }
+            read_notice(webhook.body)
+                .ok_or_else(|| PayError::Strange { provider: NAME, why: "no notice".to_owned() })
+        }
+        .boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(Vec<PaymentState>, Option<String>), PayError>> {
+        async move {
+            // One a page.
+            let at: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+            let sessions = self.sessions();
+            let next = (at + 1 < sessions.len()).then(|| (at + 1).to_string());
+            Ok((sessions.into_iter().skip(at).take(1).collect(), next))
+        }
+        .boxed()
+    }
+}
+
+const STATUSES: [(&str, PaymentStatus); 6] = [
+    ("open", PaymentStatus::Open),
+    ("authorized", PaymentStatus::Authorized),
+    ("captured", PaymentStatus::Captured),
+    ("declined", PaymentStatus::Declined),
+    ("expired", PaymentStatus::Expired),
+    ("charged_back", PaymentStatus::ChargedBack),
+];
+
+/// What its webhook says of a state.
+pub(crate) fn notice_of(id: &str, state: &PaymentState) -> Value {
+    let word = STATUSES.iter().find(|(_, status)| *status == state.status).map(|(word, _)| *word);
+    json!({
+        "id": id, "reference": state.reference, "payment": state.payment, "status": word,
+        "amount": state.amount.amount, "currency": state.amount.currency,
+    })
+}
+
+fn read_notice(body: &[u8]) -> Option<Notice> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let word = body["status"].as_str()?;
+    let (_, status) = STATUSES.iter().find(|(known, _)| *known == word)?;
+    let state = PaymentState {
+        reference: body["reference"].as_str()?.to_owned(),
+        payment: serde_json::from_value(body["payment"].clone()).ok()?,
+        status: *status,
+        amount: Money { amount: body["amount"].as_i64()?, currency: body["currency"].as_str()?.to_owned() },
+        refunded_minor: 0,
+    };
+    Some(Notice { id: body["id"].as_str()?.to_owned(), state: Some(state) })
+}

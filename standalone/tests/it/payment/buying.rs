@@ -1,0 +1,217 @@
+//! The straight way, and what else shoppers do on it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::pay::PaymentStatus;
+
+use crate::lab::{
+    Ask, Bank, EventPlan, Fault, TestResult, Till, UNSWEPT, assert_invariants, eventually, make_event,
+};
+
+#[tokio::test]
+async fn a_cart_becomes_an_order_and_is_paid() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..2]).await?;
+    assert_eq!(purchase.answer["total"], json!({"amount": 2_000, "currency": "EUR"}));
+    let left = purchase.answer["remainingSeconds"].as_i64().ok_or("seconds")?;
+    assert!((290..=300).contains(&left), "{left}");
+    assert_eq!(shopper.get("/api/cart").await?.1["items"], json!([]), "it is no cart any more");
+    assert_eq!(till.seat(0).await?, "reserved");
+    till.pay(&purchase).await?;
+    let (_, order) = shopper.get(&format!("/api/orders/{}", purchase.order)).await?;
+    assert_eq!((&order["status"], &order["paymentStatus"]), (&json!("paid"), &json!("captured")));
+    let item = &order["items"][0];
+    assert_eq!(
+        (&item["place"], &item["tier"], &item["status"], &item["eventName"]),
+        (&json!("Hall, row 1, seat 1"), &json!("One"), &json!("sold"), &json!("Test event"))
+    );
+    let (_, orders) = shopper.get("/api/orders").await?;
+    assert_eq!(orders["items"][0]["items"].as_array().map(Vec::len), Some(2));
+    till.until_seat(0, "sold").await;
+    let (_, bookings) = shopper.get("/api/bookings").await?;
+    assert_eq!(bookings["items"][0]["status"], "paid");
+    assert_eq!(bookings["items"][0]["seats"].as_array().map(Vec::len), Some(2));
+    let topics: Vec<String> = sqlx::query_scalar("select topic from outbox order by seq")
+        .fetch_all(till.lab.store().pool())
+        .await?;
+    assert_eq!(topics, ["booking.created", "seat.selected", "payment.initiated", "payment.completed"]);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn one_booking_of_several_can_be_paid_by_itself() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let (club, _, area) = make_event(till.lab.store(), &EventPlan::club(5)).await?;
+    let shopper = till.lab.shopper().await?;
+    let hall = till.fill(&shopper, &till.seats[..1]).await?;
+    let won = shopper.outcome(&shopper.book(club, json!({"quantity": 2, "areaId": area})).await?).await?;
+    let standing = won["result"]["bookingId"].clone();
+    let initiate = async |booking: &Value| {
+        let body = json!({"booking_id": booking});
+        shopper.call(Method::PATCH, "/api/bookings/initiatePayment", Some(body)).await
+    };
+    let (status, order) = initiate(&standing).await?;
+    assert_eq!((status, &order["total"]["amount"]), (StatusCode::CREATED, &json!(2_000)));
+    let (status, again) = initiate(&standing).await?;
+    assert_eq!((status, &again["redirectUrl"]), (StatusCode::OK, &order["redirectUrl"]));
+    let (_, cart) = shopper.get("/api/cart").await?;
+    assert_eq!((cart["items"].as_array().map(Vec::len), &cart["items"][0]["id"]), (Some(1), &json!(hall)));
+    let other = till.lab.shopper().await?;
+    let body = json!({"bookingId": hall});
+    let (status, _) = other.call(Method::PATCH, "/api/bookings/initiatePayment", Some(body)).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nobody pays for another one's cart");
+    let path = format!("/api/orders/{}", order["orderId"].as_str().unwrap_or_default());
+    assert_eq!(other.get(&path).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(other.post(&format!("{path}/cancel"), json!({})).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(other.post(&format!("{path}/pay"), json!({})).await?.0, StatusCode::NOT_FOUND);
+    let (status, empty) = other.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!((status, &empty["code"]), (StatusCode::CONFLICT, &json!("cart_empty")));
+    let reference = till.bank.sessions()[0].reference.clone();
+    let state = till.bank.pay(&reference);
+    till.tell("paid", &state).await?;
+    let sold = "select count(*) from area_claims where status = 'sold'";
+    assert_eq!(till.count(sold).await?, 2);
+    assert_invariants(till.lab.store(), club).await?;
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn what_costs_nothing_is_paid_at_once_and_prices_in_two_currencies_are_two_orders() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    till.fill(&shopper, &till.seats[..1]).await?;
+    let (club, _, area) = make_event(till.lab.store(), &EventPlan::club(5)).await?;
+    let reprice = async |sql: &'static str| sqlx::query(sql).execute(till.lab.store().pool()).await;
+    reprice("update price_tiers set currency = 'USD' where id = (select max(id) from price_tiers)").await?;
+    shopper.outcome(&shopper.book(club, json!({"quantity": 1, "areaId": area})).await?).await?;
+    let (status, mixed) = shopper.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!((status, &mixed["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("mixed_currencies")));
+    reprice("update price_tiers set price_minor = 0, currency = 'EUR'").await?;
+    let (status, free) = shopper.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!(
+        (status, &free["status"], &free["redirectUrl"]),
+        (StatusCode::CREATED, &json!("paid"), &Value::Null)
+    );
+    assert_eq!(till.bank.calls(Ask::Create), 0);
+    till.until_seat(0, "sold").await;
+    assert_eq!(till.count("select count(*) from jobs where queue = 'tickets'").await?, 1);
+    let order = free["orderId"].as_str().ok_or("an order")?;
+    let (status, back) = shopper.post(&format!("/api/orders/{order}/refund"), json!({})).await?;
+    assert_eq!((status, &back["status"]), (StatusCode::OK, &json!("refunded")), "{back}");
+    till.until_seat(0, "available").await;
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_decline_keeps_the_hold_and_its_time_and_permits_another_attempt() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    let path = format!("/api/orders/{}/pay", purchase.order);
+    let (_, open) = shopper.post(&path, json!({})).await?;
+    assert_eq!(open["redirectUrl"], purchase.answer["redirectUrl"], "one open attempt at a time");
+    let declined = till.bank.decline(&purchase.reference);
+    till.tell("declined", &declined).await?;
+    assert_eq!(till.seat(0).await?, "reserved");
+    till.bank.fail(Ask::Create, &[Fault::Refused]);
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::SERVICE_UNAVAILABLE);
+    let (status, again) = shopper.post(&path, json!({})).await?;
+    assert_eq!(status, StatusCode::OK, "a fault of the provider's permits another one too: {again}");
+    assert_ne!(again["redirectUrl"], purchase.answer["redirectUrl"]);
+    assert_eq!(again["payUntil"], purchase.answer["payUntil"], "set once");
+    let reference = again["redirectUrl"].as_str().and_then(|url| url.rsplit('/').next()).ok_or("a page")?;
+    let paid = till.bank.pay(reference);
+    till.tell("paid", &paid).await?;
+    assert_eq!(till.status(&purchase).await?, "paid");
+    let (status, closed) = shopper.post(&path, json!({})).await?;
+    assert_eq!((status, &closed["code"]), (StatusCode::CONFLICT, &json!("order_closed")));
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_refused_capture_undoes_the_order() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    till.bank.fail(Ask::Capture, &[Fault::Refused]);
+    assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
+    assert_eq!(till.status(&purchase).await?, "cancelled");
+    assert_eq!(till.count("select count(*) from jobs where queue = 'tickets'").await?, 0);
+    till.until_seat(0, "available").await;
+    // What was set aside is released.
+    till.until_given_back(1_000).await;
+    let told = "select count(*) from jobs where queue = 'messages' and payload::text like '%order_expired%'";
+    assert_eq!(till.count(told).await?, 1);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn money_that_was_set_aside_is_taken_by_the_next_poll_when_nobody_could() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    till.bank.fail(Ask::Capture, &[Fault::Lost]);
+    assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
+    assert_eq!(till.status(&purchase).await?, "paid", "the places are sold before the money is taken");
+    assert_eq!(till.bank.state(&purchase.reference).status, PaymentStatus::Authorized);
+    assert_invariants(till.lab.store(), till.event).await?;
+    let _sweeper = till.lab.add(&[standalone::settings::Part::Sweeper]).await?;
+    eventually("it is taken", async || {
+        till.bank.state(&purchase.reference).status == PaymentStatus::Captured
+    })
+    .await;
+    eventually("the tickets are asked for", async || {
+        till.count("select count(*) from jobs where queue = 'tickets'").await.is_ok_and(|jobs| jobs == 1)
+    })
+    .await;
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_payment_for_a_cancelled_order_goes_back() -> TestResult {
+    let till = Till::open(Bank::transfers()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..2]).await?;
+    let cancel = json!({"booking_id": purchase.booking});
+    let (status, booking) = shopper.call(Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
+    assert_eq!((status, &booking["status"]), (StatusCode::OK, &json!("cancelled")));
+    assert_eq!(till.status(&purchase).await?, "cancelled");
+    assert_eq!(till.bank.state(&purchase.reference).status, PaymentStatus::Expired, "its page is closed");
+    till.until_seat(0, "available").await;
+    assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
+    till.until_given_back(2_000).await;
+    assert_eq!(till.status(&purchase).await?, "cancelled");
+    let path = format!("/api/orders/{}/cancel", purchase.order);
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::OK, "once more changes nothing");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_reservation_that_has_run_out_is_not_bought() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 2) };
+    let (event, ..) = make_event(till.lab.store(), &plan).await?;
+    let shopper = till.lab.shopper().await?;
+    shopper.outcome(&shopper.book(event, json!({"quantity": 2})).await?).await?;
+    let lapsed = "select count(*) from seat_claims where expires_at > clock_timestamp()";
+    eventually("it has run out", async || till.count(lapsed).await.is_ok_and(|left| left == 0)).await;
+    let (status, refused) = shopper.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("reservation_expired")));
+    assert_eq!(till.count("select count(*) from orders").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_column_and_no_type_holds_a_card() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let cards: Vec<String> = sqlx::query_scalar(
+        "select table_name || '.' || column_name from information_schema.columns
+         where table_schema = 'public'
+             and (column_name ~ '(^|_)(card|pan|cvv|cvc|iban)' or column_name ~ 'expiry_(month|year)')",
+    )
+    .fetch_all(till.lab.store().pool())
+    .await?;
+    assert_eq!(cards, Vec::<String>::new());
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Money back, and the daily comparison.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use shared::auth::Role;
+use shared::domain::{Money, OrderItemId, PaymentId};
+use shared::pay::{NewSession, PaymentStatus, Provider as _};
+use shared::store::{REFUNDS, RefundJob};
+use uuid::Uuid;
+
+use crate::lab::{
+    Ask, Bank, Fault, Purchase, Shopper, TestResult, Till, UNSWEPT, assert_invariants, eventually,
+};
+
+async fn bought(
+    till: &Till,
+    shopper: &Shopper,
+    seats: std::ops::Range<usize>,
+) -> Result<Purchase, Box<dyn std::error::Error>> {
+    let purchase = till.buy(shopper, &till.seats[seats]).await?;
+    till.pay(&purchase).await?;
+    assert_eq!(till.status(&purchase).await?, "paid");
+    Ok(purchase)
+}
+
+#[tokio::test]
+async fn shoppers_give_back_items_and_then_the_rest_within_the_rules() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let [shopper, other]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let purchase = bought(&till, &shopper, 0..3).await?;
+    let path = format!("/api/orders/{}/refund", purchase.order);
+    assert_eq!(other.post(&path, json!({})).await?.0, StatusCode::NOT_FOUND);
+    let (_, order) = shopper.get(&format!("/api/orders/{}", purchase.order)).await?;
+    let item = order["items"][0]["id"].clone();
+    let (status, _) = shopper.post(&path, json!({"itemIds": [Uuid::nil()]})).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "no item of this order");
+    let (status, back) = shopper.post(&path, json!({"item_ids": [item]})).await?;
+    assert_eq!(status, StatusCode::OK, "{back}");
+    let (status, again) = shopper.post(&path, json!({"itemIds": [item]})).await?;
+    assert_eq!((status, &again["code"]), (StatusCode::CONFLICT, &json!("refund_not_allowed")));
+    till.until(&purchase, "partially_refunded").await;
+    assert_eq!(till.bank.given_back(), 1_000);
+    till.until_seat(0, "available").await;
+    assert_eq!(till.seat(1).await?, "sold");
+    assert_invariants(till.lab.store(), till.event).await?;
+    let late = "update events set starts_at = clock_timestamp() + interval '23 hours'";
+    sqlx::query(late).execute(till.lab.store().pool()).await?;
+    let (status, refused) = shopper.post(&path, json!({})).await?;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("refund_not_allowed")));
+    let soon = "update events set refund_until_hours = 2";
+    sqlx::query(soon).execute(till.lab.store().pool()).await?;
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::OK);
+    till.until(&purchase, "refunded").await;
+    assert_eq!(till.bank.given_back(), 3_000);
+    let (_, bookings) = shopper.get("/api/bookings").await?;
+    assert_eq!(bookings["items"][0]["status"], "cancelled");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_for_good_reaches_the_admins_and_is_sent_once_more() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let purchase = bought(&till, &shopper, 0..1).await?;
+    till.bank.fail(Ask::Refund, &[Fault::Refused]);
+    let path = format!("/api/admin/orders/{}/refund", purchase.order);
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(admin.post(&path, json!({})).await?.0, StatusCode::ACCEPTED);
+    let failed = async || -> Value {
+        admin.get("/api/admin/refunds?status=failed").await.map(|(_, list)| list).unwrap_or_default()
+    };
+    let mut list = json!(null);
+    eventually("it has failed", async || {
+        list = failed().await;
+        list["items"][0]["id"].is_string()
+    })
+    .await;
+    assert_eq!(list["items"][0]["amount"], json!({"amount": 1_000, "currency": "EUR"}));
+    let told = "select count(*) from jobs where queue = 'messages' and payload::text like '%refund_failed%'";
+    assert_eq!(till.count(told).await?, 1);
+    assert_invariants(till.lab.store(), till.event).await?;
+    let retry = format!("/api/admin/refunds/{}/retry", list["items"][0]["id"].as_str().unwrap_or_default());
+    assert_eq!(admin.post(&retry, json!({})).await?.0, StatusCode::ACCEPTED);
+    till.until(&purchase, "refunded").await;
+    assert_eq!(admin.post(&retry, json!({})).await?.0, StatusCode::NOT_FOUND, "it has not failed any more");
+    assert_eq!(failed().await["items"], json!([]));
+    let actions = "select count(*) from audit_log where action in ('order.refund', 'refund.retry')";
+    assert_eq!(till.count(actions).await?, 2);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn all_that_was_paid_for_an_event_goes_back_though_the_worker_is_killed() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let shoppers = till.lab.shoppers(10).await?;
+    let mut purchases = Vec::new();
+    for (at, shopper) in shoppers.iter().enumerate() {
+        purchases.push(bought(&till, shopper, at..at + 1).await?);
+    }
+    // A page of orders is given back again by whoever is told the same job twice.
+    let payments = till.payments()?;
+    let refunds = shared::shop::checkout::Refunds::new(payments);
+    let reason = "event_cancelled".to_owned();
+    let job = RefundJob::Event { reason, event: till.event, after: None, by: None };
+    refunds.run(&job).await?;
+    refunds.run(&job).await?;
+    assert_eq!(till.count("select count(*) from refunds").await?, 10);
+    assert_eq!(till.bank.given_back(), 0, "the provider is asked by jobs of their own");
+    let _sweeper = till.lab.add(&[standalone::settings::Part::Sweeper]).await?;
+    till.until_given_back(10_000).await;
+    for purchase in &purchases {
+        till.until(purchase, "refunded").await;
+    }
+    assert_eq!(till.bank.calls(Ask::Refund), 10);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn an_admin_gives_a_whole_event_back() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let shoppers = till.lab.shoppers(3).await?;
+    let mut purchases = Vec::new();
+    for (at, shopper) in shoppers.iter().enumerate() {
+        purchases.push(bought(&till, shopper, at * 2..at * 2 + 2).await?);
+    }
+    let path = format!("/api/admin/events/{}/refund", till.event);
+    assert_eq!(shoppers[0].post(&path, json!({})).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(admin.post("/api/admin/events/999999/refund", json!({})).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(admin.post(&path, json!({})).await?.0, StatusCode::ACCEPTED);
+    for purchase in &purchases {
+        till.until(purchase, "refunded").await;
+    }
+    assert_eq!(till.bank.given_back(), 6_000);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_place_that_is_removed_is_paid_back_by_the_job_that_says_so() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = bought(&till, &shopper, 0..2).await?;
+    let (_, order) = shopper.get(&format!("/api/orders/{}", purchase.order)).await?;
+    let item: OrderItemId = serde_json::from_value(order["items"][0]["id"].clone())?;
+    sqlx::query("delete from seat_claims where seat_id = $1")
+        .bind(till.seats[0].0)
+        .execute(till.lab.store().pool())
+        .await?;
+    let job = shared::store::NewNamedJob {
+        queue: REFUNDS,
+        lane: 0,
+        payload: json!({"reason": "place_removed", "orderItem": item}),
+        run_at: None,
+    };
+    till.lab.store().add_job(&job).await?;
+    till.until(&purchase, "partially_refunded").await;
+    assert_eq!(till.bank.given_back(), 1_000);
+    let reason = till.text("select reason from refunds where order_id = $1", &purchase.order).await?;
+    assert_eq!(reason, "place_removed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_daily_comparison_finds_and_mends_what_was_never_told() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let [first, second]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let untold = till.buy(&first, &till.seats[..1]).await?;
+    let told = bought(&till, &second, 1..2).await?;
+    till.bank.pay(&untold.reference);
+    let stranger = NewSession {
+        payment: PaymentId::new(),
+        order: shared::domain::OrderId::new(),
+        amount: Money { amount: 700, currency: "EUR".to_owned() },
+        description: String::new(),
+        email: None,
+        language: "en".to_owned(),
+        return_url: String::new(),
+        cancel_url: String::new(),
+        pay_until: chrono::Utc::now(),
+    };
+    let session = till.bank.create_session(&stranger).await?;
+    till.bank.pay(&session.reference);
+    let payments = till.payments()?;
+    assert_eq!(payments.reconcile_daily().await?, Some(2));
+    assert_eq!(payments.reconcile_daily().await?, None, "once a day");
+    assert_eq!(till.status(&untold).await?, "paid");
+    assert_eq!(till.bank.state(&told.reference).status, PaymentStatus::Captured);
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let (_, found) = admin.get("/api/admin/payments/differences").await?;
+    let kinds: Vec<(Value, Value)> = found["items"]
+        .as_array()
+        .ok_or("differences")?
+        .iter()
+        .map(|one| (one["kind"].clone(), one["repaired"].clone()))
+        .collect();
+    assert!(kinds.contains(&(json!("status"), json!(true))), "{found}");
+    assert!(kinds.contains(&(json!("unknown_here"), json!(false))), "{found}");
+    let (status, _) = first.get("/api/admin/payments/differences").await?;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_invariants(till.lab.store(), till.event).await
+}
