@@ -1,16 +1,19 @@
 # Everything one does with Usher from a shell. Each target calls a script of its own in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak crowd bench lint web prepare clean
+.PHONY: help run test test-kafka soak crowd bench lint web prepare clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
 run: ## Install what is missing, build, and run all of Usher on private servers under .data/
 	@exec scripts/run.sh
 
 test: ## Every test, on real PostgreSQL and Redis, closing with their count
 	@exec scripts/test.sh
+
+test-kafka: ## The event stream against a broker that speaks Kafka's protocol; the first time builds it
+	@exec scripts/test-kafka.sh
 
 soak: ## The longer proofs, and the figures
 	@exec scripts/soak.sh

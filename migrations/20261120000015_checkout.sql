@@ -36,6 +36,9 @@ create table reconciliations (
     differences bigint not null default 0
 );
 
+-- Webhooks that were worked off are forgotten once no provider sends them again.
+create index payment_webhooks_by_time on payment_webhooks (received_at);
+
 -- Refunds keep within what providers permit; operators change it as any other queue's limit.
 insert into queue_controls (queue, event_id, rate_max, rate_ms) values ('refunds', 0, 20, 1000)
 on conflict do nothing;

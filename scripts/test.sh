@@ -6,7 +6,7 @@
 export CI=true
 [ -t 1 ] || export NO_COLOR=1
 # Tests know only their own servers, whatever the shell that called us is set to.
-unset DATABASE_URL DATABASE_READ_URL REDIS_URL LISTEN TLS_CERT_FILE TLS_KEY_FILE HTTP_REDIRECT_LISTEN WEB_DIR JWT_SECRET RUST_LOG
+unset DATABASE_URL DATABASE_READ_URL REDIS_URL KAFKA_BROKERS TEST_KAFKA_BROKERS LISTEN TLS_CERT_FILE TLS_KEY_FILE HTTP_REDIRECT_LISTEN WEB_DIR JWT_SECRET RUST_LOG
 unset MAIL_TRANSPORT SMTP_URL SMTP_URL_FILE SMS_PROVIDER PUSH_PROVIDER MAILBOX_OPEN
 
 started=$SECONDS
@@ -73,6 +73,23 @@ test_rust() {
     fi
 }
 
+# Against the mock cluster that comes with librdkafka; `make test-kafka` does it against a broker.
+test_kafka() {
+    local code=0
+    say "building librdkafka and testing the event stream to Kafka"
+    if has cargo-nextest; then
+        cargo nextest run --locked --package shared --features kafka --no-fail-fast --color never stream::kafka \
+            </dev/null 2>&1 | tee "$logs/kafka" || code=$?
+        # shellcheck disable=SC2046 # two numbers
+        count $(nextest_counts "$logs/kafka") "$code"
+    else
+        cargo test --locked --package shared --features kafka --no-fail-fast --color never stream::kafka \
+            </dev/null 2>&1 | tee "$logs/kafka" || code=$?
+        # shellcheck disable=SC2046
+        count $(libtest_counts "$logs/kafka") "$code"
+    fi
+}
+
 # One test a route, from the report that is written when all have been asked.
 test_api() {
     local code=0 counts="0 0"
@@ -93,6 +110,7 @@ scripts/install.sh
 scripts/python.sh >/dev/null
 test_web
 test_rust
+test_kafka
 test_api
 
 if [ $((passed + failed)) = 0 ]; then

@@ -28,7 +28,8 @@ export default defineConfig({
   server: {
     proxy: {
       '/api': gateway,
-      '/tickets': gateway,
+      // The pages under /tickets are of this app; only a ticket's place in line is not.
+      '^/tickets/(queue/|[^/]+/queue)': gateway,
       '/ws': { target: gateway, ws: true },
     },
   },

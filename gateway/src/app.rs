@@ -17,9 +17,10 @@ use shared::queue::enqueuer::Enqueuer;
 use shared::shop::admin::Administration;
 use shared::shop::checkout::{Checkout, Payments, Refunds};
 use shared::shop::{
-    Accounts, Carts, Catalogue, Desk, Idempotency, Lanes, Listings, Operations, Oversight, Tickets,
+    Accounts, Carts, Catalogue, Desk, Figures, Idempotency, Lanes, Listings, Operations, Oversight, Tickets,
 };
 use shared::store::Store;
+use shared::stream::Broker;
 use tokio_util::sync::CancellationToken;
 
 use crate::GatewayError;
@@ -79,6 +80,8 @@ pub struct Inner {
     pub tickets: Tickets,
     /// Messages that were not sent but kept.
     pub mailbox: shared::messages::Mailbox,
+    /// Live figures, and how the event stream stands.
+    pub figures: Figures,
     /// How often one may ask.
     pub limits: Limits,
     /// Open sockets.
@@ -146,6 +149,7 @@ impl App {
                 administration: Administration::new(store.clone(), queue.clone()),
                 checkout: Checkout::new(store.clone(), carts.clone(), payments.clone()),
                 refunds: Refunds::new(payments),
+                figures: Figures::new(store.clone(), Broker::new(queue.clone(), services.stream.clone())?),
                 catalogue,
                 seatmaps: Mutex::default(),
                 desk,

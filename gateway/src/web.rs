@@ -5,6 +5,27 @@ use tower_http::services::{ServeDir, ServeFile};
 
 use crate::app::App;
 
+/// The app's own paths.
+const PAGES: &[&str] = &[
+    "/",
+    "/concerts",
+    "/concerts/{id}",
+    "/cart",
+    "/login",
+    "/password",
+    "/checkout/{end}",
+    "/orders",
+    "/orders/{id}",
+    "/tickets",
+    "/tickets/{id}",
+    "/account",
+    "/operator",
+    "/admin",
+    "/admin/{part}",
+    "/admin/{part}/{id}",
+    "/scan",
+];
+
 /// Files where there are any, and the app's page at its own paths.
 pub fn router(app: &App) -> Router<App> {
     let folder = &app.config.web_dir;
@@ -13,7 +34,7 @@ pub fn router(app: &App) -> Router<App> {
     }
     let page = ServeFile::new(folder.join("index.html"));
     let mut router = Router::new();
-    for path in ["/", "/concerts", "/concerts/{id}", "/cart", "/login", "/operator"] {
+    for path in PAGES {
         router = router.route_service(path, page.clone());
     }
     router

@@ -1,4 +1,5 @@
 //! The sandbox's settings. A field's comment is its `--help`.
+#![expect(clippy::doc_markdown, reason = "comments are shown by --help, where backticks would stand out")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -141,7 +141,7 @@ fn greet(url: &str, is_demo: bool) {
     say(&format!("Usher is open:  {url}/concerts    API: {url}/docs"));
     if is_demo {
         say(&format!(
-            "log in as       shopper@usher.test, operator@usher.test or admin@usher.test, password {DEMO_PASSWORD}"
+            "log in as       shopper@, operator@, admin@ or scanner@usher.test, password {DEMO_PASSWORD}"
         ));
         say("try it with     make crowd    (in another terminal); Ctrl-C stops everything");
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sandbox::{SandboxConfig, SandboxError};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use shared::pay::config::{PayConfig, PaymentProvider};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -128,7 +128,8 @@ pub async fn start_unless_set(
 ) -> Result<Option<PrivateSandbox>, PrivateSandboxError> {
     let address = settings.sandbox_listen;
     let pay = &mut settings.services.pay;
-    if pay.payment_provider != PaymentProvider::Sandbox || pay.sandbox.sandbox_url.is_some() {
+    let is_set = pay.sandbox.sandbox_url.as_deref().is_some_and(|url| !url.is_empty());
+    if pay.payment_provider != PaymentProvider::Sandbox || is_set {
         return Ok(None);
     }
     keep_secrets(pay, data_dir)?;
@@ -146,10 +147,14 @@ pub async fn start_unless_set(
 
 fn keep_secrets(pay: &mut PayConfig, data_dir: &Path) -> Result<(), SecretsError> {
     let sandbox = &mut pay.sandbox;
-    if sandbox.sandbox_key.is_none() && sandbox.sandbox_key_file.is_none() {
+    // Set but empty is how deployments say "none".
+    let is_missing = |secret: &Option<SecretString>| {
+        secret.as_ref().is_none_or(|secret| secret.expose_secret().is_empty())
+    };
+    if is_missing(&sandbox.sandbox_key) && sandbox.sandbox_key_file.is_none() {
         sandbox.sandbox_key_file = Some(secrets::secret_file(data_dir, "sandbox-key")?);
     }
-    if sandbox.sandbox_webhook_secret.is_none() && sandbox.sandbox_webhook_secret_file.is_none() {
+    if is_missing(&sandbox.sandbox_webhook_secret) && sandbox.sandbox_webhook_secret_file.is_none() {
         sandbox.sandbox_webhook_secret_file = Some(secrets::secret_file(data_dir, "sandbox-webhook")?);
     }
     Ok(())

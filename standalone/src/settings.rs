@@ -94,6 +94,7 @@ impl Settings {
         self.queue.check(&self.store)?;
         self.gateway.check()?;
         self.services.pay.check()?;
+        self.services.stream.check()?;
         self.sweeper.check()?;
         self.services.messages.check()?;
         self.worker.check()

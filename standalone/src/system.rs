@@ -76,7 +76,9 @@ impl System {
         let address = listener.local_addr().map_err(gateway::GatewayError::Serve)?;
         let scheme = if settings.gateway.has_tls() { "https" } else { "http" };
         self.url = format!("{scheme}://{address}");
-        settings.services.pay.public_url.get_or_insert_with(|| self.url.clone());
+        let public_url = &mut settings.services.pay.public_url;
+        // An address that stands for all of them is none that a browser should be sent to.
+        public_url.get_or_insert_with(|| self.url.replace("//0.0.0.0:", "//127.0.0.1:"));
         let stores = connect(settings).await?;
         let (config, services) = (settings.gateway.clone(), settings.services.clone());
         let shutdown = self.shutdown.clone();

@@ -4,51 +4,7 @@
  *
  *   USHER_URL=http://127.0.0.1:8000 CHROMIUM=/usr/bin/chromium npm run e2e
  */
-import { randomUUID } from 'node:crypto';
-import { chromium } from 'playwright-core';
-
-const url = process.env.USHER_URL ?? 'http://127.0.0.1:8000';
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const STEP_MS = 15_000;
-const LINE_MS = 60_000;
-const SEATS = 2;
-
-const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-function check(isSo, what) {
-  if (!isSo) throw new Error(what);
-}
-
-async function step(name, act) {
-  const start = performance.now();
-  try {
-    const result = await act();
-    console.log(`ok    ${name} (${Math.round(performance.now() - start)} ms)`);
-    return result;
-  } catch (error) {
-    console.log(`FAIL  ${name}`);
-    throw error;
-  }
-}
-
-async function call(path, body) {
-  const init = body && { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(new URL(path, url), init || {});
-  const text = await response.text();
-  check(response.ok, `${path} answered ${response.status}: ${text}`);
-  return JSON.parse(text);
-}
-
-/** An event with numbered seats and enough of them, whose line moves. */
-async function findEvent() {
-  const { items } = await call('/api/events?pageSize=100');
-  for (const { id, status, queuePaused, availableSeats } of items) {
-    if (status !== 'on_sale' || queuePaused || availableSeats < SEATS) continue;
-    const event = await call(`/api/events/${id}`);
-    if (event.sections.length > 0 && event.seatLimit >= SEATS) return event;
-  }
-  throw new Error(`no event at ${url} is on sale, unpaused, and has ${SEATS} free seats`);
-}
+import { check, findEvent, LINE_MS, newPerson, SEATS, step, travel, url } from './lib.mjs';
 
 /** Seconds on the first countdown of the cart. */
 async function countdown(page) {
@@ -61,10 +17,7 @@ async function countdown(page) {
 
 async function journey(page) {
   const event = await step('an event is on sale', findEvent);
-  const person = { email: `journey-${randomUUID()}@usher.test`, password: randomUUID() };
-  await step('an account is made', () =>
-    call('/api/auth/register', { ...person, firstName: 'June', lastName: 'Journey', consent: true }),
-  );
+  const person = await step('an account is made', newPerson);
 
   await step('the concerts lead to the event', async () => {
     await page.goto(new URL('/concerts', url).href);
@@ -121,19 +74,4 @@ async function journey(page) {
   }
 }
 
-const browser = await chromium.launch({ executablePath, args });
-try {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1_280, height: 900 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(STEP_MS);
-  const broken = [];
-  page.on('pageerror', (error) => broken.push(error.message));
-  await journey(page);
-  check(broken.length === 0, `the page threw: ${broken.join('; ')}`);
-  console.log(`the journey at ${url} is complete`);
-} catch (error) {
-  console.error(error instanceof Error ? [error.message, error.cause ?? ''].join(' ') : error);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await travel(journey);

@@ -4,11 +4,14 @@
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
 //! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are:
-//!   [`mod@issue_tickets`], [`refunds`], and [`send_messages`] for mail, SMS and push.
+//!   [`free_bookings`], [`mod@issue_tickets`], [`refunds`], and [`send_messages`] for mail, SMS and push.
+//! - [`consumers`]: the event stream, sent and handled.
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
 
 pub mod config;
+pub mod consumers;
+pub mod free_bookings;
 pub mod issue_tickets;
 pub mod lane_source;
 pub mod queues;
@@ -55,8 +58,10 @@ pub async fn run(
     // Messages carry tickets; without a key it is told now, not when the first order is paid.
     services.tickets.keys().map_err(|error| WorkerEnded(error.into()))?;
     let bookings = run_bookings(config.clone(), store.clone(), queue.clone(), shutdown.clone());
+    let name = format!("worker-{:08x}", rand_id());
+    let stream = consumers::run(services.clone(), (store.clone(), queue.clone()), &name, shutdown.clone());
     let named = queues::run(config, services, (store, queue), shutdown);
-    tokio::try_join!(bookings, named)?;
+    tokio::try_join!(bookings, named, stream)?;
     Ok(())
 }
 

@@ -9,12 +9,13 @@ use shared::config::{ConfigError, ServicesConfig};
 use shared::domain::OrderId;
 use shared::messages::{self, Attachment, Makers, SendError, Sender, TicketDocuments};
 use shared::queue::Queue;
-use shared::shop::Tickets;
-use shared::shop::checkout::Payments;
-use shared::store::{REFUNDS, Store};
+use shared::shop::checkout::{Checkout, Payments};
+use shared::shop::{Carts, Catalogue, Tickets};
+use shared::store::{FREE_BOOKINGS, REFUNDS, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WorkerConfig;
+use crate::free_bookings::{self, FreeBookings};
 use crate::issue_tickets::TicketIssuer;
 use crate::refunds::{self, SendRefunds};
 use crate::run_jobs::{Backoff, Handler, Policy};
@@ -54,12 +55,27 @@ pub(crate) async fn run(
 }
 
 fn all(services: &ServicesConfig, store: &Store, queue: &Queue) -> Result<Vec<Work>, ConfigError> {
-    Ok(vec![messages(services, store)?, tickets(store), refunds(services, store, queue)?])
+    let payments = Payments::connect(services, store.clone(), queue.clone())?;
+    Ok(vec![
+        messages(services, store)?,
+        tickets(store),
+        free_bookings(store, queue, payments.clone()),
+        refunds(payments),
+    ])
 }
 
-fn refunds(services: &ServicesConfig, store: &Store, queue: &Queue) -> Result<Work, ConfigError> {
-    let payments = Payments::connect(services, store.clone(), queue.clone())?;
-    Ok(Work { queue: REFUNDS, handler: Arc::new(SendRefunds::new(payments)), policy: refunds::POLICY })
+fn free_bookings(store: &Store, queue: &Queue, payments: Payments) -> Work {
+    let carts = Carts::new(store.clone(), queue.clone(), Catalogue::new(store.clone()));
+    let checkout = Checkout::new(store.clone(), carts, payments);
+    Work {
+        queue: FREE_BOOKINGS,
+        handler: Arc::new(FreeBookings::new(checkout)),
+        policy: free_bookings::POLICY,
+    }
+}
+
+fn refunds(payments: Payments) -> Work {
+    Work { queue: REFUNDS, handler: Arc::new(SendRefunds::new(payments)), policy: refunds::POLICY }
 }
 
 fn tickets(store: &Store) -> Work {

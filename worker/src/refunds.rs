@@ -10,12 +10,12 @@ use shared::store::RefundJob;
 
 use crate::run_jobs::{Backoff, Handler, JobError, Policy};
 
-/// How refunds are sent. How often the provider is asked about one is counted with the refund itself; the attempts here are
-/// more, as they count those that ended with their worker too.
+/// How refunds are sent. When a refund has failed for good is said by the refund itself, after three days at the earliest
+/// unless it is refused; with these rests the attempts last longer than that, those that ended with their worker included.
 pub const POLICY: Policy = Policy {
     lanes: 4,
     at_once: 4,
-    attempts: 20,
+    attempts: 500,
     backoff: Backoff::Exponential { first: Duration::from_secs(2), longest: Duration::from_mins(10) },
     timeout: Duration::from_mins(1),
 };

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use shared::shop::accounts::{Change, SentCode};
 use utoipa::ToSchema;
@@ -31,6 +32,9 @@ pub enum Field {
 pub struct ChangeBody {
     field: Field,
     value: String,
+    /// The password of now, of an account that has one.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretString>,
 }
 
 /// A code is on its way.
@@ -51,12 +55,12 @@ pub struct CodeBody {
     code: String,
 }
 
-impl From<ChangeBody> for Change {
-    fn from(body: ChangeBody) -> Self {
-        match body.field {
-            Field::Email => Self::Email(body.value),
-            Field::Phone => Self::Phone(body.value),
-            Field::Login => Self::Login(body.value),
+impl Field {
+    fn to(self, value: String) -> Change {
+        match self {
+            Self::Email => Change::Email(value),
+            Self::Phone => Change::Phone(value),
+            Self::Login => Change::Login(value),
         }
     }
 }
@@ -70,7 +74,9 @@ pub async fn request_change(
     Body(body): Body<ChangeBody>,
 ) -> Result<(StatusCode, Json<ChangeSent>), Problem> {
     app.limits.check_own_code(caller.user).await?;
-    let SentCode { id, channel, expires_at } = app.accounts.request_change(caller.user, body.into()).await?;
+    let change = body.field.to(body.value);
+    let sent = app.accounts.request_change(caller.user, change, body.password).await?;
+    let SentCode { id, channel, expires_at } = sent;
     tracing::info!(user.id = caller.user.0, code.id = %id, "a code for a change is on its way");
     Ok((StatusCode::ACCEPTED, Json(ChangeSent { change_id: id, channel, expires_at })))
 }
@@ -86,5 +92,6 @@ pub async fn confirm_change(
     Body(body): Body<CodeBody>,
 ) -> Result<Json<Profile>, Problem> {
     app.limits.check_own_code(caller.user).await?;
-    Ok(Json(app.accounts.confirm_change(caller.user, id, &body.code).await?.into()))
+    let who = (caller.user, caller.actor.session);
+    Ok(Json(app.accounts.confirm_change(who, id, &body.code).await?.into()))
 }

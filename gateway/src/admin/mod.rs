@@ -2,8 +2,10 @@
 
 mod artists;
 mod events;
+mod figures;
 mod layouts;
 mod seats;
+mod stream;
 mod venues;
 
 use axum::extract::DefaultBodyLimit;
@@ -25,7 +27,11 @@ const LONG_BODY: usize = 1024 * 1024;
 
 /// The paths of this folder.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(catalogue())
+    OpenApiRouter::new()
+        .merge(catalogue())
+        .routes(routes!(figures::show_figures))
+        .routes(routes!(figures::show_event_figures))
+        .routes(routes!(stream::show_stream))
 }
 
 /// Artists, venues, layouts, events and their places.

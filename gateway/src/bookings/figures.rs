@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use shared::auth::Role;
 use shared::domain::UserId;
 use shared::store::BookingFigures;
 
@@ -20,7 +19,7 @@ pub async fn show_figures(
     Path(user): Path<UserId>,
 ) -> Result<Json<BookingFigures>, Problem> {
     app.limits.check_read(ip)?;
-    if user != caller.user && caller.role != Role::Admin {
+    if user != caller.user && !caller.is_admin(&app) {
         return Err(Problem::plain(Code::NotOwner));
     }
     Ok(Json(app.carts.figures(user).await?))

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use shared::domain::{AreaId, BookingRequest, EventId, UserId, Wanted};
 use shared::shop::BookingView;
+use shared::shop::checkout::{Buyer, CheckoutError};
+use shared::store::Basket;
 use utoipa::ToSchema;
 
 use super::{Accepted, await_outcome, check_room, note_refusal};
@@ -57,9 +59,26 @@ pub async fn reserve_place(
     let booked =
         booked.inspect_err(|error| note_refusal(error, format!("event {}", body.event), &caller, ip))?;
     Ok(match await_outcome(&app, &booked, owner, language).await? {
-        Some(booking) => (StatusCode::CREATED, Json(booking)).into_response(),
+        Some(booking) => (StatusCode::CREATED, Json(bought(&app, booking, owner, ip).await?)).into_response(),
         None => (StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response(),
     })
+}
+
+/// A booking that costs nothing is bought at once; any other stays as it is.
+async fn bought(
+    app: &App,
+    booking: BookingView,
+    user: UserId,
+    ip: std::net::IpAddr,
+) -> Result<BookingView, Problem> {
+    if booking.total.as_ref().is_none_or(|total| total.amount > 0) {
+        return Ok(booking);
+    }
+    match app.checkout.check_out(Buyer { user, ip: Some(ip) }, Basket::Booking(booking.id)).await {
+        // The worker may have been faster.
+        Ok(_) | Err(CheckoutError::BookingClosed(_)) => Ok(app.carts.booking(user, booking.id).await?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Who gets the place, if the caller may say so.
@@ -73,9 +92,9 @@ async fn owner(app: &App, caller: &Caller, person: Option<Person>) -> Result<Use
         },
     };
     match known.map(|user| user.id) {
-        Some(id) if caller.may_act_for(id) => Ok(id),
+        Some(id) if caller.may_act_for(app, id) => Ok(id),
         // Nobody learns here who has an account, but those who may know.
-        None if caller.may_act_for(UserId(0)) => {
+        None if caller.may_act_for(app, UserId(0)) => {
             Err(Problem::new(Code::NotFound, "There is nobody of this name"))
         }
         Some(_) | None => Err(Problem::plain(Code::NotOwner)),

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use shared::auth::Role;
 use shared::domain::BookingId;
 use shared::shop::BookingView;
 
@@ -21,13 +20,13 @@ pub async fn show_booking(
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_read(ip)?;
     let (owner, booking) = app.carts.any_booking(id).await?;
-    if owner != caller.user && caller.role != Role::Admin {
+    if owner != caller.user && !caller.is_admin(&app) {
         return Err(Problem::new(Code::NotFound, "There is no such booking of yours"));
     }
     Ok(Json(booking))
 }
 
-/// Cancels an open booking; its seats return at once. The booking as it is afterwards.
+/// Cancels a booking that is not paid; its seats return at once. The booking as it is afterwards.
 #[utoipa::path(delete, path = "/api/bookings/{id}", tag = "bookings", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = BookingView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn delete_booking(
@@ -36,5 +35,5 @@ pub async fn delete_booking(
     Path(id): Path<BookingId>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.carts.cancel(caller.user, id).await?))
+    Ok(Json(app.checkout.cancel_booking(caller.user, id).await?))
 }

@@ -5,13 +5,14 @@ mod list;
 mod show;
 
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
-use shared::auth::Role;
+use axum::http::uri::Authority;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::caller::{Caller, ClientIp};
+use crate::caller::{Admin, ClientIp};
 use crate::problem::{Code, Problem};
 
 /// The paths of this folder.
@@ -32,10 +33,60 @@ impl FromRequestParts<App> for MailboxReader {
         }
         let ClientIp(ip) = ClientIp::from_request_parts(parts, app).await?;
         app.limits.check_read(ip)?;
-        if ip.is_loopback() {
+        if ip.is_loopback() && is_local(parts) {
             return Ok(Self);
         }
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.role == Role::Admin { Ok(Self) } else { Err(Problem::plain(Code::Forbidden)) }
+        let Admin(caller) = Admin::from_request_parts(parts, app).await?;
+        if caller.is_service() { Err(Problem::plain(Code::Forbidden)) } else { Ok(Self) }
+    }
+}
+
+/// Whether a request was meant for this machine. A page whose name was made to lead here says its own name, and a proxy
+/// on this machine says for whom it asks.
+fn is_local(parts: &Parts) -> bool {
+    let is_passed_on = ["forwarded", "x-forwarded-for"].iter().any(|name| parts.headers.contains_key(*name));
+    // HTTP/2 has no such header; there the host stands in the URI.
+    let host = match parts.headers.get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => parts.uri.authority().map(Authority::as_str),
+    };
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    let is_here = |host: Authority| {
+        let name = host.host().to_ascii_lowercase();
+        !host.as_str().contains('@') && matches!(name.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    };
+    !is_passed_on && host.is_some_and(is_here)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn is_local_with(headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().uri("/mailbox");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        is_local(&request.body(()).expect("a request").into_parts().0)
+    }
+
+    #[test]
+    fn only_what_was_meant_for_this_machine_is_local() {
+        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]", "[::1]:8000"] {
+            assert!(is_local_with(&[("host", host)]), "{host}");
+        }
+        for host in
+            ["", "evil.test", "evil.test:8000", "localhost.evil.test", "localhost@evil.test", "a@localhost"]
+        {
+            assert!(!is_local_with(&[("host", host)]), "{host}");
+        }
+        assert!(!is_local_with(&[]));
+        for passed_on in ["forwarded", "x-forwarded-for"] {
+            assert!(!is_local_with(&[("host", "localhost"), (passed_on, "127.0.0.1")]), "{passed_on}");
+        }
+        let http2 = Request::builder().uri("http://localhost:8000/mailbox").body(()).expect("a request");
+        assert!(is_local(&http2.into_parts().0));
     }
 }

@@ -75,8 +75,11 @@ mod tests {
         for number in 0..10_000 {
             remembered.put(key(number), number);
         }
-        let kept: usize =
-            remembered.parts.iter().map(|part| part.lock().young.len() + part.lock().old.len()).sum();
+        let count = |part: &Mutex<Halves<u32>>| {
+            let part = part.lock();
+            part.young.len() + part.old.len()
+        };
+        let kept: usize = remembered.parts.iter().map(count).sum();
         assert!((160..=320).contains(&kept), "{kept} are kept");
         assert_eq!(remembered.get(&key(9_999)), Some(9_999));
         assert_eq!(remembered.get(&key(0)), None);

@@ -151,7 +151,8 @@ impl Facts<'_> {
                 order.map(|order| About::OrderPaid { order, is_attached: false })
             }
             Message::OrderExpired { order } => {
-                self.order(*order, &["expired"]).await?.map(About::OrderExpired)
+                // A sale that was undone leaves it cancelled; shoppers who cancel by themselves are not told.
+                self.order(*order, &["expired", "cancelled"]).await?.map(About::OrderExpired)
             }
             Message::Refunded { order, amount } => {
                 let order = self.store.told_order(*order).await?;

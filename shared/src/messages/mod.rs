@@ -17,6 +17,9 @@ pub mod texts;
 pub use mailbox::{Mailbox, MailboxError};
 pub use ports::{Attachment, CodeDigits, NoDocuments, SendError, TicketDocuments};
 pub use sender::{Makers, Sender, Sent};
+mod once;
+
+pub use once::{id_of, send_once};
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;

@@ -141,7 +141,7 @@ impl Sender {
         port.ok_or_else(no_port)?.send(parcel).await?;
         metrics::counter!("usher_messages_total", "channel" => channel.word(), "kind" => parcel.kind)
             .increment(1);
-        Ok(self.store.note_sent(note).await?)
+        Ok(self.store.note_message_sent(note).await?)
     }
 
     fn parcel(

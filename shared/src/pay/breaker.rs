@@ -157,6 +157,7 @@ mod tests {
     use super::*;
 
     const WAIT: Duration = Duration::from_secs(30);
+    const ALMOST: Duration = Duration::from_millis(29_999);
 
     fn opened(threshold: u32, now: Instant) -> Breaker {
         let breaker = Breaker::new(threshold, WAIT);
@@ -175,7 +176,7 @@ mod tests {
     fn circuit_opens_after_failures_in_a_row_and_refuses_at_once() {
         let now = Instant::now();
         let breaker = opened(5, now);
-        assert!(breaker.admit(now + WAIT - Duration::from_millis(1)).is_none());
+        assert!(breaker.admit(now + ALMOST).is_none());
         let status = breaker.status("sandbox", now + Duration::from_secs(10));
         assert_eq!((status.state, status.failures, status.retry_after), (CircuitState::Open, 5, Some(21)));
         assert!(status.opened_at.is_some());
@@ -201,7 +202,7 @@ mod tests {
         assert!(breaker.admit(later).is_none(), "a second trial");
         assert_eq!(state(&breaker, later), CircuitState::HalfOpen);
         assert!(trial.failed(later), "it opens anew");
-        assert!(breaker.admit(later + WAIT - Duration::from_millis(1)).is_none());
+        assert!(breaker.admit(later + ALMOST).is_none());
         breaker.admit(later + WAIT).expect("the next trial").answered();
         assert_eq!(state(&breaker, later + WAIT), CircuitState::Closed);
         assert!(breaker.admit(later + WAIT).is_some());

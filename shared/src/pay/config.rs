@@ -1,4 +1,5 @@
 //! Settings of payment. A field's comment is its `--help`.
+#![expect(clippy::doc_markdown, reason = "comments are shown by --help, where backticks would stand out")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub enum PaymentProvider {
     Sandbox,
     /// Stripe Checkout
     Stripe,
-    /// `YooKassa`: cards and SBP
+    /// YooKassa: cards and SBP
     Yookassa,
 }
 
@@ -31,7 +32,7 @@ pub struct PayConfig {
     /// Who takes the money
     #[arg(long, env = "PAYMENT_PROVIDER", value_enum, default_value_t = PaymentProvider::Sandbox)]
     pub payment_provider: PaymentProvider,
-    /// Where shoppers and providers reach Usher; without it http://127.0.0.1:8000, for the sandbox only
+    /// Where shoppers and providers reach Usher; without it port 8000 of this machine, for the sandbox only
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
     /// Milliseconds after which one request to the provider is given up
@@ -52,7 +53,7 @@ pub struct PayConfig {
     /// Stripe
     #[command(flatten)]
     pub stripe: StripeConfig,
-    /// `YooKassa`
+    /// YooKassa
     #[command(flatten)]
     pub yookassa: YookassaConfig,
 }
@@ -106,7 +107,7 @@ pub struct StripeConfig {
     pub stripe_webhook_secret_previous: Option<SecretString>,
 }
 
-/// `YooKassa`.
+/// YooKassa.
 #[derive(Debug, Clone, Args)]
 pub struct YookassaConfig {
     /// Where YooKassa's API is

@@ -59,8 +59,7 @@ pub fn sign(secret: &str, time_s: i64, body: &[u8]) -> String {
     let key: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).expect("every length will do");
     let mac =
         key.chain_update(time_s.to_string()).chain_update(b".").chain_update(body).finalize().into_bytes();
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={time_s},v1={hex}")
+    mac.iter().fold(format!("t={time_s},v1="), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]

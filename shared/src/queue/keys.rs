@@ -84,6 +84,16 @@ impl Keys {
         format!("{}:catalogue:{version}:{question:032x}", self.prefix)
     }
 
+    /// The stream of a topic's facts.
+    pub fn stream(&self, topic: &str) -> String {
+        format!("{}:{{stream:{topic}}}", self.prefix)
+    }
+
+    /// The run of Redis that the stream of a topic was begun in.
+    pub fn stream_run(&self, topic: &str) -> String {
+        format!("{}:{{stream:{topic}}}:run", self.prefix)
+    }
+
     /// The lock of a seat.
     pub fn seat_lock(&self, event: EventId, seat: SeatId) -> String {
         format!("{}:{{p{:03}}}:seat:{seat}:lock", self.prefix, Partition::of(event).0)

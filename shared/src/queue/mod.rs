@@ -18,6 +18,7 @@
 //! | `…{p}:lane:E:live`, `owners`, `attempts`, `errors`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
 //! | `…{p}:lane:E:history` | hash | minute of the day → what went through |
 //! | `…{p}:seat:S:lock`, `…:reserved` | string | lane and fence of a lock; who reserved, for display |
+//! | `…{stream:T}`, `…:run` | stream, string | facts of a topic, and the run of Redis that it was begun in; see [`stream`] |
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
 //! [`announce`], [`epoch`], [`control`], `obliterate`. In memory: [`board`] (places), [`feed`] (what is followed),
@@ -43,6 +44,7 @@ pub mod lock;
 mod obliterate;
 mod script;
 pub mod settle;
+pub mod stream;
 
 pub use client::{BOOKINGS, Queue, QueueError};
 pub use keys::{Keys, PARTITIONS, Partition};

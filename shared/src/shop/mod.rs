@@ -14,11 +14,13 @@
 
 pub mod accounts;
 pub mod admin;
+mod broadcasts;
 mod carts;
 mod catalogue;
 pub mod checkout;
 mod controls;
 mod desk;
+mod figures;
 mod idempotency;
 mod jobs;
 mod lanes;
@@ -34,10 +36,12 @@ mod tickets;
 mod views;
 
 pub use accounts::{AccountError, Accounts};
+pub use broadcasts::continue_broadcast;
 pub use carts::{CartError, Carts};
 pub use catalogue::{Catalogue, Event};
 pub use controls::copy_controls;
 pub use desk::{BookError, Booked, Desk, StatusError};
+pub use figures::{Figures, FiguresError, Report, Revenue, StreamReport, Sums};
 pub use idempotency::{Idempotency, KeptAnswer, KeyedRequest, Replay};
 pub use lanes::{Lane, Lanes, Listener};
 pub use listings::Listings;

@@ -25,6 +25,10 @@ const LISTINGS: usize = 20;
 const ROWS: i64 = 5_000;
 /// Days for which finished jobs of named queues are kept.
 const JOB_DAYS: i32 = 14;
+/// Days for which webhooks of payments are known; no provider sends one again after so long.
+const WEBHOOK_DAYS: i32 = 60;
+/// Days for which messages that no consumer could handle are kept.
+const STREAM_DAYS: i32 = 30;
 /// Reservation keys in one call.
 const KEYS: i64 = 1_000;
 
@@ -211,7 +215,10 @@ impl Sweeps {
         self.archive_events().await?;
         let mut gone = self.store.sweep_retention(ROWS).await?;
         gone += self.store.forget_old_requests(ROWS).await?;
+        gone += self.store.forget_webhooks(WEBHOOK_DAYS, ROWS).await?;
         gone += self.store.forget_jobs(JOB_DAYS, ROWS).await?;
+        gone += self.store.forget_sent(ROWS).await?;
+        gone += self.store.forget_consumed(STREAM_DAYS, ROWS).await?;
         gone += self.store.forget_seen().await? + dropped;
         gone += self.store.forget_messages(ROWS).await?;
         gone += self.store.sweep_accounts(ROWS).await?;

@@ -4,7 +4,7 @@ use super::{Store, StoreError};
 
 impl Store {
     /// Loads the demo data, unless there is an event already; true when it was loaded. `password_hash` is for
-    /// the three demo accounts.
+    /// the demo accounts.
     ///
     /// # Errors
     /// PostgreSQL is away.

@@ -60,6 +60,41 @@ pub async fn insert_job<P: Serialize + Sync>(
     Ok(id)
 }
 
+/// Writes jobs under ids that the caller chose, any number in one statement; what is there already stays as it is.
+///
+/// # Errors
+/// As [`insert_job`].
+pub async fn insert_jobs_once<P: Serialize + Sync>(
+    connection: &mut PgConnection,
+    jobs: &[(Uuid, NewNamedJob<P>)],
+) -> Result<(), StoreError> {
+    let (mut ids, mut queues, mut lanes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut payloads, mut times) = (Vec::new(), Vec::new());
+    for (id, job) in jobs {
+        ids.push(*id);
+        queues.push(job.queue.to_owned());
+        lanes.push(i16::try_from(job.lane).unwrap_or(-1));
+        let json = serde_json::to_string(&job.payload);
+        payloads.push(json.map_err(|_| StoreError::Row("a payload that is no JSON"))?);
+        times.push(job.run_at);
+    }
+    sqlx::query!(
+        "insert into jobs (id, queue, lane, payload, run_at)
+         select id, queue, lane, payload::json, run_at
+         from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[])
+             as job (id, queue, lane, payload, run_at)
+         order by id on conflict (id) do nothing",
+        &ids,
+        &queues,
+        &lanes,
+        &payloads,
+        &times as &[Option<DateTime<Utc>>]
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 impl Store {
     /// Writes a job by itself.
     ///

@@ -9,12 +9,15 @@ mod booking_figures;
 mod bookings;
 mod catalogue;
 mod claims;
+mod consuming;
 mod controls;
 mod demo;
+mod figures;
 mod idempotency;
 mod jobs;
 mod messages;
 mod orders;
+mod outbox;
 mod outcomes;
 mod payments;
 mod people;
@@ -34,14 +37,14 @@ use sqlx::{ConnectOptions as _, PgPool};
 pub use accounts::{
     ApiKeyRecord, CodeRecord, CredentialRecord, DirectoryQuery, Ended, Erased, HistoryBooking, HistoryOrder,
     HistoryOrderItem, HistoryTicket, IssuedCode, KeyOwner, NewApiKey, NewCode, NewSession, PersonRecord,
-    ProfileRecord, Refreshed, SecondFactorRecord,
+    ProfileRecord, Refreshed, RoleChange, SecondFactorRecord,
 };
 pub use admin::{
     AddedPlaces, ArtistData, By, Deleted, EventData, EventRow, LayoutRow, NewLayout, NewSeat, NewTier, Part,
     Removal, RemovedPlace, VenueData,
 };
 pub use audit::{AuditFilter, AuditRecord, NewAudit};
-pub use batch::{BatchWrite, Commit, JobWrite, Prepared, Usage};
+pub use batch::{BatchWrite, BuyFreeBooking, Commit, FREE_BOOKINGS, JobWrite, Prepared, Usage};
 pub use booking_figures::BookingFigures;
 pub use bookings::{BookingRecord, ClaimRecord, Closed, Opened};
 pub use catalogue::{
@@ -49,13 +52,18 @@ pub use catalogue::{
     Wanted as WantedListings,
 };
 pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
+pub use consuming::{
+    Broadcast, BroadcastPart, Consuming, DeadRecord, NewDead, PastAudit, next_broadcast_part,
+};
+pub use figures::{Counts, CountsAt, EventFigures, MinuteRecord, RevenueAt, RevenueRecord};
 pub use idempotency::Begun;
-pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job};
+pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
     ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
 };
 pub use orders::{Basket, Closing, NewOrder, OrderItemRecord, OrderRecord, PaymentRecord, Placed};
+pub use outbox::{OutboxDepth, OutboxRow, Rewound, Unsent};
 pub use payments::{
     Attempt, DifferenceRecord, DuePayment, Effect, KnownPayment, NewDifference, Noted, Report, Settled,
 };

@@ -48,6 +48,9 @@ pub enum RefundJob {
         /// Who asked for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<UserId>,
+        /// The money of an order before this page was not here yet: the last page has them all looked at again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_unready: bool,
     },
 }
 
@@ -211,24 +214,26 @@ fn chosen(request: &RefundRequest<'_>, all: &[Item]) -> Option<Vec<Item>> {
 
 /// What a shopper may give back by themselves.
 async fn check_rules(connection: &mut PgConnection, items: &[Uuid]) -> Result<Option<Refunding>, StoreError> {
-    let row = sqlx::query!(
-        r#"select bool_or(e.status <> 'cancelled' and (e.refund_until_hours is null
-                   or e.starts_at - make_interval(hours => e.refund_until_hours) <= clock_timestamp())) as "is_late!",
-               bool_or(coalesce(t.status = 'used', false)) as "is_used!"
+    // Locked, so that nobody is let in on a ticket while it is given back.
+    let tickets = sqlx::query_scalar!(
+        "select status from tickets where order_item_id = any($1) order by id for update",
+        items
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if tickets.iter().any(|status| status == "used") {
+        return Ok(Some(Refunding::Used));
+    }
+    let is_late = sqlx::query_scalar!(
+        r#"select coalesce(bool_or(e.status <> 'cancelled' and (e.refund_until_hours is null
+               or e.starts_at - make_interval(hours => e.refund_until_hours) <= clock_timestamp())), false) as "is_late!"
            from order_items i join events e on e.id = i.event_id
-           left join tickets t on t.order_item_id = i.id
            where i.id = any($1)"#,
         items
     )
     .fetch_one(connection)
     .await?;
-    Ok(if row.is_used {
-        Some(Refunding::Used)
-    } else if row.is_late {
-        Some(Refunding::TooLate)
-    } else {
-        None
-    })
+    Ok(is_late.then_some(Refunding::TooLate))
 }
 
 async fn captured_payment(

@@ -8,5 +8,6 @@ mod messages;
 mod payment;
 mod queue;
 mod servers;
+mod stream;
 mod tickets;
 mod web;

@@ -6,10 +6,12 @@ export interface Tokens {
   refreshToken: string;
 }
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Call {
   body?: unknown;
+  /** A body that is not JSON of ours, sent as it is. */
+  raw?: { type: string; data: Blob };
   headers?: Record<string, string>;
   signal?: AbortSignal;
   cache?: RequestCache;
@@ -34,25 +36,35 @@ export function whenSignedOut(handler: () => void): void {
 
 export async function request<T>(method: Method, path: string, call: Call = {}): Promise<T> {
   const response = await send(method, path, call);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+  const text = await response.text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
 }
 
 /** Sends, renews the token once where it has run out, and throws a `Problem` for every refusal. */
 export async function send(method: Method, path: string, call: Call = {}): Promise<Response> {
   const sentWith = tokens;
-  let response = await once(method, path, call);
-  if (response.status === 401 && sentWith !== null && (await renew(sentWith))) {
-    response = await once(method, path, call);
+  let answer = await attempt(method, path, call);
+  // A wrong password is a 401 too, and must not be sent a second time.
+  if (answer instanceof Problem && isOver(answer) && sentWith !== null && (await renew(sentWith))) {
+    answer = await attempt(method, path, call);
   }
-  if (response.ok || response.status === 304) return response;
-  const body: unknown = await response.json().catch(() => null);
-  const problem = parseProblem(response.status, body, response.headers.get('Retry-After'));
-  if (problem.code === 'unauthenticated' || problem.code === 'token_expired') {
+  if (!(answer instanceof Problem)) return answer;
+  if (isOver(answer)) {
     tokens = null;
     onSignedOut();
   }
-  throw problem;
+  throw answer;
+}
+
+function isOver(problem: Problem): boolean {
+  return problem.code === 'unauthenticated' || problem.code === 'token_expired';
+}
+
+async function attempt(method: Method, path: string, call: Call): Promise<Response | Problem> {
+  const response = await once(method, path, call);
+  if (response.ok || response.status === 304) return response;
+  const body: unknown = await response.json().catch(() => null);
+  return parseProblem(response.status, body, response.headers.get('Retry-After'));
 }
 
 async function once(method: Method, path: string, call: Call): Promise<Response> {
@@ -62,6 +74,10 @@ async function once(method: Method, path: string, call: Call): Promise<Response>
   if (call.body !== undefined) {
     headers['Content-Type'] = 'application/json';
     init.body = JSON.stringify(call.body);
+  }
+  if (call.raw !== undefined) {
+    headers['Content-Type'] = call.raw.type;
+    init.body = call.raw.data;
   }
   if (call.cache) init.cache = call.cache;
   if (call.signal) init.signal = call.signal;

@@ -5,6 +5,10 @@ const CODES = [
   'bad_credentials', 'forbidden', 'cross_site', 'not_owner', 'not_found', 'method_not_allowed', 'seat_taken',
   'sold_out', 'not_enough_adjacent', 'limit_reached', 'left', 'removed', 'booking_closed', 'already_registered',
   'body_too_large', 'unsupported_media_type', 'idempotency_mismatch', 'seat_of_other_event', 'sale_closed',
+  'already_booked', 'in_progress', 'second_factor_needed', 'bad_second_factor', 'second_factor_required',
+  'second_factor_in_use', 'payment_under_way', 'bad_code', 'code_expired', 'cart_empty', 'reservation_expired',
+  'order_closed', 'refund_not_allowed', 'mixed_currencies', 'payment_unavailable', 'ticket_cancelled', 'already_used',
+  'wrong_event', 'event_over', 'bad_ticket_code', 'already_exists', 'in_use',
   'too_many_requests', 'too_many_jobs', 'queue_full', 'queue_unavailable', 'store_unavailable', 'timeout', 'internal',
 ] as const;
 
@@ -22,6 +26,8 @@ export class Problem extends Error {
     readonly detail: string,
     readonly retryAfterSeconds: number | null = null,
     readonly requestId: string | null = null,
+    /** With `already_used`: when, and at which door. */
+    readonly used: { at: string; gate: string } | null = null,
   ) {
     super(`${status} ${code}: ${detail}`);
   }
@@ -38,7 +44,9 @@ export function parseProblem(status: number, body: unknown, retryAfter: string |
   const code = typeof fields.code === 'string' && known.has(fields.code) ? (fields.code as ProblemCode) : byStatus(status);
   const detail = firstText(fields.detail, fields.title) ?? `HTTP ${status}`;
   const requestId = firstText(fields.requestId, fields.request_id);
-  return new Problem(status, code, detail, parseRetryAfter(retryAfter), requestId);
+  const usedAt = firstText(fields.usedAt);
+  const used = usedAt === null ? null : { at: usedAt, gate: firstText(fields.gate) ?? '' };
+  return new Problem(status, code, detail, parseRetryAfter(retryAfter), requestId, used);
 }
 
 export function parseRetryAfter(value: string | null): number | null {

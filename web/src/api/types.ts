@@ -29,17 +29,28 @@ export interface Registration {
   lastName: string;
   login?: string;
   phone?: string;
+  language?: 'en' | 'uk' | 'ru';
   consent: true;
 }
 
-export type EventStatus = 'on_sale' | 'upcoming' | 'closed';
+export type EventStatus = 'on_sale' | 'upcoming' | 'closed' | 'cancelled';
+
+/** One event alone also tells what takes more than a line. */
+export interface Performer {
+  id: number;
+  name: string;
+  genre: string;
+  occupation?: string;
+  biography?: string;
+  works?: string[];
+}
 
 export interface EventCard {
   id: number;
   name: string;
   description: string;
-  venue: { name: string; city: string };
-  artists: { id: number; name: string; genre: string }[];
+  venue: { name: string; city: string; address?: string };
+  artists: Performer[];
   startsAt: string;
   salesOpenAt: string;
   salesCloseAt: string;
@@ -78,6 +89,8 @@ export interface Page<T> {
   page: number;
   pageSize: number;
   total: number;
+  /** There may be more than were counted. */
+  isMore?: boolean;
 }
 
 export type SeatTuple = [seatId: number, label: string, x: number, y: number];
@@ -128,6 +141,7 @@ export type FailureCode =
   | 'sold_out'
   | 'not_enough_adjacent'
   | 'limit_reached'
+  | 'already_booked'
   | 'sale_closed'
   | 'left'
   | 'removed'

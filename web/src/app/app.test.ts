@@ -1,21 +1,47 @@
 import { describe, expect, it } from 'vitest';
 import { deadlineOf, secondsLeft, urgencyOf } from './countdown';
-import { BLANK, flawsOf, toRegistration } from './credentials';
+import { BLANK, flawsOf, isPassword, toRegistration } from './credentials';
 import { withQuietEvents } from './lanes';
-import { loginPath, matchRoute, safeNext } from './routes';
+import { filterPath, isNarrowed, NO_FILTER, readFilter } from './filter';
+import { loginPath, matchRoute, placeKey, safeNext } from './routes';
 
 describe('addresses', () => {
   it('lead to their pages', () => {
-    expect(matchRoute('/')).toEqual({ page: 'concerts' });
-    expect(matchRoute('/concerts/')).toEqual({ page: 'concerts' });
+    expect(matchRoute('/')).toEqual({ page: 'concerts', filter: NO_FILTER });
+    expect(matchRoute('/concerts/')).toEqual({ page: 'concerts', filter: NO_FILTER });
     expect(matchRoute('/concerts/12')).toEqual({ page: 'concert', eventId: 12 });
     expect(matchRoute('/cart').page).toBe('cart');
     expect(matchRoute('/concerts/x').page).toBe('notFound');
     expect(matchRoute('/login', '?next=%2Fcart')).toEqual({ page: 'login', next: '/cart' });
+    expect(matchRoute('/orders').page).toBe('orders');
+    expect(matchRoute('/orders/a1-b2')).toEqual({ page: 'order', orderId: 'a1-b2', came: 'here' });
+    expect(matchRoute('/tickets/a1')).toEqual({ page: 'ticket', ticketId: 'a1' });
+    expect(matchRoute('/tickets/queue/a1').page).toBe('notFound');
+    expect(matchRoute('/account/').page).toBe('account');
+  });
+
+  it('bring people back from the payment page to their order', () => {
+    expect(matchRoute('/checkout/success', '?order=a1-b2')).toEqual({ page: 'order', orderId: 'a1-b2', came: 'success' });
+    expect(matchRoute('/checkout/fail', '?order=a1-b2&x=1')).toMatchObject({ came: 'fail' });
+    for (const [path, search] of [['/checkout/success', ''], ['/checkout/fail', '?order=../x'], ['/checkout/other', '?order=a']]) {
+      expect(matchRoute(path ?? '', search)).toEqual({ page: 'notFound' });
+    }
+  });
+
+  it('lead admins to what they keep', () => {
+    expect(matchRoute('/admin')).toEqual({ page: 'office', part: 'events', id: null });
+    expect(matchRoute('/admin/events/7')).toEqual({ page: 'office', part: 'events', id: 7 });
+    expect(matchRoute('/admin/artists/new')).toEqual({ page: 'office', part: 'artists', id: 'new' });
+    for (const path of ['/admin/nothing', '/admin/events/x', '/admin/events/7/8']) expect(matchRoute(path).page).toBe('notFound');
+  });
+
+  it('stay the same place while a list is narrowed down', () => {
+    expect(placeKey(matchRoute('/concerts', '?q=jazz'))).toBe(placeKey(matchRoute('/')));
+    expect(placeKey(matchRoute('/orders/a'))).not.toBe(placeKey(matchRoute('/orders/b')));
   });
 
   it('never lead to another site after signing in', () => {
-    for (const next of ['https://evil.test', '//evil.test', '/\\evil.test', 'cart', '/login?next=/cart', null]) {
+    for (const next of ['https://evil.test', '//evil.test', '/\\evil.test', 'cart', '/login?next=/cart', '/password', null]) {
       expect(safeNext(next)).toBe('/concerts');
     }
     expect(loginPath('/concerts/1?x=2')).toBe('/login?next=%2Fconcerts%2F1%3Fx%3D2');
@@ -44,7 +70,10 @@ describe('a countdown', () => {
 });
 
 describe('the sign-in form', () => {
-  const full = { ...BLANK, firstName: ' Ada ', lastName: 'L', email: 'ada@usher.test', password: 'long enough', consent: true };
+  const full = {
+    firstName: ' Ada ', lastName: 'L', phone: ' +38 (050) 123-45-67 ', email: 'ada@usher.test', login: 'ada',
+    password: 'long enough', consent: true,
+  };
 
   it('asks for less from those who have an account', () => {
     expect(flawsOf(BLANK, false)).toEqual({ login: 'required', password: 'required' });
@@ -52,17 +81,48 @@ describe('the sign-in form', () => {
   });
 
   it('names every flaw of a registration', () => {
-    expect(flawsOf({ ...full, email: 'ada', password: 'short', consent: false }, true)).toEqual({
-      email: 'email', password: 'password', consent: 'consent',
-    });
     expect(flawsOf(full, true)).toEqual({});
+    expect(flawsOf(BLANK, true)).toEqual({
+      firstName: 'required', lastName: 'required', phone: 'required', email: 'required', login: 'required',
+      password: 'required', consent: 'consent',
+    });
+    expect(flawsOf({ ...full, phone: '12', email: 'ada', login: 'a@b', password: 'short', consent: false }, true)).toEqual({
+      phone: 'phone', email: 'email', login: 'login', password: 'password', consent: 'consent',
+    });
+    expect(flawsOf({ ...full, firstName: 'x'.repeat(101), email: `${'x'.repeat(99)}@b.c` }, true)).toEqual({
+      firstName: 'long', email: 'long',
+    });
   });
 
-  it('leaves out what was left blank', () => {
-    expect(toRegistration(full)).toEqual({
-      email: 'ada@usher.test', password: 'long enough', firstName: 'Ada', lastName: 'L', consent: true,
+  it('counts a password as the server does', () => {
+    const ofLength = (n: number): string => '🎻'.repeat(n);
+    expect([7, 8, 128, 129].map((n) => isPassword(ofLength(n)))).toEqual([false, true, true, false]);
+  });
+
+  it('sends what was meant, in the language of the page', () => {
+    expect(toRegistration(full, 'uk')).toEqual({
+      lastName: 'L', firstName: 'Ada', phone: '+38 (050) 123-45-67', email: 'ada@usher.test', login: 'ada',
+      password: 'long enough', language: 'uk', consent: true,
     });
-    expect(toRegistration({ ...full, phone: ' +380 1 ' })).toMatchObject({ phone: '+380 1' });
+  });
+});
+
+describe('a filter', () => {
+  it('stands in the address, and blank parts do not', () => {
+    const filter = { ...NO_FILTER, city: ' Kyiv ', from: '2026-11-20', isPast: true };
+    expect(filterPath(filter)).toBe('/concerts?city=Kyiv&from=2026-11-20&past=1');
+    expect(filterPath(NO_FILTER)).toBe('/concerts');
+    expect(readFilter('?city=Kyiv&from=2026-11-20&past=1')).toEqual({ ...filter, city: 'Kyiv' });
+  });
+
+  it('takes in nothing that the server would refuse', () => {
+    expect(readFilter('?from=soon&to=2026-1-1')).toEqual(NO_FILTER);
+    expect(readFilter(`?q=${'x'.repeat(300)}`).q).toHaveLength(200);
+  });
+
+  it('is told apart from words', () => {
+    expect(isNarrowed({ ...NO_FILTER, q: 'jazz', isPast: true })).toBe(false);
+    expect(isNarrowed({ ...NO_FILTER, genre: 'jazz' })).toBe(true);
   });
 });
 

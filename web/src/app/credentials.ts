@@ -1,7 +1,11 @@
 /** What the sign-in form holds, and what is wrong with it: pure. */
+import { isEmail, isLogin, isPhone } from '../account/code';
+import type { Language } from '../api/person';
 import type { Registration } from '../api/types';
 
 export const MIN_PASSWORD = 8;
+export const MAX_PASSWORD = 128;
+const MAX_TEXT = 100;
 
 export interface Credentials {
   firstName: string;
@@ -14,7 +18,7 @@ export interface Credentials {
 }
 
 export type FieldName = keyof Credentials;
-export type Flaw = 'required' | 'email' | 'password' | 'consent';
+export type Flaw = 'required' | 'long' | 'email' | 'phone' | 'login' | 'password' | 'consent';
 export type Flaws = Partial<Record<FieldName, Flaw>>;
 
 export const BLANK: Credentials = {
@@ -22,26 +26,43 @@ export const BLANK: Credentials = {
 };
 
 export function flawsOf(form: Credentials, isNew: boolean): Flaws {
-  const flaws: Flaws = {};
-  const needed: FieldName[] = isNew ? ['firstName', 'lastName', 'email', 'password'] : ['login', 'password'];
-  for (const name of needed) if (String(form[name]).trim() === '') flaws[name] = 'required';
-  if (!isNew) return flaws;
-  // The server decides what an address is; this catches slips of the finger.
-  if (flaws.email === undefined && !/^\S+@\S+\.\S+$/.test(form.email.trim())) flaws.email = 'email';
-  if (flaws.password === undefined && form.password.length < MIN_PASSWORD) flaws.password = 'password';
-  if (!form.consent) flaws.consent = 'consent';
+  return isNew ? flawsOfNew(form) : missing(form, ['login', 'password']);
+}
+
+function missing(form: Credentials, needed: FieldName[]): Flaws {
+  return Object.fromEntries(needed.filter((name) => String(form[name]).trim() === '').map((name) => [name, 'required']));
+}
+
+function flawsOfNew(form: Credentials): Flaws {
+  const flaws = missing(form, ['firstName', 'lastName', 'phone', 'email', 'login', 'password']);
+  const add = (name: FieldName, flaw: Flaw, isBad: boolean): void => {
+    if (isBad) flaws[name] ??= flaw;
+  };
+  for (const name of ['firstName', 'lastName', 'email', 'login'] as const) add(name, 'long', form[name].trim().length > MAX_TEXT);
+  // The server decides what is taken; this catches slips of the finger.
+  add('phone', 'phone', !isPhone(form.phone.trim()));
+  add('email', 'email', !isEmail(form.email.trim()));
+  add('login', 'login', !isLogin(form.login.trim()));
+  add('password', 'password', !isPassword(form.password));
+  add('consent', 'consent', !form.consent);
   return flaws;
 }
 
-export function toRegistration(form: Credentials): Registration {
-  const [login, phone] = [form.login.trim(), form.phone.trim()];
+/** As long as the server takes it, counted as it counts: by characters, not by units of two bytes. */
+export function isPassword(password: string): boolean {
+  const { length } = [...password];
+  return length >= MIN_PASSWORD && length <= MAX_PASSWORD;
+}
+
+export function toRegistration(form: Credentials, language: Language): Registration {
   return {
-    email: form.email.trim(),
-    password: form.password,
-    firstName: form.firstName.trim(),
     lastName: form.lastName.trim(),
-    ...(login === '' ? {} : { login }),
-    ...(phone === '' ? {} : { phone }),
+    firstName: form.firstName.trim(),
+    phone: form.phone.trim(),
+    email: form.email.trim(),
+    login: form.login.trim(),
+    password: form.password,
+    language,
     consent: true,
   };
 }

@@ -9,11 +9,11 @@ export function route(): Route {
   return current;
 }
 
-export function go(path: string, options: { replace?: boolean } = {}): void {
+export function go(path: string, options: { replace?: boolean; keepScroll?: boolean } = {}): void {
   if (options.replace) history.replaceState(null, '', path);
   else history.pushState(null, '', path);
   current = read();
-  window.scrollTo(0, 0);
+  if (!options.keepScroll) window.scrollTo(0, 0);
 }
 
 export function goToLogin(): void {

@@ -2,7 +2,7 @@
 import { auth } from '../api/client';
 import { setTokens, whenSignedOut } from '../api/http';
 import { Problem } from '../api/problem';
-import type { Me, Registration } from '../api/types';
+import type { LoggedIn, Me, Registration } from '../api/types';
 import { live } from '../live';
 import { backoffMs, SOCKET_BACKOFF } from '../live/backoff';
 
@@ -20,6 +20,13 @@ export const session = {
   },
   get isOperator(): boolean {
     return me?.role === 'operator' || me?.role === 'admin';
+  },
+  get isAdmin(): boolean {
+    return me?.role === 'admin';
+  },
+  /** Whether they check tickets at a door. */
+  get isScanner(): boolean {
+    return me?.role === 'scanner' || me?.role === 'admin';
   },
 };
 
@@ -41,12 +48,21 @@ async function askWho(attempt: number): Promise<void> {
   }
 }
 
-export async function signIn(login: string, password: string): Promise<void> {
-  const answer = await auth.login(login, password);
+export async function signIn(login: string, password: string, code?: string): Promise<void> {
+  adopt(await auth.login(login, password, code));
+}
+
+/** A new session takes the place of the one before, which may have ended with it. */
+export function adopt(answer: LoggedIn): void {
   setTokens({ accessToken: answer.accessToken, refreshToken: answer.refreshToken });
   live.restart();
   become(answer.user);
   isKnown = true;
+}
+
+/** The person has changed what they are called. */
+export async function renewMe(): Promise<void> {
+  become(await auth.me());
 }
 
 export async function register(who: Registration): Promise<void> {
@@ -57,10 +73,15 @@ export async function signOut(): Promise<void> {
   try {
     await auth.logout();
   } finally {
-    setTokens(null);
-    become(null);
-    live.restart();
+    forget();
   }
+}
+
+/** Nobody is here any more, as the server knows already. */
+export function forget(): void {
+  setTokens(null);
+  become(null);
+  live.restart();
 }
 
 /** While somebody is signed in the socket stays open: it tells when their seats run out. */

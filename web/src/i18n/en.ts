@@ -1,5 +1,10 @@
+import { office } from './office/en';
+import { own } from './own/en';
+
 /** The source of all texts: its keys and its `{placeholders}` are what the other languages are checked against. */
 export const en = {
+  ...own,
+  ...office,
   'app.skip': 'Skip to content',
   'app.tagline': 'Tickets to shows, in a line that is fair.',
   'nav.concerts': 'Concerts',

@@ -29,20 +29,32 @@ export function formatNumber(locale: string, value: number): string {
   return new Intl.NumberFormat(locale).format(value);
 }
 
-export function formatDate(locale: string, iso: string, style: 'short' | 'long'): string {
-  const options: Intl.DateTimeFormatOptions =
+/** In the device's time zone, or in one that is named: a door opens by the clock on its own wall. */
+function inZone(locale: string, shown: Intl.DateTimeFormatOptions, timeZone: string | undefined): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat(locale, timeZone === undefined ? shown : { ...shown, timeZone });
+  } catch {
+    // A zone that this browser has not heard of yet.
+    return new Intl.DateTimeFormat(locale, shown);
+  }
+}
+
+export function formatDate(locale: string, iso: string, style: 'short' | 'long', timeZone?: string): string {
+  const shown: Intl.DateTimeFormatOptions =
     style === 'long'
       ? { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', hour: '2-digit', minute: '2-digit' }
       : { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' };
   const date = new Date(iso);
-  return Number.isNaN(date.getTime()) ? iso : new Intl.DateTimeFormat(locale, options).format(date);
+  return Number.isNaN(date.getTime()) ? iso : inZone(locale, shown, timeZone).format(date);
 }
 
-export function dateParts(locale: string, iso: string): { day: string; month: string } {
+export function dateParts(locale: string, iso: string, timeZone?: string): { day: string; month: string } {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return { day: '', month: '' };
-  const month = new Intl.DateTimeFormat(locale, { month: 'short' }).format(date).replace('.', '');
-  return { day: String(date.getDate()), month };
+  return {
+    day: inZone('en', { day: 'numeric' }, timeZone).format(date),
+    month: inZone(locale, { month: 'short' }, timeZone).format(date).replace('.', ''),
+  };
 }
 
 /** "12 sec", "3 min", "1 hr 5 min": no more precise than anyone needs. */

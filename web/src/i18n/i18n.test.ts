@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { en } from './en';
-import { formatClock, formatDuration, formatMoney, minorDigits, waitEnds } from './format';
+import { dateParts, formatClock, formatDate, formatDuration, formatMoney, minorDigits, waitEnds } from './format';
 import { pickLocale, regionOf } from './locale';
 import { plural } from './plurals';
 import { ru } from './ru';
@@ -63,5 +63,14 @@ describe('figures', () => {
     expect([formatClock(245), formatClock(3_845), formatClock(0.2), formatClock(-4)]).toEqual([
       '4:05', '1:04:05', '0:01', '0:00',
     ]);
+  });
+
+  it('of a day are those on the wall of the venue', () => {
+    const late = '2026-12-20T22:30:00Z';
+    expect([dateParts('en', late, 'Europe/Kyiv'), dateParts('en', late, 'America/New_York')]).toEqual([
+      { day: '21', month: 'Dec' }, { day: '20', month: 'Dec' },
+    ]);
+    expect(formatDate('en-GB', late, 'short', 'Europe/Kyiv')).toContain('00:30');
+    expect(formatDate('en-GB', late, 'short', 'Nowhere/Atall')).toBe(formatDate('en-GB', late, 'short'));
   });
 });

@@ -49,8 +49,10 @@ export const money = (value: Money): string =>
   value.amount === 0 ? t('concerts.free') : formatMoney(regional, value);
 export const number = (value: number): string => formatNumber(regional, value);
 export const duration = (seconds: number): string => formatDuration(regional, seconds);
-export const date = (iso: string, style: 'short' | 'long' = 'short'): string => formatDate(regional, iso, style);
-export const day = (iso: string): { day: string; month: string } => dateParts(regional, iso);
+export const date = (iso: string, style: 'short' | 'long' = 'short', timeZone?: string): string =>
+  formatDate(regional, iso, style, timeZone);
+export const day = (iso: string, timeZone?: string): { day: string; month: string } =>
+  dateParts(regional, iso, timeZone);
 /** A wait as words: one figure, or a range where its ends differ. */
 export function wait(range: WaitRange): string {
   if (range.max < 5) return t('queue.waitMoment');

@@ -1,6 +1,10 @@
+import { office } from './office/ru';
+import { own } from './own/ru';
 import type { Texts } from './texts';
 
 export const ru: Texts = {
+  ...own,
+  ...office,
   'app.skip': 'К содержанию',
   'app.tagline': 'Билеты на выступления — в честной очереди.',
   'nav.concerts': 'Концерты',

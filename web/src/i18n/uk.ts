@@ -1,6 +1,10 @@
+import { office } from './office/uk';
+import { own } from './own/uk';
 import type { Texts } from './texts';
 
 export const uk: Texts = {
+  ...own,
+  ...office,
   'app.skip': 'До вмісту',
   'app.tagline': 'Квитки на виступи — у чесній черзі.',
   'nav.concerts': 'Концерти',

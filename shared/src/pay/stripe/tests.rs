@@ -130,7 +130,7 @@ async fn fault_is_tried_again_with_the_same_key_and_the_same_words() {
     let requests = server.received_requests().await.expect("requests");
     assert_eq!(requests.len(), 3);
     let key = &requests[0].headers["idempotency-key"];
-    assert!(requests.iter().all(|request| &request.headers["idempotency-key"] == key));
+    assert!(requests.iter().all(|request| request.headers["idempotency-key"] == key));
     assert!(requests.iter().all(|request| request.body == requests[0].body));
 }
 

@@ -148,13 +148,10 @@ impl Intent {
     /// is open still.
     pub fn ours(self) -> Option<PaymentState> {
         let payment = self.metadata.payment()?;
-        let status = match self.status() {
-            PaymentStatus::Declined => PaymentStatus::Open,
-            status => status,
-        };
+        let status = Some(self.status()).filter(|status| *status != PaymentStatus::Declined);
         Some(PaymentState {
             payment: Some(payment),
-            status,
+            status: status.unwrap_or(PaymentStatus::Open),
             amount: money(self.figure().unwrap_or(self.amount), &self.currency),
             refunded_minor: self.charge().map_or(0, |charge| charge.amount_refunded),
             reference: self.id,

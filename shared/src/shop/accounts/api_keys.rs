@@ -79,6 +79,6 @@ impl Accounts {
     }
 }
 
-fn object(id: Uuid) -> String {
+pub(super) fn object(id: Uuid) -> String {
     format!("api key {id}")
 }

@@ -2,6 +2,7 @@
 //! e-mail address.
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{AccountError, Accounts, fields};
@@ -31,16 +32,23 @@ pub struct SentCode {
 }
 
 impl Accounts {
-    /// Sends the code that a change takes.
+    /// Sends the code that a change takes. Whoever found a session open does not know the password, and so cannot take the
+    /// account over by an address of their own.
     ///
     /// # Errors
-    /// The value is not acceptable or somebody has it, or too many codes were sent.
-    pub async fn request_change(&self, user: UserId, change: Change) -> Result<SentCode, AccountError> {
+    /// The value is not acceptable or somebody has it, the password is missing or wrong, or too many codes were sent.
+    pub async fn request_change(
+        &self,
+        user: UserId,
+        change: Change,
+        password: Option<SecretString>,
+    ) -> Result<SentCode, AccountError> {
         let (field, told, channel, value) = match change {
             Change::Email(value) => ("email", "e-mail address", "email", fields::email(&value)?),
             Change::Phone(value) => ("phone", "phone number", "sms", fields::phone(&value)?),
             Change::Login(value) => ("login", "login", "email", fields::login(&value)?),
         };
+        self.check_own_password(user, password).await?;
         // The constraint decides when it is confirmed; this spares a code that could not change anything.
         if self.store.is_taken(field, &value).await? {
             return Err(AccountError::Taken(told));
@@ -55,13 +63,13 @@ impl Accounts {
         }
     }
 
-    /// Makes a change whose code has arrived.
+    /// Makes a change whose code has arrived. Another e-mail address ends all log-ins but the one it is made by.
     ///
     /// # Errors
     /// The digits are wrong, the code is good no more or not theirs, or somebody has the value by now.
     pub async fn confirm_change(
         &self,
-        user: UserId,
+        (user, session): (UserId, Option<Uuid>),
         id: Uuid,
         digits: &str,
     ) -> Result<ProfileRecord, AccountError> {
@@ -76,8 +84,9 @@ impl Accounts {
         if !self.codes.is_right(id, digits, &code.digits_hash) {
             return Err(AccountError::BadCode { tries_left: code.tries_left });
         }
-        if !self.store.apply_code(&code).await? {
-            return Err(AccountError::CodeExpired);
+        let ended = self.store.apply_code(&code, session).await?.ok_or(AccountError::CodeExpired)?;
+        for session in ended {
+            self.ended.end_session(session);
         }
         tracing::info!(user.id = user.0, field = code.purpose, "{} was changed by a code", code.purpose);
         self.profile(user).await

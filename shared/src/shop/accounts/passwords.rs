@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{AccountError, Accounts, Session, fields};
 use crate::domain::UserId;
+use crate::store::CredentialRecord;
 
 /// How long asking for a reset takes, and confirming one: as long for an account that exists as for one that does not.
 const SAME_TIME: Duration = Duration::from_millis(250);
@@ -30,7 +31,7 @@ impl Accounts {
         self.ended.end_user(user, version);
         tracing::info!(user.id = user.0, "password changed; sessions of before have ended");
         let user = self.store.credentials_of(user).await?.ok_or(AccountError::SessionEnded)?;
-        self.open_session(&user, has_second_factor).await
+        self.open_session(&CredentialRecord { version, ..user }, has_second_factor).await
     }
 
     /// Whether this is somebody's password; its hash.
@@ -42,6 +43,22 @@ impl Accounts {
         let known = self.store.credentials_of(user).await?.ok_or(AccountError::SessionEnded)?;
         let is_right = self.passwords.verify(password, known.password_hash.clone()).await?;
         known.password_hash.filter(|_| is_right).ok_or(AccountError::BadCredentials)
+    }
+
+    /// Whether this is the password of somebody who has one.
+    pub(super) async fn check_own_password(
+        &self,
+        user: UserId,
+        password: Option<SecretString>,
+    ) -> Result<(), AccountError> {
+        let known = self.store.credentials_of(user).await?.ok_or(AccountError::SessionEnded)?;
+        if known.password_hash.is_none() {
+            return Ok(());
+        }
+        let missing = || fields::FieldError("password must be that of now".to_owned());
+        let password = password.ok_or_else(missing)?;
+        let is_right = self.passwords.verify(password, known.password_hash).await?;
+        if is_right { Ok(()) } else { Err(AccountError::BadCredentials) }
     }
 
     /// Sends a code to the e-mail address of an account, if there is one: who asks is not told.

@@ -14,7 +14,8 @@ impl Accounts {
         Ok(self.store.people(query).await?)
     }
 
-    /// Changes somebody's role; their access tokens end, so that the next ones tell the new one.
+    /// Changes somebody's role; their access tokens end, so that the next ones tell the new one, and who is no admin
+    /// any more loses the keys with power that they made.
     ///
     /// # Errors
     /// It is one's own, or there is nobody.
@@ -24,10 +25,16 @@ impl Accounts {
             self.audit(by, "user.role", &object, "refused: own role").await?;
             return Err(AccountError::OwnRole);
         }
-        let (before, version) = self.store.set_role(user, role).await?.ok_or(AccountError::NotFound)?;
-        self.ended.end_user(user, version);
-        let result = format!("done: {} to {}", before.word(), role.word());
-        Ok(self.audit(by, "user.role", &object, &result).await?)
+        let change = self.store.set_role(user, role).await?.ok_or(AccountError::NotFound)?;
+        self.ended.end_user(user, change.version);
+        change.revoked.iter().for_each(|key| self.ended.end_session(*key));
+        let result = format!("done: {} to {}", change.before.word(), role.word());
+        self.audit(by, "user.role", &object, &result).await?;
+        for key in change.revoked {
+            self.audit(by, "api_key.revoke", &super::api_keys::object(key), "done: its maker is no admin")
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn audit(

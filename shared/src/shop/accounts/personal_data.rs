@@ -33,7 +33,12 @@ impl Accounts {
         }
         self.cancel_bookings(user).await?;
         match self.store.erase_user(user).await? {
-            Erased::Done { version } => self.ended.end_user(user, version),
+            Erased::Done { version, revoked } => {
+                self.ended.end_user(user, version);
+                for key in revoked {
+                    self.ended.end_session(key);
+                }
+            }
             Erased::PaymentUnderWay => return Err(AccountError::PaymentUnderWay),
             Erased::Nobody => return Err(AccountError::SessionEnded),
         }

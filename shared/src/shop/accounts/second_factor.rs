@@ -5,6 +5,7 @@ use sha2::Digest as _;
 use super::{AccountError, Accounts, Session};
 use crate::auth::SharedSecret;
 use crate::domain::UserId;
+use crate::store::CredentialRecord;
 
 /// Recovery codes that somebody gets.
 const RECOVERY_CODES: usize = 10;
@@ -59,7 +60,7 @@ impl Accounts {
         self.ended.end_user(user, version);
         tracing::info!(user.id = user.0, "second factor taken into use");
         let user = self.store.credentials_of(user).await?.ok_or(AccountError::SessionEnded)?;
-        Ok((codes, self.open_session(&user, true).await?))
+        Ok((codes, self.open_session(&CredentialRecord { version, ..user }, true).await?))
     }
 
     /// Takes a second factor out of use.

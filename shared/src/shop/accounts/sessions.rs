@@ -37,9 +37,12 @@ impl Accounts {
     /// The token is no good.
     pub async fn refresh(&self, token: &str) -> Result<Session, AccountError> {
         match self.store.use_refresh_token(&refresh_token_hash(token)).await? {
-            Refreshed::Good { user, family, has_second_factor } => {
+            Refreshed::Good { user, family, has_second_factor, version } => {
                 let user = self.store.credentials_of(user).await?.ok_or(AccountError::BadRefreshToken)?;
-                self.continue_session(&user, family, has_second_factor).await
+                // What ends sessions after the token was used up ends what follows from it.
+                let user = CredentialRecord { version, ..user };
+                let next = self.continue_session(&user, family, has_second_factor).await?;
+                next.ok_or(AccountError::BadRefreshToken)
             }
             Refreshed::Reused { user, family } => {
                 self.ended.end_session(family);
@@ -76,27 +79,32 @@ impl Accounts {
         user: &CredentialRecord,
         has_second_factor: bool,
     ) -> Result<Session, AccountError> {
-        self.continue_session(user, Uuid::now_v7(), has_second_factor).await
+        let session = self.continue_session(user, Uuid::now_v7(), has_second_factor).await?;
+        session.ok_or(AccountError::BadCredentials)
     }
 
+    /// `None` when sessions of the version that was read with the credentials have ended since.
     async fn continue_session(
         &self,
         user: &CredentialRecord,
         family: Uuid,
         has_second_factor: bool,
-    ) -> Result<Session, AccountError> {
+    ) -> Result<Option<Session>, AccountError> {
         let (refresh_token, token_hash) = new_refresh_token();
-        let session = NewSession { user: user.id, family, token_hash: &token_hash, has_second_factor };
-        self.store.insert_session(&session).await?;
+        let (id, version) = (user.id, user.version);
+        let session = NewSession { user: id, family, version, token_hash: &token_hash, has_second_factor };
+        if !self.store.insert_session(&session).await? {
+            return Ok(None);
+        }
         let access_token = self.tokens.sign_session(&NewToken {
-            user: user.id,
+            user: id,
             role: user.role,
-            version: user.version,
+            version,
             session: Some(family),
             has_second_factor,
         })?;
-        let person = self.store.user(user.id).await?.ok_or(AccountError::SessionEnded)?;
-        Ok(Session { access_token, refresh_token, expires_in: self.tokens.seconds(), user: person })
+        let person = self.store.user(id).await?.ok_or(AccountError::SessionEnded)?;
+        Ok(Some(Session { access_token, refresh_token, expires_in: self.tokens.seconds(), user: person }))
     }
 
     /// Follows what ends elsewhere, for as long as it is polled. What is known stays known while PostgreSQL is away.

@@ -83,7 +83,14 @@ impl Payments {
             for state in &states {
                 compared.payments += 1;
                 compared.seen.insert(state.reference.clone());
-                compared.differences += u64::from(self.compare_one(state).await?);
+                // One that cannot be mended must not hide those after it.
+                match self.compare_one(state).await {
+                    Ok(is_other) => compared.differences += u64::from(is_other),
+                    Err(error) => {
+                        let reference = &state.reference;
+                        tracing::error!(reference, error = chain(&error), "a payment could not be compared");
+                    }
+                }
             }
             cursor = next;
             if cursor.is_none() {

@@ -12,7 +12,9 @@ use crate::shop::carts::announce;
 use crate::store::{RefundJob, RefundRecord, RefundRequest, Refunding, StoreError};
 use crate::telemetry::chain;
 
-/// Times that the provider is asked to give one refund back.
+/// So long a provider that does not answer is asked again; a refusal ends it at once.
+const PATIENCE: TimeDelta = TimeDelta::days(3);
+/// Times that it is asked at least, however old the refund: an admin may have begun it anew.
 const ATTEMPTS: i32 = 8;
 /// Orders of a whole event in one job.
 const ORDERS: i64 = 50;
@@ -121,7 +123,8 @@ impl Refunds {
             return Err(RefundError::NotFound);
         }
         let reason = "event_refunded".to_owned();
-        store.add_refund_job(&RefundJob::Event { reason, event, after: None, by: Some(by) }, None).await?;
+        let job = RefundJob::Event { reason, event, after: None, by: Some(by), is_unready: false };
+        store.add_refund_job(&job, None).await?;
         self.audit((by, ip), "event.refund", &format!("event {event}")).await
     }
 
@@ -175,8 +178,8 @@ impl Refunds {
         match job {
             RefundJob::Send { refund } => self.send(*refund).await,
             RefundJob::Item { reason, order_item } => self.give_back_item(reason, *order_item).await,
-            RefundJob::Event { reason, event, after, by } => {
-                self.give_back_event((reason, *by), *event, *after).await
+            RefundJob::Event { reason, event, after, by, is_unready } => {
+                self.give_back_event((reason, *by), *event, (*after, *is_unready)).await
             }
         }
     }
@@ -193,7 +196,8 @@ impl Refunds {
             Err(PayError::Refused { why, .. }) => (why, true),
             Err(error) => (chain(&error), false),
         };
-        let is_over = is_refused || record.attempts >= ATTEMPTS;
+        let is_old = record.attempts >= ATTEMPTS && store.now().await? - record.created_at >= PATIENCE;
+        let is_over = is_refused || is_old;
         store.note_refund_failure(refund, &why, is_over).await?;
         if is_over {
             tracing::error!(refund.id = %refund, why, "a refund has failed and waits for a person");
@@ -246,16 +250,16 @@ impl Refunds {
         }
     }
 
-    /// Some orders, and a job for those after them.
+    /// Some orders, and a job for those after them; the last one has those looked at again that were not ready.
     async fn give_back_event(
         &self,
         (reason, by): (&str, Option<UserId>),
         event: EventId,
-        after: Option<OrderId>,
+        (after, was_unready): (Option<OrderId>, bool),
     ) -> Result<(), SendError> {
         let store = &self.payments.store;
         let orders = store.sold_orders(event, after, ORDERS).await?;
-        let mut is_unready = false;
+        let mut is_unready = was_unready;
         for order in &orders {
             let request =
                 RefundRequest { order: *order, only_of: None, items: None, event: Some(event), reason, by };
@@ -267,13 +271,13 @@ impl Refunds {
                 }
             }
         }
-        let job = |after| RefundJob::Event { reason: reason.to_owned(), event, after, by };
-        if is_unready {
-            let at = store.now().await? + AGAIN;
-            store.add_refund_job(&job(None), Some(at)).await?;
-        }
+        let job =
+            |after, is_unready| RefundJob::Event { reason: reason.to_owned(), event, after, by, is_unready };
         if i64::try_from(orders.len()).is_ok_and(|count| count == ORDERS) {
-            store.add_refund_job(&job(orders.last().copied()), None).await?;
+            store.add_refund_job(&job(orders.last().copied(), is_unready), None).await?;
+        } else if is_unready {
+            let at = store.now().await? + AGAIN;
+            store.add_refund_job(&job(None, false), Some(at)).await?;
         }
         Ok(())
     }

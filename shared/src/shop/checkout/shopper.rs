@@ -55,9 +55,8 @@ impl From<StoreError> for CheckoutError {
 impl From<CartError> for CheckoutError {
     fn from(error: CartError) -> Self {
         match error {
-            CartError::NotFound => Self::NotFound,
-            // Nothing is opened here.
-            CartError::AlreadyBooked => Self::NotFound,
+            // Nothing is opened here, so nobody has booked already.
+            CartError::NotFound | CartError::AlreadyBooked => Self::NotFound,
             CartError::Closed(status) => Self::BookingClosed(status),
             CartError::Fault(fault) => Self::Fault(fault),
         }

@@ -176,6 +176,31 @@ impl Store {
     }
 }
 
+/// Revokes what somebody may still act by who is no admin any more: keys with power that they made, and those that were made
+/// by such keys. Returns which.
+pub(super) async fn revoke_keys_of(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<Vec<Uuid>, StoreError> {
+    let revoked = sqlx::query_scalar!(
+        r#"with recursive made as (
+               select id, user_id, scopes from api_keys
+               where created_by = $1 and scopes && array['admin', 'operate']
+               union
+               select k.id, k.user_id, k.scopes from api_keys k join made m on k.created_by = m.user_id
+               where 'admin' = any (m.scopes) and k.scopes && array['admin', 'operate']
+           ), revoked as (
+               update api_keys set revoked_at = clock_timestamp()
+               where id in (select id from made) and revoked_at is null returning id
+           )
+           insert into ended_sessions (session_id) select id from revoked returning session_id as "id!""#,
+        user.0
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(revoked)
+}
+
 async fn service_of(connection: &mut PgConnection, key: &NewApiKey) -> Result<Option<UserId>, StoreError> {
     let id = match key.service {
         Some(service) => {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::sessions::end_all;
+use super::sessions::{end_all, end_others};
 use crate::domain::UserId;
 use crate::messages::{Message, Outgoing, Recipient, send};
 use crate::store::{Store, StoreError};
@@ -155,17 +155,24 @@ impl Store {
         Ok(id.fetch_optional(&self.pool).await?)
     }
 
-    /// Uses a code up and changes the field it was sent for; false when somebody was faster with it.
+    /// Uses a code up and changes the field it was sent for. Another e-mail address ends all log-ins but `kept`; the answer
+    /// is which. `None` when somebody was faster with the code.
     ///
     /// # Errors
     /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when the value is taken by now.
-    pub async fn apply_code(&self, code: &CodeRecord) -> Result<bool, StoreError> {
+    pub async fn apply_code(
+        &self,
+        code: &CodeRecord,
+        kept: Option<Uuid>,
+    ) -> Result<Option<Vec<Uuid>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         if !use_up(&mut tx, code.id).await? {
-            return Ok(false);
+            return Ok(None);
         }
+        // The version refuses log-ins that are being verified; access tokens of before end by their log-in.
         sqlx::query!(
-            "update users set email = case when $2 = 'email' then $3 else email end,
+            "update users set session_version = session_version + case when $2 = 'email' then 1 else 0 end,
+                 email = case when $2 = 'email' then $3 else email end,
                  login = case when $2 = 'login' then $3 else login end,
                  phone = case when $2 = 'phone' then $3 else phone end
              where id = $1 and erased_at is null",
@@ -175,13 +182,15 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        let mut ended = Vec::new();
         // What was sent to the address of before must not open the account any more.
         if code.purpose == "email" {
             close_codes(&mut tx, code.user, "password").await?;
             close_codes(&mut tx, code.user, "login").await?;
+            ended = end_others(&mut tx, code.user, kept).await?;
         }
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(ended))
     }
 
     /// Uses a code up, sets a password and ends all sessions; the version that later ones have. `None` when somebody was

@@ -1,7 +1,9 @@
 //! People as admins see them.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
+use super::api_keys::revoke_keys_of;
 use super::sessions::raise_version;
 use crate::auth::Role;
 use crate::domain::UserId;
@@ -43,6 +45,17 @@ pub struct PersonRecord {
     pub created_at: DateTime<Utc>,
     /// When they were erased.
     pub erased_at: Option<DateTime<Utc>>,
+}
+
+/// What came of a change of role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleChange {
+    /// The role of before.
+    pub before: Role,
+    /// The version that later tokens have.
+    pub version: u32,
+    /// API keys that were revoked with it.
+    pub revoked: Vec<Uuid>,
 }
 
 impl Store {
@@ -126,12 +139,12 @@ impl Store {
         Ok(ids)
     }
 
-    /// Changes somebody's role, and ends the access tokens that tell the old one; what it was, and the version that later
-    /// tokens have. `None` when there is nobody, or it is a service.
+    /// Changes somebody's role, ends the access tokens that tell the old one, and revokes the powerful keys of who is no admin
+    /// any more. `None` when there is nobody, or it is a service.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn set_role(&self, user: UserId, role: Role) -> Result<Option<(Role, u32)>, StoreError> {
+    pub async fn set_role(&self, user: UserId, role: Role) -> Result<Option<RoleChange>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let before = sqlx::query_scalar!(
             "select role from users where id = $1 and erased_at is null and not is_service for no key update",
@@ -144,7 +157,8 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         let version = raise_version(&mut tx, user).await?;
+        let revoked = if role == Role::Admin { Vec::new() } else { revoke_keys_of(&mut tx, user).await? };
         tx.commit().await?;
-        Ok(Some((Role::from_word(&before), version)))
+        Ok(Some(RoleChange { before: Role::from_word(&before), version, revoked }))
     }
 }

@@ -11,7 +11,7 @@ mod sessions;
 
 pub use api_keys::{ApiKeyRecord, KeyOwner, NewApiKey};
 pub use codes::{CodeRecord, IssuedCode, NewCode};
-pub use directory::{DirectoryQuery, PersonRecord};
+pub use directory::{DirectoryQuery, PersonRecord, RoleChange};
 pub use history::{HistoryBooking, HistoryOrder, HistoryOrderItem, HistoryTicket};
 pub use personal_data::Erased;
 pub use profile::{CredentialRecord, ProfileRecord};

@@ -1,7 +1,9 @@
 //! All that is kept of somebody: to hand out, and to erase.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
+use super::api_keys::revoke_keys_of;
 use super::sessions::end_all;
 use crate::domain::UserId;
 use crate::store::{Store, StoreError};
@@ -10,12 +12,14 @@ use crate::store::{Store, StoreError};
 const MOST: i64 = 10_000;
 
 /// What came of an erasure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erased {
     /// It is done.
     Done {
         /// The version that ended all sessions.
         version: u32,
+        /// API keys that were revoked with it.
+        revoked: Vec<Uuid>,
     },
     /// A payment is under way.
     PaymentUnderWay,
@@ -68,8 +72,9 @@ impl Store {
         sqlx::query!("delete from codes where user_id = $1", user.0).execute(&mut *tx).await?;
         sqlx::query!("delete from second_factors where user_id = $1", user.0).execute(&mut *tx).await?;
         let version = end_all(&mut tx, user).await?;
+        let revoked = revoke_keys_of(&mut tx, user).await?;
         tx.commit().await?;
-        Ok(Erased::Done { version })
+        Ok(Erased::Done { version, revoked })
     }
 
     /// Bookings of somebody that are open.

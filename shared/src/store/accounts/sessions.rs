@@ -18,6 +18,8 @@ pub struct NewSession<'a> {
     pub user: UserId,
     /// The log-in that it follows from.
     pub family: Uuid,
+    /// The version of their sessions when they showed who they are.
+    pub version: u32,
     /// SHA-256 of the token.
     pub token_hash: &'a [u8],
     /// A second factor was shown at that log-in.
@@ -35,6 +37,8 @@ pub enum Refreshed {
         family: Uuid,
         /// A second factor was shown at that log-in.
         has_second_factor: bool,
+        /// The version of their sessions when it was used up.
+        version: u32,
     },
     /// It had been used before: its family has ended.
     Reused {
@@ -78,23 +82,28 @@ pub(super) async fn note_ended(connection: &mut PgConnection, session: Uuid) -> 
 }
 
 impl Store {
-    /// Keeps the hash of a new refresh token.
+    /// Keeps the hash of a new refresh token; false when all sessions of that version have ended meanwhile.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn insert_session(&self, session: &NewSession<'_>) -> Result<(), StoreError> {
-        sqlx::query!(
+    pub async fn insert_session(&self, session: &NewSession<'_>) -> Result<bool, StoreError> {
+        // The lock makes it wait for whoever is raising the version right now, and look again.
+        let inserted = sqlx::query!(
             "insert into refresh_tokens (token_hash, user_id, family, has_second_factor, expires_at)
-             values ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5))",
+             select $1::bytea, u.id, $3::uuid, $4::boolean, clock_timestamp() + make_interval(days => $5)
+             from users u
+             where u.id = $2 and u.session_version = $6::bigint and u.erased_at is null
+             for share of u",
             session.token_hash,
             session.user.0,
             session.family,
             session.has_second_factor,
-            REFRESH_DAYS
+            REFRESH_DAYS,
+            i64::from(session.version)
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(inserted.rows_affected() > 0)
     }
 
     /// Uses a refresh token up. One that was used before ends its family: somebody else has a copy.
@@ -103,9 +112,10 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn use_refresh_token(&self, hash: &[u8]) -> Result<Refreshed, StoreError> {
         let used = sqlx::query!(
-            "update refresh_tokens set used_at = clock_timestamp()
-             where token_hash = $1 and used_at is null and expires_at > clock_timestamp()
-             returning user_id, family, has_second_factor",
+            "update refresh_tokens t set used_at = clock_timestamp()
+             from users u
+             where t.token_hash = $1 and t.used_at is null and t.expires_at > clock_timestamp() and u.id = t.user_id
+             returning t.user_id, t.family, t.has_second_factor, u.session_version",
             hash
         )
         .fetch_optional(&self.pool)
@@ -115,6 +125,7 @@ impl Store {
                 user: UserId(row.user_id),
                 family: row.family,
                 has_second_factor: row.has_second_factor,
+                version: version(row.session_version),
             });
         }
         let known = sqlx::query!(
@@ -177,4 +188,21 @@ pub(super) async fn end_all(connection: &mut PgConnection, user: UserId) -> Resu
     let version = raise_version(connection, user).await?;
     sqlx::query!("delete from refresh_tokens where user_id = $1", user.0).execute(connection).await?;
     Ok(version)
+}
+
+/// Ends all log-ins of somebody but one, within a transaction; which.
+pub(super) async fn end_others(
+    connection: &mut PgConnection,
+    user: UserId,
+    kept: Option<Uuid>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        r#"with gone as (
+               delete from refresh_tokens where user_id = $1 and family is distinct from $2 returning family
+           )
+           insert into ended_sessions (session_id) select distinct family from gone returning session_id as "id!""#,
+        user.0,
+        kept
+    );
+    Ok(ended.fetch_all(connection).await?)
 }

@@ -8,7 +8,7 @@ use super::event_rows::{lay_out, read_events, write_artists, write_event, write_
 use super::{By, Part, allow_time, audit, column, lock_lane};
 use crate::domain::{EventId, Money, Tier};
 use crate::store::claims::{Fact, append_outbox};
-use crate::store::{Store, StoreError};
+use crate::store::{NewNamedJob, REFUNDS, RefundJob, Store, StoreError, insert_job};
 
 /// What is told of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,8 +194,8 @@ impl Store {
         Ok(row)
     }
 
-    /// Cancels an event: nothing of it is sold from now on, what is in carts runs out at once, and the outside is told.
-    /// False when there is none; one that is cancelled already stays so.
+    /// Cancels an event: nothing of it is sold from now on, what is in carts runs out at once, what was paid goes back by
+    /// a job that is written with it, and the outside is told. False when there is none; one that is cancelled already stays so.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -230,6 +230,14 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        let job = RefundJob::Event {
+            reason: "event_cancelled".to_owned(),
+            event: id,
+            after: None,
+            by: Some(by.user),
+            is_unready: false,
+        };
+        insert_job(&mut tx, &NewNamedJob { queue: REFUNDS, lane: 0, payload: job, run_at: None }).await?;
         let fact = Fact::new("event.cancelled", &EventFact { event_id: id, changed: Vec::new() });
         append_outbox(&mut tx, id, &[fact]).await?;
         audit(&mut tx, by, "event.cancel", &format!("event {id}")).await?;

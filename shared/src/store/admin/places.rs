@@ -12,7 +12,7 @@ use super::{By, allow_time, audit, column, raise_layout};
 use crate::domain::{AreaId, BookingId, EventId, OrderId, OrderItemId, SeatId, UserId};
 use crate::messages::{self, Message, Outgoing, Recipient};
 use crate::store::claims::{Fact, Why, append_outbox, record_freed, slot};
-use crate::store::{ClaimedPlace, Freed, NewNamedJob, Store, StoreError, insert_job};
+use crate::store::{ClaimedPlace, Freed, NewNamedJob, Store, StoreError, cancel_tickets, insert_job};
 
 /// The queue that gives money back, and lanes that its jobs are spread over.
 const REFUNDS: (&str, u16) = ("refunds", 16);
@@ -227,12 +227,14 @@ async fn settle(
     event: EventId,
     claims: &[Claim],
 ) -> Result<Vec<RemovedPlace>, StoreError> {
-    let (mut freed, mut facts) = (Vec::new(), Vec::new());
+    let (mut freed, mut facts, mut items) = (Vec::new(), Vec::new(), Vec::new());
     for claim in claims {
         let Some((user, booking)) = claim.removed.holder else { continue };
         let place = claim.removed.place;
         if claim.removed.is_sold {
-            facts.push(refund(connection, event, place, (user, booking)).await?);
+            let (fact, item) = refund(connection, event, place, (user, booking)).await?;
+            facts.push(fact);
+            items.extend(item);
         } else {
             freed.push(Freed { event, booking, user, place });
         }
@@ -241,6 +243,8 @@ async fn settle(
             messages::send(connection, &Outgoing { to: Recipient::User { id: user }, message }).await?;
         }
     }
+    // All at once, as they are locked in the order of their ids.
+    cancel_tickets(connection, &items).await?;
     // As nobody can have these places again, they are no hint to workers.
     let places: Vec<ClaimedPlace> = freed.iter().map(|one| one.place).collect();
     record_freed(connection, &freed, &places, Why::Released).await?;
@@ -248,13 +252,14 @@ async fn settle(
     Ok(claims.iter().map(|claim| claim.removed).collect())
 }
 
-/// Writes the job that gives the money for a place back, if it was paid for; what the outside is told.
+/// Writes the job that gives the money for a place back, if it was paid for; what the outside is told, and
+/// whose ticket is not good any more.
 async fn refund(
     connection: &mut PgConnection,
     event: EventId,
     place: ClaimedPlace,
     (user_id, booking_id): (UserId, BookingId),
-) -> Result<Fact, StoreError> {
+) -> Result<(Fact, Option<OrderItemId>), StoreError> {
     let (seat_id, at) = match place {
         ClaimedPlace::Seat(seat) => (Some(seat), None),
         ClaimedPlace::Slot(area, slot) => (None, Some((area, slot))),
@@ -276,15 +281,16 @@ async fn refund(
         let lane = rand::random_range(0..lanes);
         insert_job(connection, &NewNamedJob { queue, lane, payload, run_at: None }).await?;
     }
+    let order_item_id = item.as_ref().map(|item| OrderItemId(item.id));
     let fact = RemovedFact {
         event_id: event,
         seat_id,
         area_id: at.map(|(area, _)| area),
         slot: at.map(|(_, slot)| slot),
-        order_item_id: item.as_ref().map(|item| OrderItemId(item.id)),
+        order_item_id,
         order_id: item.as_ref().map(|item| OrderId(item.order_id)),
         user_id,
         booking_id,
     };
-    Ok(Fact::new("seat.removed", &fact))
+    Ok((Fact::new("seat.removed", &fact), order_item_id))
 }

@@ -7,12 +7,14 @@ mod check;
 mod read;
 mod write;
 
+pub use self::write::{BuyFreeBooking, FREE_BOOKINGS};
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use self::check::{check_fence, check_refusals};
 use self::read::{Question, read_batch};
-use self::write::{append_facts, reopen_bookings, take_over, write_rows};
+use self::write::{append_facts, buy_free_bookings, reopen_bookings, take_over, write_rows};
 use super::claims::{Why, record_freed};
 use super::{ClaimedPlace, Freed, FreedPlaces, Store, StoreError};
 use crate::domain::{BookingId, EventId, Outcome, SeatId, UserId};
@@ -40,6 +42,8 @@ pub struct Prepared {
     pub seat_limit: u32,
     /// One shopper may have one booking.
     pub one_booking_each: bool,
+    /// Nothing costs anything: what is won is bought at once.
+    pub is_free: bool,
     /// PostgreSQL's clock, ms since 1970.
     pub now_ms: i64,
     /// Until when a reservation made now holds, ms since 1970.
@@ -163,6 +167,9 @@ impl Store {
         // Only now, with the new claims in place: a booking that was emptied and filled again stays open.
         record_freed(&mut tx, &taken_over, &batch.taken_over, Why::Expired).await?;
         append_facts(&mut tx, batch, &new_bookings).await?;
+        if batch.prepared.is_free {
+            buy_free_bookings(&mut tx, batch).await?;
+        }
         tx.commit().await?;
         Ok(Commit::Done(taken_over))
     }

@@ -48,6 +48,7 @@ pub(super) async fn read_batch(
         layout_version: u32::try_from(row.layout_version).unwrap_or(0),
         seat_limit: u32::try_from(row.seat_limit).unwrap_or(0),
         one_booking_each: row.one_booking_each,
+        is_free: row.is_free,
         now_ms,
         expires_at_ms: now_ms + i64::from(row.hold_seconds) * 1_000,
         is_closed: row.is_closed,

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use super::{BatchWrite, Commit};
-use crate::domain::{AreaId, BookingId, Outcome, SeatId};
+use crate::domain::{AreaId, BookingId, Outcome, SeatId, UserId};
 use crate::store::claims::{Fact, append_outbox, delete_expired, slot, slot_column};
-use crate::store::{ClaimedPlace, Freed, StoreError, time_of};
+use crate::store::{ClaimedPlace, Freed, NewNamedJob, StoreError, insert_job, time_of};
 
 /// Locks the bookings that were open before; the ones that are to be new, or `None` when not all are open any more.
 pub(super) async fn reopen_bookings(
@@ -211,4 +212,32 @@ fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<Fact> {
         facts.push(Fact::of_booking("seat.selected", won.booking, job.user, &won.seats, &won.slots));
     }
     facts
+}
+
+/// The queue of bookings that cost nothing and are bought at once.
+pub const FREE_BOOKINGS: &str = "free_bookings";
+
+/// A job of that queue: buy a booking for its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuyFreeBooking {
+    /// The booking.
+    pub booking: BookingId,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+/// Writes the jobs that buy what was won.
+pub(super) async fn buy_free_bookings(
+    tx: &mut PgConnection,
+    batch: &BatchWrite<'_>,
+) -> Result<(), StoreError> {
+    let mut bought = HashSet::new();
+    for job in batch.jobs {
+        let Some(Outcome::Completed(won)) = &job.outcome else { continue };
+        if bought.insert(won.booking) {
+            let payload = BuyFreeBooking { booking: won.booking, user: job.user };
+            insert_job(tx, &NewNamedJob { queue: FREE_BOOKINGS, lane: 0, payload, run_at: None }).await?;
+        }
+    }
+    Ok(())
 }

@@ -149,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn note_sent(&self, sent: &SentMessage<'_>) -> Result<(), StoreError> {
+    pub async fn note_message_sent(&self, sent: &SentMessage<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into messages_sent (job_id, channel, user_id, kind) values ($1, $2, $3, $4)
              on conflict do nothing",

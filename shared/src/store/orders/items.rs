@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::claims::{slot, slot_column};
 use super::super::{ClaimedPlace, Freed, StoreError};
-use crate::domain::{AreaId, BookingId, EventId, OrderId, SeatId, UserId};
+use crate::domain::{AreaId, BookingId, EventId, OrderId, OrderItemId, SeatId, UserId};
 
 /// One place of an order, as it is worked with under the order's lock.
 #[derive(Debug, Clone)]
@@ -134,18 +134,13 @@ pub(in crate::store) async fn mark_items(
     Ok(())
 }
 
-/// Revokes the tickets of these items.
+/// Revokes the tickets of these items, locked in the order in which check-ins do.
 pub(in crate::store) async fn cancel_tickets(
     connection: &mut PgConnection,
     items: &[Uuid],
 ) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update tickets set status = 'cancelled', cancelled_at = clock_timestamp()
-         where order_item_id = any($1) and status <> 'cancelled'",
-        items
-    )
-    .execute(connection)
-    .await?;
+    let items: Vec<OrderItemId> = items.iter().copied().map(OrderItemId).collect();
+    super::super::cancel_tickets(connection, &items).await?;
     Ok(())
 }
 

@@ -206,7 +206,8 @@ pub(in crate::store) async fn reseat(
     Ok(Some(items.iter().map(|item| item.told(user)).collect()))
 }
 
-/// Whether somebody may have what an order would give them once more: they may have taken others meanwhile.
+/// Whether somebody may have what an order would give them once more: they may have taken others meanwhile, or
+/// have their one booking of an event that gives each person one.
 async fn is_within_limits(
     connection: &mut PgConnection,
     order: OrderId,
@@ -225,6 +226,13 @@ async fn is_within_limits(
                    select count(*) from bookings b join area_claims c on c.booking_id = b.id
                    where b.user_id = $2 and b.event_id = e.id
                )
+           ) or exists (
+               select 1 from order_items i
+               join bookings lost on lost.id = i.booking_id and lost.is_only
+               join bookings other on other.event_id = lost.event_id and other.user_id = lost.user_id
+                   and other.id <> lost.id and other.is_only
+                   and other.status in ('created', 'pending_payment', 'paid')
+               where i.order_id = $1
            ) as "is_above!""#,
         order.0,
         user.0

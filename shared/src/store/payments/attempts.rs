@@ -255,3 +255,21 @@ impl Store {
         Ok(())
     }
 }
+
+impl Store {
+    /// Forgets webhooks that came more than so many days ago, so many at most; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn forget_webhooks(&self, days: i32, at_most: i64) -> Result<u64, StoreError> {
+        let gone = sqlx::query!(
+            "delete from payment_webhooks where (provider, id) in (
+                 select provider, id from payment_webhooks
+                 where received_at < statement_timestamp() - make_interval(days => $1)
+                 order by received_at limit $2)",
+            days,
+            at_most
+        );
+        Ok(gone.execute(&self.pool).await?.rows_affected())
+    }
+}

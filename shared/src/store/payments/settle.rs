@@ -292,13 +292,12 @@ async fn sell_or_reseat(
     items: &[Item],
 ) -> Result<Option<(Vec<Freed>, Effect)>, StoreError> {
     let events: Vec<i64> = items.iter().map(|item| item.event.0).collect();
-    let is_cancelled = sqlx::query_scalar!(
-        r#"select exists (select 1 from events where id = any($1) and status = 'cancelled') as "is_cancelled!""#,
-        &events
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if is_cancelled {
+    // Locked, so that an event is cancelled either before, or after this is sold and can be given back.
+    let statuses =
+        sqlx::query_scalar!("select status from events where id = any($1) order by id for share", &events)
+            .fetch_all(&mut *connection)
+            .await?;
+    if statuses.iter().any(|status| status == "cancelled") {
         return Ok(None);
     }
     let order = &payment.order;

@@ -2,6 +2,7 @@
 insert into users (email, login, first_name, last_name, role, consent_at, consent_version) values
     ('shopper@usher.test', 'shopper', 'Sasha', 'Shopper', 'shopper', now(), 'demo'),
     ('operator@usher.test', 'operator', 'Olha', 'Operator', 'operator', now(), 'demo'),
+    ('scanner@usher.test', 'scanner', 'Semen', 'Scanner', 'scanner', now(), 'demo'),
     ('admin@usher.test', 'admin', 'Ada', 'Admin', 'admin', now(), 'demo');
 
 -- The crowd of `make crowd` and of the load tests; without passwords, so nobody can log in as one of them.

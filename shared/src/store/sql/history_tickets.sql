@@ -3,7 +3,7 @@ with shown as (
     select t.id, t.number, t.event_id, e.name, e.starts_at, t.issued_at, t.used_at, t.order_item_id,
         -- A show is over half a day after its beginning: events say only when they begin.
         case
-            when t.status = 'valid' and e.starts_at + interval '12 hours' <= clock_timestamp() then 'expired'
+            when t.status = 'valid' and coalesce(e.ends_at, e.starts_at + interval '12 hours') <= clock_timestamp() then 'expired'
             else t.status
         end as status
     from tickets t

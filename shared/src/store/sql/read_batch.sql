@@ -1,6 +1,7 @@
 -- What a batch is decided on, at one moment. $1 event; $2 numbers of its jobs; $3 their shoppers; $4 from which
 -- transaction on to look for what came free
 select coalesce(l.version, 0) as "version!", e.layout_version, e.seat_limit, e.hold_seconds, e.one_booking_each,
+    coalesce((select max(t.price_minor) from price_tiers t where t.event_id = e.id), 1) = 0 as "is_free!",
     clock_timestamp() as "now!",
     clock_timestamp() not between e.sales_open_at and e.sales_close_at or e.status = 'cancelled' as "is_closed!",
     pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!",

@@ -4,7 +4,7 @@ select
     -- What has not been used is worth as much as its event.
     case
         when t.status = 'valid' and e.status = 'cancelled' then 'cancelled'
-        when t.status = 'valid' and e.starts_at + make_interval(hours => $2) <= clock_timestamp() then 'expired'
+        when t.status = 'valid' and coalesce(e.ends_at, e.starts_at + make_interval(hours => $2)) <= clock_timestamp() then 'expired'
         else t.status
     end as "status!",
     i.order_id, i.place, i.tier_name, i.price_minor, o.currency,

@@ -168,7 +168,7 @@ async fn lock(
     let rows = sqlx::query!(
         r#"select t.id, t.event_id, t.number, t.status, t.issued_at, t.used_at, t.used_by, t.used_gate,
                i.place, i.tier_name, u.first_name, e.status = 'cancelled' as "is_event_cancelled!",
-               e.starts_at + make_interval(hours => $2) as "over_at!"
+               coalesce(e.ends_at, e.starts_at + make_interval(hours => $2)) as "over_at!"
            from tickets t
            join order_items i on i.id = t.order_item_id
            join events e on e.id = t.event_id

@@ -50,8 +50,11 @@ async fn added_seats_are_sold_to_whoever_stands_by() -> TestResult {
         (StatusCode::CREATED, Some(3)),
         "{added}"
     );
-    let won = second.outcome(&waiting).await?;
-    assert_eq!(won["result"]["seats"][0]["row"], "2", "{won}");
+    second.outcome(&waiting).await?;
+    eventually("the new places are called by their names", async || {
+        second.status(&waiting).await.is_ok_and(|won| won["result"]["seats"][0]["row"] == "2")
+    })
+    .await;
     eventually("shoppers see them", async || {
         let shown = first.get(&format!("/api/events/{event}")).await;
         shown.is_ok_and(|(_, shown)| shown["totalSeats"] == 4 && shown["availableSeats"] == 1)
@@ -90,10 +93,24 @@ async fn a_removed_seat_is_nobodys_and_its_holder_is_told() -> TestResult {
     // Sold: the money goes back as well.
     let won = buyer.outcome(&buyer.book_seats(event, &seats[2..3]).await?).await?;
     let item = sold(&lab, event, seats[2], &won["result"]["bookingId"]).await?;
+    sqlx::query(
+        "insert into tickets (id, order_item_id, number, event_id, user_id)
+         values (gen_random_uuid(), $1, 'removed', $2, $3)",
+    )
+    .bind(item)
+    .bind(event.0)
+    .bind(buyer.id.0)
+    .execute(lab.store().pool())
+    .await?;
     let (status, removed) =
         admin.call(Method::DELETE, &format!("/api/admin/events/{event}/seats/{}", seats[2]), None).await?;
     assert_eq!((status, &removed), (StatusCode::OK, &json!({"held": 0, "sold": 1})));
     assert_eq!(jobs(&lab, "refunds").await?, [json!({"reason": "place_removed", "orderItem": item})]);
+    let ticket: String = sqlx::query_scalar("select status from tickets where order_item_id = $1")
+        .bind(item)
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(ticket, "cancelled", "nobody is let in on it, whenever the money goes back");
     let fact: Value = sqlx::query_scalar(
         "select fact::jsonb from outbox, json_array_elements(facts) as fact where event_id = $1 and topic = 'seat.removed'",
     )

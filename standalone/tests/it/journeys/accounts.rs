@@ -115,7 +115,11 @@ async fn all_that_is_kept_of_somebody_is_handed_out_to_them() -> TestResult {
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 5)).await?;
     let nova = lab.account("nova").await?.shopper;
     order(&lab, nova.id, event, &TICKETS).await?;
-    nova.post("/api/account/changes", json!({"field": "phone", "value": "+380501234567"})).await?;
+    nova.post(
+        "/api/account/changes",
+        json!({"field": "phone", "value": "+380501234567", "password": PASSWORD}),
+    )
+    .await?;
     let (status, data) = nova.get("/api/account/export").await?;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(data["account"]["email"], "nova@example.test");

@@ -186,3 +186,44 @@ async fn booking_figures_are_for_oneself_and_for_admins() -> TestResult {
     assert_eq!(admin.get("/metrics/0").await?.0, StatusCode::NOT_FOUND);
     Ok(())
 }
+
+/// A club in which nothing costs anything.
+async fn make_free_club(lab: &Lab, room: i32) -> Result<EventId, AnyError> {
+    let event = make_club(lab, room).await?;
+    sqlx::query("update price_tiers set price_minor = 0 where event_id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+    Ok(event)
+}
+
+#[tokio::test]
+async fn what_costs_nothing_is_paid_at_once() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_free_club(&lab, 5).await?;
+    let shopper = lab.shopper().await?;
+    let (status, booking) = reserve(&shopper, json!({"event_id": event})).await?;
+    assert_eq!((status, &booking["status"]), (StatusCode::CREATED, &json!("paid")), "{booking}");
+    let (_, again) = reserve(&shopper, json!({"event_id": event})).await?;
+    assert_eq!(again["code"], "already_booked");
+    eventually("the ticket is there", async || {
+        let tickets = shopper.get("/api/tickets").await;
+        tickets.is_ok_and(|(_, tickets)| tickets["items"][0]["status"] == "valid")
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_costs_nothing_is_paid_also_when_nobody_waits_for_it() -> TestResult {
+    let lab = Lab::start().await?;
+    let event = make_free_club(&lab, 5).await?;
+    let shopper = lab.shopper().await?;
+    let won = shopper.outcome(&shopper.book(event, json!({})).await?).await?;
+    let path = format!("/api/bookings/{}", won["result"]["bookingId"].as_str().ok_or("booking")?);
+    eventually("the booking is paid", async || {
+        shopper.get(&path).await.is_ok_and(|(_, booking)| booking["status"] == "paid")
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}

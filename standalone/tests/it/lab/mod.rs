@@ -269,6 +269,8 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
         "--rate-limit-reads-per-second=1000000",
         "--max-sockets-per-ip=20000",
         "--web-dir=../web/dist",
+        "--notify-reserved=false",
+        "--notify-expired=false",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -143,10 +143,12 @@ async fn orders_events_and_refunds_are_told_from_what_stands_in_the_store() -> T
     let shopper = person(&lab, "nova@example.test", "en").await?;
     let paid = order(&lab, shopper.id, event, "paid").await?;
     let expired = order(&lab, shopper.id, event, "expired").await?;
+    let undone = order(&lab, shopper.id, event, "cancelled").await?;
     let amount = Money { amount: 6_550, currency: "EUR".to_owned() };
     for message in [
         Message::OrderPaid { order: paid },
         Message::OrderExpired { order: expired },
+        Message::OrderExpired { order: undone },
         Message::Refunded { order: paid, amount },
         Message::EventChanged { event },
         Message::PlaceRemoved { event, place: "Hall, row 3, seat 4".to_owned() },
@@ -164,11 +166,12 @@ async fn orders_events_and_refunds_are_told_from_what_stands_in_the_store() -> T
             "A place of yours was removed: Test event",
             "Changed: Test event",
             "Your order was not paid in time: Test event",
+            "Your order was not paid in time: Test event",
             "Your tickets: Test event",
             "€65.50 back: Test event",
         ]
     );
-    assert_eq!(told.len(), 6, "the tickets are pushed too");
+    assert_eq!(told.len(), 7, "the tickets are pushed too");
     Ok(())
 }
 
@@ -189,8 +192,8 @@ async fn every_admin_hears_of_a_failed_refund_once_though_it_is_done_once_more()
         "with paid as (
              insert into payments (id, order_id, provider, status, amount_minor, currency)
              values (gen_random_uuid(), $1, 'sandbox', 'captured', 6550, 'EUR') returning id, order_id)
-         insert into refunds (id, order_id, payment_id, amount_minor, reason, status)
-         select gen_random_uuid(), order_id, id, 6550, 'test', 'failed' from paid returning id",
+         insert into refunds (id, order_id, payment_id, amount_minor, currency, reason, status)
+         select gen_random_uuid(), order_id, id, 6550, 'EUR', 'test', 'failed' from paid returning id",
     )
     .bind(order.0)
     .fetch_one(lab.store().pool())

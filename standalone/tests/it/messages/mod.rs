@@ -48,8 +48,10 @@ async fn code(
 ) -> Result<Uuid, AnyError> {
     let id = Uuid::now_v7();
     sqlx::query(
-        "insert into codes (id, user_id, purpose, target, expires_at)
-         values ($1, $2, $3, $4, now() + make_interval(mins => $5))",
+        "insert into codes (id, user_id, purpose, target, expires_at, channel, digits_hash, new_value)
+         values ($1, $2, $3, $4, now() + make_interval(mins => $5),
+             case when $4 like '%@%' then 'email' else 'sms' end, '',
+             case when $3 <> 'password' then 'new' end)",
     )
     .bind(id)
     .bind(user.0)
@@ -66,7 +68,7 @@ async fn order(lab: &Lab, user: UserId, event: EventId, status: &str) -> Result<
     let order = OrderId::new();
     sqlx::query(
         "insert into orders (id, user_id, status, currency, total_minor, pay_until, paid_at)
-         values ($1, $2, $3, 'EUR', 6550, now(), case when $3 = 'paid' then now() end)",
+         values ($1, $2, $3, 'EUR', 6550, now() + interval '1 hour', case when $3 = 'paid' then now() end)",
     )
     .bind(order.0)
     .bind(user.0)

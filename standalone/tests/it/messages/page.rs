@@ -50,6 +50,20 @@ async fn from_elsewhere_only_admins_see_the_mailbox() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_page_or_a_proxy_on_this_machine_does_not_open_the_mailbox() -> TestResult {
+    let lab = Lab::start_with(&[], &["--mailbox-open=true"]).await?;
+    let url = format!("{}/mailbox", lab.system.url);
+    assert_eq!(lab.http.get(&url).send().await?.status(), StatusCode::OK);
+    for (name, value) in
+        [("host", "rebound.test"), ("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1")]
+    {
+        let answer = lab.http.get(&url).header(name, value).send().await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{name}: {value}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_page_shows_what_was_sent_newest_first_and_loads_nothing() -> TestResult {
     let lab = Lab::start_with(&[], &["--mailbox-open=true"]).await?;
     let url = format!("{}/mailbox", lab.system.url);

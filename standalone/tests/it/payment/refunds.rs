@@ -3,8 +3,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
-use shared::domain::{Money, OrderItemId, PaymentId};
+use shared::domain::{Money, OrderItemId, PaymentId, RefundId};
 use shared::pay::{NewSession, PaymentStatus, Provider as _};
+use shared::shop::checkout::{Refunds, SendError};
 use shared::store::{REFUNDS, RefundJob};
 use uuid::Uuid;
 
@@ -100,9 +101,9 @@ async fn all_that_was_paid_for_an_event_goes_back_though_the_worker_is_killed() 
     }
     // A page of orders is given back again by whoever is told the same job twice.
     let payments = till.payments()?;
-    let refunds = shared::shop::checkout::Refunds::new(payments);
+    let refunds = Refunds::new(payments);
     let reason = "event_cancelled".to_owned();
-    let job = RefundJob::Event { reason, event: till.event, after: None, by: None };
+    let job = RefundJob::Event { reason, event: till.event, after: None, by: None, is_unready: false };
     refunds.run(&job).await?;
     refunds.run(&job).await?;
     assert_eq!(till.count("select count(*) from refunds").await?, 10);
@@ -134,6 +135,83 @@ async fn an_admin_gives_a_whole_event_back() -> TestResult {
     }
     assert_eq!(till.bank.given_back(), 6_000);
     assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_cancelled_event_gives_everything_back_by_itself() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let shoppers = till.lab.shoppers(2).await?;
+    let first = bought(&till, &shoppers[0], 0..2).await?;
+    let second = bought(&till, &shoppers[1], 2..3).await?;
+    let path = format!("/api/admin/events/{}/cancel", till.event);
+    for _ in 0..2 {
+        assert_eq!(admin.post(&path, json!({})).await?.0, StatusCode::OK);
+    }
+    till.until(&first, "refunded").await;
+    till.until(&second, "refunded").await;
+    assert_eq!((till.bank.given_back(), till.bank.calls(Ask::Refund)), (3_000, 2));
+    let reasons = "select count(*) from refunds where reason = 'event_cancelled'";
+    assert_eq!(till.count(reasons).await?, 2);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn an_outage_of_days_is_waited_for_and_a_longer_one_is_told() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = bought(&till, &shopper, 0..1).await?;
+    till.bank.set_away(true);
+    let path = format!("/api/orders/{}/refund", purchase.order);
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::OK);
+    let id = till.text("select id::text from refunds where order_id = $1", &purchase.order).await?;
+    let job = RefundJob::Send { refund: RefundId(id.parse()?) };
+    let refunds = Refunds::new(till.payments()?);
+    for _ in 0..12 {
+        assert!(matches!(refunds.run(&job).await, Err(SendError::Later(_))));
+    }
+    let status = "select status from refunds where order_id = $1";
+    assert_eq!(till.text(status, &purchase.order).await?, "pending");
+    sqlx::query("update refunds set created_at = created_at - interval '3 days'")
+        .execute(till.lab.store().pool())
+        .await?;
+    assert!(matches!(refunds.run(&job).await, Err(SendError::Never(_))));
+    assert_eq!(till.text(status, &purchase.order).await?, "failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn orders_whose_money_is_not_here_yet_are_looked_at_again_by_one_job() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let shopper = till.lab.shopper().await?;
+    // A full page of them, and one more.
+    sqlx::query(
+        "with placed as (
+             insert into orders (id, user_id, status, currency, total_minor, pay_until, paid_at)
+             select gen_random_uuid(), $1, 'paid', 'EUR', 1000, now(), now() from generate_series(1, 51) returning id
+         )
+         insert into order_items
+             (id, order_id, booking_id, event_id, area_id, slot, tier_name, place, price_minor, status)
+         select gen_random_uuid(), id, gen_random_uuid(), $2, 1, row_number() over (), 'One', 'Floor', 1000, 'sold'
+         from placed",
+    )
+    .bind(shopper.id.0)
+    .bind(till.event.0)
+    .execute(till.lab.store().pool())
+    .await?;
+    let refunds = Refunds::new(till.payments()?);
+    let reason = "event_cancelled".to_owned();
+    let first = RefundJob::Event { reason, event: till.event, after: None, by: None, is_unready: false };
+    refunds.run(&first).await?;
+    let pages = "select payload::text from jobs where queue = 'refunds' order by created_at, id";
+    let pages = async || sqlx::query_scalar::<_, String>(pages).fetch_all(till.lab.store().pool()).await;
+    let [second] = <[String; 1]>::try_from(pages().await?).map_err(|all| all.join(" "))?;
+    let second: RefundJob = serde_json::from_str(&second)?;
+    assert!(matches!(second, RefundJob::Event { after: Some(_), is_unready: true, .. }), "{second:?}");
+    refunds.run(&second).await?;
+    let [_, again] = <[String; 2]>::try_from(pages().await?).map_err(|all| all.join(" "))?;
+    assert_eq!(serde_json::from_str::<RefundJob>(&again)?, first, "from the beginning, once");
+    Ok(())
 }
 
 #[tokio::test]

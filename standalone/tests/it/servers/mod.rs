@@ -4,6 +4,7 @@ mod owner;
 mod postgres;
 mod redis;
 mod replica;
+mod sandbox;
 
 use std::fs;
 use std::path::{Path, PathBuf};

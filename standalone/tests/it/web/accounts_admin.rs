@@ -159,3 +159,38 @@ async fn a_key_permits_what_its_scopes_say_and_nothing_else() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn an_admin_no_more_has_no_power_left_in_keys() -> TestResult {
+    let lab = Lab::start().await?;
+    let first = lab.with_role(Role::Admin).await?;
+    for is_erased in [false, true] {
+        let name = if is_erased { "erased" } else { "demoted" };
+        let account = lab.account(name).await?;
+        let path = format!("/api/admin/users/{}", account.shopper.id);
+        let role = |role: &str| first.call(Method::PATCH, &path, Some(json!({"role": role})));
+        assert_eq!(role("admin").await?.0, StatusCode::NO_CONTENT);
+        let session = lab.log_in(name, PASSWORD).await?;
+        let token = session["accessToken"].as_str().ok_or("a token")?.to_owned();
+        let admin = Shopper { token, ..account.shopper.clone() };
+        let (all, _) = service(&lab, &admin, json!(["admin"])).await?;
+        let (by_key, _) = service(&lab, &all, json!(["operate"])).await?;
+        let (booker, _) = service(&lab, &admin, json!(["book"])).await?;
+        let (others, _) = service(&lab, &first, json!(["admin"])).await?;
+        assert_eq!(all.get("/api/admin/users").await?.0, StatusCode::OK);
+        assert_eq!(by_key.get("/api/admin/queue/stats").await?.0, StatusCode::OK);
+        if is_erased {
+            let body = json!({"password": PASSWORD});
+            let (status, answer) = admin.call(Method::DELETE, "/api/account", Some(body)).await?;
+            assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+        } else {
+            assert_eq!(role("operator").await?.0, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(all.get("/api/admin/users").await?.0, StatusCode::UNAUTHORIZED, "{name}");
+        let (status, _) = by_key.get("/api/admin/queue/stats").await?;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: made by a key of theirs");
+        assert_eq!(booker.get("/api/cart").await?.0, StatusCode::OK, "{name}: it has no such power");
+        assert_eq!(others.get("/api/admin/users").await?.0, StatusCode::OK, "{name}: another admin's");
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::lab::{Lab, PASSWORD, TestResult, digits_of, wrong};
+use crate::lab::{Lab, PASSWORD, Shopper, TestResult, digits_of, wrong};
 
 #[tokio::test]
 async fn a_profile_is_seen_and_edited() -> TestResult {
@@ -35,8 +35,9 @@ async fn each_field_changes_by_a_code_to_the_right_place() -> TestResult {
         ("login", "Supernova", "email", "nova@example.test"),
         ("email", "Super@Example.test", "email", "super@example.test"),
     ] {
-        let (status, sent) =
-            nova.post("/api/account/changes", json!({"field": field, "value": value})).await?;
+        let (status, sent) = nova
+            .post("/api/account/changes", json!({"field": field, "value": value, "password": PASSWORD}))
+            .await?;
         assert_eq!((status, &sent["channel"]), (StatusCode::ACCEPTED, &json!(channel)), "{sent}");
         let id: Uuid = sent["changeId"].as_str().ok_or("an id")?.parse()?;
         assert_eq!(lab.latest_code(field).await?, Some((id, target.to_owned())));
@@ -76,7 +77,9 @@ async fn a_code_is_good_for_five_tries_ten_minutes_one_change_and_its_owner() ->
     let nova = lab.account("nova").await?.shopper;
     let other = lab.account("other").await?.shopper;
     let ask = async |value: &str| -> Result<(String, String), Box<dyn std::error::Error>> {
-        let (_, sent) = nova.post("/api/account/changes", json!({"field": "email", "value": value})).await?;
+        let (_, sent) = nova
+            .post("/api/account/changes", json!({"field": "email", "value": value, "password": PASSWORD}))
+            .await?;
         let id: Uuid = sent["changeId"].as_str().ok_or(sent.to_string())?.parse()?;
         Ok((format!("/api/account/changes/{id}/confirm"), digits_of(id)))
     };
@@ -114,14 +117,16 @@ async fn a_code_is_good_for_five_tries_ten_minutes_one_change_and_its_owner() ->
         code(nova.post(&path, json!({"code": digits})).await?),
         (StatusCode::CONFLICT, json!("already_registered"))
     );
-    let ask_taken = json!({"field": "email", "value": "four@example.test"});
+    let ask_taken = json!({"field": "email", "value": "four@example.test", "password": PASSWORD});
     assert_eq!(
         code(nova.post("/api/account/changes", ask_taken).await?),
         (StatusCode::CONFLICT, json!("already_registered"))
     );
     for n in 0..10 {
         let value = format!("n{n}@example.test");
-        let answer = nova.post("/api/account/changes", json!({"field": "email", "value": value})).await?;
+        let answer = nova
+            .post("/api/account/changes", json!({"field": "email", "value": value, "password": PASSWORD}))
+            .await?;
         if answer.0 == StatusCode::TOO_MANY_REQUESTS {
             return Ok(());
         }
@@ -130,8 +135,43 @@ async fn a_code_is_good_for_five_tries_ten_minutes_one_change_and_its_owner() ->
 }
 
 #[tokio::test]
+async fn an_open_session_alone_changes_no_address_and_a_changed_one_ends_the_others() -> TestResult {
+    let lab = Lab::start().await?;
+    let account = lab.account("nova").await?;
+    let other = lab.log_in("nova", PASSWORD).await?;
+    let nova = account.shopper;
+    let there = Shopper { token: other["accessToken"].as_str().ok_or("a token")?.to_owned(), ..nova.clone() };
+    for (field, value) in [("email", "thief@example.test"), ("phone", "+380501234567"), ("login", "thief")] {
+        let ask = |password: Value| {
+            nova.post("/api/account/changes", json!({"field": field, "value": value, "password": password}))
+        };
+        let (status, problem) = ask(Value::Null).await?;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));
+        let (status, problem) = ask(json!("a guess")).await?;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("bad_credentials")));
+    }
+    assert_eq!(lab.latest_code("email").await?, None);
+    for (field, value, expected) in [
+        ("phone", "+380501234567", StatusCode::OK),
+        ("email", "super@example.test", StatusCode::UNAUTHORIZED),
+    ] {
+        let ask = json!({"field": field, "value": value, "password": PASSWORD});
+        let (_, sent) = nova.post("/api/account/changes", ask).await?;
+        let id: Uuid = sent["changeId"].as_str().ok_or(sent.to_string())?.parse()?;
+        let path = format!("/api/account/changes/{id}/confirm");
+        assert_eq!(nova.post(&path, json!({"code": digits_of(id)})).await?.0, StatusCode::OK);
+        assert_eq!(there.get("/api/account").await?.0, expected, "{field}");
+    }
+    assert_eq!(nova.get("/api/account").await?.0, StatusCode::OK, "the session that changed it goes on");
+    let refresh = |token: &Value| lab.send(Method::POST, "/api/auth/refresh", json!({"refreshToken": token}));
+    assert_eq!(refresh(&other["refreshToken"]).await?.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(refresh(&json!(account.refresh_token)).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
 async fn code_guessing_has_a_limit_of_its_own() -> TestResult {
-    let lab = Lab::start_with(&[], &["--rate-limit-codes-max=3"]).await?;
+    let lab = Lab::start_with(&[], &["--rate-limit-code-max=3"]).await?;
     let nova = lab.account("nova").await?.shopper;
     let path = format!("/api/account/changes/{}/confirm", Uuid::now_v7());
     let mut seen = Vec::new();

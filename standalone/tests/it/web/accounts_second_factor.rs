@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::auth::SharedSecret;
 
-use crate::lab::{Lab, PASSWORD, Shopper, TestResult, wrong};
+use crate::lab::{EventPlan, Lab, PASSWORD, Shopper, TestResult, make_event, wrong};
 
 /// Somebody with this role, logged in; the log-in tells the role.
 async fn somebody(lab: &Lab, name: &str, role: &str) -> Result<Shopper, Box<dyn std::error::Error>> {
@@ -127,5 +127,39 @@ async fn where_second_factors_are_required_operators_act_only_with_one() -> Test
     assert_eq!(shopper.get("/api/cart").await?.0, StatusCode::OK, "shoppers need none");
     let (status, problem) = shopper.post("/api/account/second-factor", json!({})).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_second_factors_are_required_admins_look_into_nothing_of_others_without_one() -> TestResult {
+    let lab = Lab::start_with(&[], &["--require-second-factor", "--mailbox-open=true"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let nova = lab.account("nova").await?.shopper;
+    let job = nova.book(event, json!({"quantity": 1})).await?;
+    let outcome = nova.outcome(&job).await?;
+    let booking = outcome["result"]["bookingId"].as_str().ok_or_else(|| outcome.to_string())?;
+    let admin = somebody(&lab, "oscar", "admin").await?;
+    let figures = format!("/metrics/{}", nova.id);
+    let booking = format!("/api/bookings/{booking}");
+    let for_nova = json!({"eventId": event, "userId": nova.id});
+    let mailbox = |admin: &Shopper| {
+        let request = lab.http.get(format!("{}/api/mailbox", lab.system.url)).bearer_auth(&admin.token);
+        request.header("host", "usher.test").send()
+    };
+    assert_eq!(admin.get(&figures).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(admin.get(&booking).await?.0, StatusCode::NOT_FOUND);
+    let reserved = admin.post("/api/bookings/reserve", for_nova.clone()).await?;
+    assert_eq!((reserved.0, &reserved.1["code"]), (StatusCode::FORBIDDEN, &json!("not_owner")));
+    assert_eq!(mailbox(&admin).await?.status(), StatusCode::FORBIDDEN);
+
+    let (_, begun) = admin.post("/api/account/second-factor", json!({})).await?;
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    let body = json!({"code": digits(&secret, 0)?});
+    let (_, confirmed) = admin.post("/api/account/second-factor/confirm", body).await?;
+    let admin = with_token(&admin, &confirmed["session"]);
+    assert_eq!(admin.get(&figures).await?.0, StatusCode::OK);
+    assert_eq!(admin.get(&booking).await?.0, StatusCode::OK);
+    assert!(admin.post("/api/bookings/reserve", for_nova).await?.0.is_success());
+    assert_eq!(mailbox(&admin).await?.status(), StatusCode::OK);
     Ok(())
 }

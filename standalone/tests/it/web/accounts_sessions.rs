@@ -148,8 +148,42 @@ async fn a_changed_password_ends_tokens_and_basic_of_before() -> TestResult {
 }
 
 #[tokio::test]
+async fn who_is_being_verified_while_all_sessions_end_gets_none() -> TestResult {
+    let lab = Lab::start().await?;
+    let account = lab.account("nova").await?;
+    let log_in = json!({"login": "nova", "password": PASSWORD});
+    let refresh = json!({"refreshToken": account.refresh_token});
+    for (path, body) in [("/api/auth/login", &log_in), ("/api/auth/refresh", &refresh)] {
+        let mut ending = lab.store().pool().begin().await?;
+        sqlx::query("update users set session_version = session_version + 1 where id = $1")
+            .bind(account.shopper.id.0)
+            .execute(&mut *ending)
+            .await?;
+        let end = async {
+            eventually("it waits for the end of sessions", async || {
+                let waiting = sqlx::query_scalar::<_, bool>(
+                    "select exists (select 1 from pg_stat_activity where datname = current_database()
+                         and wait_event_type = 'Lock' and query like 'insert into refresh_tokens%')",
+                );
+                waiting.fetch_one(lab.store().pool()).await.is_ok_and(|is_waiting| is_waiting)
+            })
+            .await;
+            ending.commit().await
+        };
+        let (answer, ended) = tokio::join!(lab.send(Method::POST, path, body.clone()), end);
+        ended?;
+        let (status, problem) = answer?;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}: {problem}");
+    }
+    let fresh = lab.log_in("nova", PASSWORD).await?;
+    let refresh = json!({"refreshToken": fresh["refreshToken"]});
+    assert_eq!(lab.send(Method::POST, "/api/auth/refresh", refresh).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
 async fn guessing_through_basic_is_limited_like_logging_in() -> TestResult {
-    let lab = Lab::start_with(&[], &["--rate-limit-logins-max=5"]).await?;
+    let lab = Lab::start_with(&[], &["--rate-limit-login-max=5"]).await?;
     let account = lab.account("nova").await?;
     assert_eq!(lab.basic("/api/cart", (&account.email, PASSWORD)).await?.0, StatusCode::OK);
     let mut refused = None;

@@ -1,0 +1,144 @@
+//! Live figures and the audit log, from what really happens.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use shared::auth::Role;
+
+use super::tell;
+use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
+
+#[tokio::test]
+async fn figures_follow_bookings_releases_payments_and_refunds() -> TestResult {
+    figures_follow(Lab::start().await?).await
+}
+
+#[tokio::test]
+async fn figures_follow_on_a_cluster_too() -> TestResult {
+    figures_follow(Lab::start_on_cluster().await?).await
+}
+
+async fn figures_follow(lab: Lab) -> TestResult {
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
+    let shoppers = lab.shoppers(4).await?;
+    for (shopper, seats) in shoppers.iter().zip(seats.chunks(2)) {
+        let job = shopper.book_seats(event, seats).await?;
+        assert_eq!(shopper.outcome(&job).await?["status"], "completed");
+    }
+    let (_, cart) = shoppers[3].get("/api/cart").await?;
+    let body = json!({"bookingId": cart["items"][0]["id"]});
+    assert_eq!(
+        shoppers[3].call(reqwest::Method::PATCH, "/api/bookings/cancel", Some(body)).await?.0,
+        StatusCode::OK
+    );
+    let order = "00000000-0000-7000-8000-0000000000aa";
+    let paid = json!({"orderId": order, "userId": shoppers[0].id, "places": 2,
+        "amount": {"amount": 2_000, "currency": "EUR"}});
+    // A second payment of the same order is given back by itself and counts no second time.
+    tell(lab.store(), event, "payment.completed", std::slice::from_ref(&paid)).await?;
+    tell(lab.store(), event, "payment.completed", &[paid]).await?;
+    let returned = json!({"orderId": order, "userId": shoppers[0].id, "places": 1,
+        "amount": {"amount": 1_000, "currency": "EUR"}});
+    tell(lab.store(), event, "order.refunded", &[returned]).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let mut report = Value::Null;
+    eventually("all is counted", async || {
+        let Ok((_, answer)) = operator.get(&format!("/api/admin/events/{event}/figures")).await else {
+            return false;
+        };
+        report = answer;
+        let total = &report["total"];
+        total["reserved"] == 8 && total["released"] == 2 && total["refunded"] == 1 && total["ordersPaid"] == 1
+    })
+    .await;
+    let total = &report["total"];
+    assert_eq!(
+        (&total["bookings"], &total["sold"], &total["conversion"]),
+        (&json!(4), &json!(2), &json!(0.25))
+    );
+    assert_eq!(total["revenue"], json!([{"amount": 2_000, "currency": "EUR"}]));
+    assert_eq!(total["returned"], json!([{"amount": 1_000, "currency": "EUR"}]));
+    let standing = &report["events"][0];
+    assert_eq!(
+        (&standing["held"], &standing["sold"], &standing["capacity"]),
+        (&json!(6), &json!(0), &json!(20))
+    );
+    let by_minute = report["minutes"].as_array().ok_or("minutes")?;
+    let sum: i64 = by_minute.iter().filter_map(|minute| minute["reserved"].as_i64()).sum();
+    assert_eq!(sum, 8, "minutes add up: {report}");
+    let (_, all) = operator.get("/api/admin/figures").await?;
+    assert_eq!((&all["total"], &all["events"][0]["eventId"]), (total, &json!(event)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn figures_are_for_operators_and_for_times_that_make_sense() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let (shopper, operator) = (lab.shopper().await?, lab.with_role(Role::Operator).await?);
+    for path in [
+        "/api/admin/figures".to_owned(),
+        format!("/api/admin/events/{event}/figures"),
+        "/api/admin/stream".to_owned(),
+    ] {
+        assert_eq!(shopper.get(&path).await?.0, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(operator.get(&path).await?.0, StatusCode::OK, "{path}");
+    }
+    let (status, empty) = operator.get(&format!("/api/admin/events/{event}/figures")).await?;
+    assert_eq!((status, &empty["total"]["bookings"]), (StatusCode::OK, &json!(0)));
+    assert!(empty["total"]["conversion"].is_null(), "nobody has come yet");
+    assert_eq!(operator.get("/api/admin/events/999999/figures").await?.0, StatusCode::NOT_FOUND);
+    for (from, to, status) in [
+        ("2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z", StatusCode::OK),
+        ("2026-01-01T00:00:00Z", "2026-01-08T00:00:01Z", StatusCode::UNPROCESSABLE_ENTITY),
+        ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", StatusCode::UNPROCESSABLE_ENTITY),
+        ("yesterday", "2026-01-01T00:00:00Z", StatusCode::BAD_REQUEST),
+    ] {
+        let answer = operator.get(&format!("/api/admin/figures?from={from}&to={to}")).await?;
+        assert_eq!(answer.0, status, "{from} to {to}: {}", answer.1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn purchases_stand_in_the_audit_log() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let shopper = lab.shopper().await?;
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    shopper.outcome(&job).await?;
+    let order = uuid::Uuid::now_v7();
+    sqlx::query(
+        "insert into orders (id, user_id, currency, total_minor, pay_until, ip)
+         values ($1, $2, 'EUR', 1000, now() + interval '1 hour', '203.0.113.9')",
+    )
+    .bind(order)
+    .bind(shopper.id.0)
+    .execute(lab.store().pool())
+    .await?;
+    let told = json!({"orderId": order, "userId": shopper.id});
+    for topic in ["payment.initiated", "payment.failed", "ticket.issued"] {
+        tell(lab.store(), event, topic, std::slice::from_ref(&told)).await?;
+    }
+    let mut lines: Vec<(String, String, Option<String>, String)> = Vec::new();
+    eventually("all is written down", async || {
+        let found = sqlx::query_as(
+            "select action, object, host(ip), result from audit_log where user_id = $1 order by action",
+        )
+        .bind(shopper.id.0)
+        .fetch_all(lab.store().pool())
+        .await;
+        lines = found.unwrap_or_default();
+        lines.len() == 4
+    })
+    .await;
+    let actions: Vec<&str> = lines.iter().map(|line| line.0.as_str()).collect();
+    assert_eq!(actions, ["booking.created", "payment.failed", "payment.initiated", "ticket.issued"]);
+    let failed = &lines[1];
+    assert_eq!(
+        (failed.2.as_deref(), failed.3.as_str()),
+        (Some("203.0.113.9"), "failed"),
+        "with the order's address"
+    );
+    assert_eq!(failed.1, format!("order {order}, event {event}"));
+    Ok(())
+}

@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { nameOf } from './files';
+import { accessToken, request, setTokens, whenSignedOut } from './http';
+import { query } from './query';
+
+const answer = (status: number, body?: unknown): Response =>
+  new Response(body === undefined ? null : JSON.stringify(body), { status });
+
+describe('a call', () => {
+  const fetched = vi.fn<typeof fetch>();
+
+  beforeEach(() => {
+    fetched.mockReset();
+    vi.stubGlobal('fetch', fetched);
+    setTokens({ accessToken: 'old', refreshToken: 'r' });
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('renews a token that has run out, once', async () => {
+    fetched
+      .mockResolvedValueOnce(answer(401, { code: 'token_expired' }))
+      .mockResolvedValueOnce(answer(200, { accessToken: 'new', refreshToken: 's' }))
+      .mockResolvedValueOnce(answer(200, { ok: 1 }));
+    expect(await request('GET', '/api/x')).toEqual({ ok: 1 });
+    expect(fetched.mock.calls.map(([path]) => path)).toEqual(['/api/x', '/api/auth/refresh', '/api/x']);
+    expect(accessToken()).toBe('new');
+  });
+
+  it('is not sent a second time for a wrong password, and nobody is signed out by it', async () => {
+    const out = vi.fn();
+    whenSignedOut(out);
+    fetched.mockResolvedValueOnce(answer(401, { code: 'bad_credentials' }));
+    await expect(request('DELETE', '/api/account')).rejects.toMatchObject({ code: 'bad_credentials' });
+    expect(fetched).toHaveBeenCalledTimes(1);
+    expect(out).not.toHaveBeenCalled();
+    expect(accessToken()).toBe('old');
+  });
+
+  it('takes an answer without a body', async () => {
+    fetched.mockResolvedValueOnce(answer(204)).mockResolvedValueOnce(new Response('', { status: 202 }));
+    expect(await request('POST', '/api/x')).toBeUndefined();
+    expect(await request('POST', '/api/x')).toBeUndefined();
+  });
+});
+
+describe('an address', () => {
+  it('leaves out what is blank', () => {
+    expect(query({ q: 'a b', page: 2, city: '', from: undefined, flag: false })).toBe('?q=a+b&page=2&flag=false');
+    expect(query({ city: '' })).toBe('');
+  });
+});
+
+describe('a file', () => {
+  it('is named by the server, and never a path', () => {
+    expect(nameOf('attachment; filename="ticket-7K2M.pdf"')).toBe('ticket-7K2M.pdf');
+    for (const bad of [null, 'inline', 'attachment; filename="../x"']) expect(nameOf(bad)).toBeNull();
+  });
+});
