@@ -1,7 +1,7 @@
 //! What messages say, in three languages.
 //!
 //! - [`words`]: money, dates and plural forms.
-//! - [`letter`](mod@letter): a message as blocks, from which plain text and HTML are both made; all escaping is there.
+//! - `letter`: a message as blocks, from which plain text and HTML are both made; all escaping is there.
 //! - `parts`: blocks that look alike in every language.
 //! - `en`, `uk`, `ru`: the sentences, one function a kind of message, in the same order in each file.
 

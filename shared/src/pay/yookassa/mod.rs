@@ -1,7 +1,7 @@
 //! `YooKassa`: a redirect to its page, where the payer chooses a card or SBP.
 //!
 //! Payments are asked for in two steps (`capture: false`) with no method named. A card's money is authorised first; SBP
-//! has no such step, so its payment arrives as [`PaymentStatus::Captured`] at once. A shop whose contract has no method
+//! has no such step, so its payment arrives as `PaymentStatus::Captured` at once. A shop whose contract has no method
 //! with two steps is refused that way; the same payment is then asked for in one step.
 //!
 //! A payment that waits for its payer cannot be closed through the API; it ends by itself after an hour, and what is
