@@ -52,8 +52,8 @@ impl KafkaSource {
     /// The next fact; `None` when there is none within this time, or its topic is not there yet.
     async fn next(&self, longest: Duration) -> Result<Option<Delivery>, StreamError> {
         let message = match tokio::time::timeout(longest, self.consumer.recv()).await {
-            Err(_) => return Ok(None),
-            Ok(Err(KafkaError::MessageConsumption(
+            Err(_)
+            | Ok(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
             ))) => return Ok(None),
             Ok(Err(error)) => return Err(error.into()),

@@ -146,7 +146,7 @@ async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
         |password: &str| nova.call(Method::DELETE, "/api/account", Some(json!({"password": password})));
     assert_eq!(erase("not this one").await?.0, StatusCode::UNAUTHORIZED);
     let pool = lab.store().pool();
-    sqlx::query("update orders set status = 'awaiting_payment', paid_at = null").execute(pool).await?;
+    sqlx::query("update orders set status = 'awaiting_payment', paid_at = null, pay_until = now() + interval '1 hour'").execute(pool).await?;
     let (status, problem) = erase(PASSWORD).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("payment_under_way")));
     sqlx::query("update orders set status = 'fulfilled', paid_at = now()").execute(pool).await?;

@@ -117,8 +117,8 @@ async fn everybody_with_places_is_told_once_that_an_event_changes_or_does_not_ta
              insert into payments (id, order_id, provider, status, amount_minor, currency)
              values ($1, $2, 'sandbox', 'captured', 1000, 'EUR') returning id
          ), refund as (
-             insert into refunds (id, order_id, payment_id, amount_minor, reason, created_at)
-             select $1, $2, id, 1000, 'event_cancelled', clock_timestamp() + interval '1 minute' from payment
+             insert into refunds (id, order_id, payment_id, amount_minor, currency, reason, created_at)
+             select $1, $2, id, 1000, 'EUR', 'event_cancelled', clock_timestamp() + interval '1 minute' from payment
              returning id
          )
          insert into refund_items (order_item_id, refund_id)

@@ -83,8 +83,8 @@ pub(super) const LINES: &[Line] = &[
     ("POST", "/api/account/changes/{id}/confirm", "/api/account/changes/00000000-0000-0000-0000-000000000000/confirm", r#"{"code": "000000"}"#, "-????"),
     ("POST", "/api/account/password", "", r#"{"currentPassword": "wrong", "newPassword": "long enough"}"#, "-----"),
     ("POST", "/api/account/second-factor", "", r#"{"password": "wrong"}"#, "-xxxx"),
-    ("POST", "/api/account/second-factor/confirm", "", r#"{"code": "000000"}"#, "-xx??"),
-    ("POST", "/api/account/second-factor/disable", "", r#"{"password": "wrong", "code": "000000"}"#, "-----"),
+    ("POST", "/api/account/second-factor/confirm", "", r#"{"code": "000000"}"#, "-????"),
+    ("POST", "/api/account/second-factor/disable", "", r#"{"password": "wrong", "code": "000000"}"#, "-????"),
 
     ("GET", "/api/events/archive", "", "", "+++++"),
     ("GET", "/api/events/search", "/api/events/search?q=test", "", "+++++"),
@@ -115,8 +115,8 @@ pub(super) const LINES: &[Line] = &[
     ("POST", "/api/checkin", "", r#"{"code": "nonsense", "eventId": {event}, "gate": "A"}"#, "-xxx?"),
     ("POST", "/api/checkin/batch", "", r#"{"scans": []}"#, "-xxx?"),
 
-    ("GET", "/api/mailbox", "", "", "0000+"),
-    ("GET", "/mailbox", "", "", "0000+"),
+    ("GET", "/api/mailbox", "", "", "00000"),
+    ("GET", "/mailbox", "", "", "00000"),
 
     ("GET", "/api/admin/users", "", "", "-xxx+"),
     ("PATCH", "/api/admin/users/{id}", "/api/admin/users/0", r#"{"role": "scanner"}"#, "-xxx0"),
