@@ -4,9 +4,8 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use shared::domain::TicketId;
+use shared::domain::{Language, TicketId};
 use shared::shop::Printed;
-use shared::tickets::Language;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -20,14 +19,14 @@ pub struct PdfQuery {
     #[serde(default)]
     format: Sheet,
     /// The account's language where absent.
-    language: Option<Tongue>,
+    language: Option<Language>,
 }
 
 /// In which language.
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct LanguageQuery {
     /// The account's language where absent.
-    language: Option<Tongue>,
+    language: Option<Language>,
 }
 
 /// What a page is for.
@@ -39,28 +38,6 @@ pub enum Sheet {
     A4,
     /// A telephone's screen.
     Phone,
-}
-
-/// A language of documents.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Tongue {
-    /// English.
-    En,
-    /// Ukrainian.
-    Uk,
-    /// Russian.
-    Ru,
-}
-
-impl From<Tongue> for Language {
-    fn from(tongue: Tongue) -> Self {
-        match tongue {
-            Tongue::En => Self::En,
-            Tongue::Uk => Self::Uk,
-            Tongue::Ru => Self::Ru,
-        }
-    }
 }
 
 /// A ticket as PDF.
@@ -80,7 +57,7 @@ pub async fn print_ticket(
         Sheet::A4 => "a4",
         Sheet::Phone => "phone",
     };
-    let how = (format, query.language.map(Language::from));
+    let how = (format, query.language);
     Ok(file(app.tickets.print(id, caller.user, how).await?, "attachment"))
 }
 
@@ -97,7 +74,7 @@ pub async fn print_calendar(
     Query(query): Query<LanguageQuery>,
 ) -> Result<Response, Problem> {
     app.limits.check_read(ip)?;
-    let how = ("calendar", query.language.map(Language::from));
+    let how = ("calendar", query.language);
     Ok(file(app.tickets.print(id, caller.user, how).await?, "attachment"))
 }
 

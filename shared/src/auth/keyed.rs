@@ -1,24 +1,21 @@
 //! Keys that follow from the secrets, one for each purpose.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
+use crate::domain::keyed;
+
 /// HMAC-SHA-256 with a key that follows from a secret and what it is for.
 pub(super) fn derive(secret: &SecretString, purpose: &str) -> Hmac<Sha256> {
-    let root = with_key(secret.expose_secret().as_bytes());
-    with_key(&root.chain_update(purpose).finalize().into_bytes())
+    let root = keyed(secret.expose_secret().as_bytes());
+    keyed(&root.chain_update(purpose).finalize().into_bytes())
 }
 
 /// The 32 bytes of a key.
 pub(super) fn derive_bytes(secret: &SecretString, purpose: &str) -> [u8; 32] {
-    let root = with_key(secret.expose_secret().as_bytes());
+    let root = keyed(secret.expose_secret().as_bytes());
     root.chain_update(purpose).finalize().into_bytes().into()
-}
-
-fn with_key(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of every length (RFC 2104 §3), so the fallback is never used.
-    Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
 }
 
 /// Knows secrets again without keeping them: what it makes of one is good for nothing but comparing, and its key was drawn
@@ -28,7 +25,7 @@ pub struct Fingerprints(Hmac<Sha256>);
 
 impl Default for Fingerprints {
     fn default() -> Self {
-        Self(with_key(&rand::random::<[u8; 32]>()))
+        Self(keyed(&rand::random::<[u8; 32]>()))
     }
 }
 

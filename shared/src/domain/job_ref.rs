@@ -186,7 +186,8 @@ fn derive(secret: &[u8]) -> Hmac<Sha256> {
     keyed(&root.chain_update(b"usher job reference 1").finalize().into_bytes())
 }
 
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
+/// HMAC-SHA-256 with this key.
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // HMAC takes keys of every length (RFC 2104 §3), so the fallback is never used.
     Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
 }

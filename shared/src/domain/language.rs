@@ -17,8 +17,11 @@ pub enum Language {
 }
 
 impl Language {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::En, Self::Uk, Self::Ru];
+
     /// As stored: an ISO 639-1 code.
-    pub fn code(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::En => "en",
             Self::Uk => "uk",
@@ -26,12 +29,15 @@ impl Language {
         }
     }
 
+    /// Reads what [`Self::word`] wrote.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.word() == word)
+    }
+
     /// Reads a language tag such as `ru` or `uk-UA`; `None` for languages that Usher does not speak.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        [Self::En, Self::Uk, Self::Ru]
-            .into_iter()
-            .find(|language| language.code().eq_ignore_ascii_case(primary))
+        Self::ALL.into_iter().find(|language| language.word().eq_ignore_ascii_case(primary))
     }
 
     /// The language that somebody likes best of those that Usher speaks, by an `Accept-Language` header

@@ -17,6 +17,7 @@ pub use ids::{
     AreaId, BookingId, EventId, OrderId, OrderItemId, PaymentId, RefundId, SeatId, SectionId, TicketId,
     TierId, UserId,
 };
+pub(crate) use job_ref::keyed;
 pub use job_ref::{Envelope, JobRef, JobRefError, JobRefKeys};
 pub use language::Language;
 pub use layout::{Area, Layout, Row, Seat, SeatRecord, Section, Tier};

@@ -15,11 +15,11 @@ use super::http::{HttpGateway, HttpPush, HttpSms};
 use super::mailbox::MailboxPort;
 use super::ports::{Attachment, Channel, CodeDigits, Parcel, Port, SendError, TicketDocuments};
 use super::smtp::Smtp;
+use super::texts::letter;
 use super::texts::words::one_line;
-use super::texts::{Language, letter};
 use super::{Message, Outgoing, Recipient};
 use crate::config::ConfigError;
-use crate::domain::UserId;
+use crate::domain::{Language, UserId};
 use crate::store::{Addressee, CodeTarget, SentMessage, Store};
 
 /// Bytes that are attached at most: servers refuse mails above 20 MB or so. A larger order is told by its page alone.
@@ -180,7 +180,7 @@ impl Sender {
                 user: Some(person.id),
                 to,
                 name: one_line(&person.first_name),
-                language: Language::from_word(&person.language),
+                language: Language::from_word(&person.language).unwrap_or_default(),
             };
             if is_reachable(&person.email) {
                 deliveries.push(of(Channel::Mail, person.email.clone()));
@@ -201,7 +201,8 @@ impl Sender {
             None => None,
         };
         let Some((channel, to)) = route(&code, person.as_ref()) else { return Ok(None) };
-        let language = person.as_ref().map_or(Language::En, |person| Language::from_word(&person.language));
+        let language =
+            person.as_ref().and_then(|person| Language::from_word(&person.language)).unwrap_or_default();
         let name = person.map_or_else(String::new, |person| one_line(&person.first_name));
         Ok(Some(Delivery { channel, user: code.user, to, name, language }))
     }

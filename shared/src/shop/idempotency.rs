@@ -2,12 +2,13 @@
 
 use aes_gcm::aead::{Aead as _, Generate as _};
 use aes_gcm::{Aes256Gcm, Key, KeyInit as _, Nonce};
-use hmac::{Hmac, Mac as _};
+use hmac::Mac as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Fault;
+use crate::domain::keyed;
 use crate::store::{Begun, Store};
 
 /// Bytes of the nonce that an answer is sealed with, before it.
@@ -112,9 +113,8 @@ impl Idempotency {
 }
 
 fn cipher(secret: &SecretString, request: &KeyedRequest) -> Aes256Gcm {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
-    mac.update(b"usher idempotent answer\0");
-    mac.update(&request.sealing);
+    let mac = keyed(secret.expose_secret().as_bytes())
+        .chain_update(b"usher idempotent answer\0")
+        .chain_update(&request.sealing);
     Aes256Gcm::new(&Key::<Aes256Gcm>::from(<[u8; 32]>::from(mac.finalize().into_bytes())))
 }

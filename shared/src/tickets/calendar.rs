@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::face::TicketFace;
 use super::format::{RenderError, TicketFormat};
-use super::language::Language;
+use crate::domain::Language;
 
 /// How long an evening is taken to be; events have no end of their own.
 const DURATION: &str = "PT3H";

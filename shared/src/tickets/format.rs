@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::calendar::Calendar;
 use super::face::TicketFace;
-use super::language::Language;
 use super::pdf::{A4, Phone};
 use super::svg::QrPicture;
+use crate::domain::Language;
 
 /// Why a document could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -2,19 +2,7 @@
 
 use chrono::{Datelike as _, NaiveDateTime};
 
-use crate::domain::Money;
-
-/// A language that documents are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Ukrainian.
-    Uk,
-    /// Russian.
-    Ru,
-}
+use crate::domain::{Language, Money};
 
 /// The fixed texts of a document.
 #[derive(Debug, Clone, Copy)]
@@ -140,23 +128,6 @@ const WHOLE: [&str; 9] = ["JPY", "KRW", "VND", "CLP", "ISK", "UGX", "XAF", "XOF"
 const THOUSANDTHS: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
 
 impl Language {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::En, Self::Uk, Self::Ru];
-
-    /// As stored.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Uk => "uk",
-            Self::Ru => "ru",
-        }
-    }
-
-    /// Reads what [`Self::word`] wrote.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.word() == word)
-    }
-
     /// The fixed texts.
     pub fn words(self) -> &'static Words {
         match self {

@@ -20,7 +20,7 @@ pub use code::{CodeError, TicketCode, ToSign};
 pub use face::TicketFace;
 pub use format::{Formats, RenderError, TicketFormat};
 pub use keys::{Jwk, JwkSet, TicketKeys, TicketVerifier, new_key_pem};
-pub use language::{Language, Words};
+pub use language::Words;
 pub use number::{NumberError, TicketNumber};
 pub use press::{Document, Press};
 pub use qr::{QUIET, Qr, Run};
@@ -41,6 +41,7 @@ mod tests {
     use chrono::{NaiveDate, NaiveDateTime, TimeZone as _, Utc};
 
     use super::*;
+    use crate::domain::Language;
     use crate::domain::{EventId, Money, TicketId};
 
     /// A ticket with everything on it.

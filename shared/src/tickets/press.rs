@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::face::TicketFace;
 use super::format::{Formats, RenderError};
-use super::language::Language;
+use crate::domain::Language;
 
 /// Documents in the making.
 const AT_ONCE: usize = 2;

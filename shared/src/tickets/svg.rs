@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::face::TicketFace;
 use super::format::{RenderError, TicketFormat};
-use super::language::Language;
 use super::qr::Qr;
+use crate::domain::Language;
 
 /// The QR code of the first ticket as SVG.
 #[derive(Debug, Clone, Copy)]

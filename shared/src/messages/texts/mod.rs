@@ -17,36 +17,7 @@ pub mod words;
 pub use letter::{Block, Letter, escape};
 
 use super::about::{About, Links};
-
-/// A language that messages are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    En,
-    /// Ukrainian.
-    Uk,
-    /// Russian.
-    Ru,
-}
-
-impl Language {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::En, Self::Uk, Self::Ru];
-
-    /// ISO 639-1.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Uk => "uk",
-            Self::Ru => "ru",
-        }
-    }
-
-    /// Reads what [`Self::word`] wrote; anything else is English.
-    pub fn from_word(word: &str) -> Self {
-        Self::ALL.into_iter().find(|language| language.word() == word).unwrap_or(Self::En)
-    }
-}
+use crate::domain::Language;
 
 /// What a message says to somebody of that first name (empty: nobody knows it).
 pub fn letter(language: Language, name: &str, about: &About, links: &Links) -> Letter {

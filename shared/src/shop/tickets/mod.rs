@@ -7,12 +7,10 @@ use bytes::Bytes;
 
 use super::Fault;
 use crate::config::ConfigError;
-use crate::domain::{OrderId, TicketId, UserId};
+use crate::domain::{Language, OrderId, TicketId, UserId};
 use crate::store::{Issued, Store, StoreError, TicketRecord};
 use crate::tickets::config::TicketsConfig;
-use crate::tickets::{
-    Document, Formats, JwkSet, Language, Press, RenderError, TicketFace, TicketKeys, ToSign,
-};
+use crate::tickets::{Document, Formats, JwkSet, Press, RenderError, TicketFace, TicketKeys, ToSign};
 
 pub use check_in::{CheckInError, CheckedIn, Scan, Shown};
 pub use views::{TicketView, VenueView};

@@ -10,8 +10,8 @@ use krilla::page::PageSettings;
 
 use super::face::TicketFace;
 use super::format::{RenderError, TicketFormat};
-use super::language::Language;
 use super::qr::Qr;
+use crate::domain::Language;
 use canvas::Canvas;
 
 /// For paper.

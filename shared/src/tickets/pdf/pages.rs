@@ -1,8 +1,8 @@
 //! What stands where.
 
 use super::canvas::{Align, Area, Canvas, Color, Style};
+use crate::domain::Language;
 use crate::tickets::face::TicketFace;
-use crate::tickets::language::Language;
 use crate::tickets::number::TicketNumber;
 use crate::tickets::qr::Qr;
 
