@@ -4,7 +4,7 @@ import { add, addBulk } from './src/adding.mjs';
 import { memory } from './src/memory.mjs';
 import { naive } from './src/naive.mjs';
 import { position, positionByLpos } from './src/position.mjs';
-import { processNothing, processPostgres } from './src/processing.mjs';
+import { processNothing, processPostgres, processReserve } from './src/processing.mjs';
 import { checkRedis, readRedis } from './src/redis.mjs';
 import { recovery } from './src/recovery.mjs';
 import { giveUp, report } from './src/report.mjs';
@@ -14,6 +14,7 @@ const MEASURES = {
   'add-bulk': { run: addBulk, count: 50_000, limitSeconds: 120, redis: true },
   process: { run: processNothing, count: 20_000, limitSeconds: 180, redis: true },
   'process-postgres': { run: processPostgres, count: 10_000, limitSeconds: 300, redis: true, database: true },
+  'process-reserve': { run: processReserve, count: 10_000, limitSeconds: 300, redis: true, database: true },
   position: { run: position, count: 100_000, limitSeconds: 120, redis: true },
   'position-lpos': { run: positionByLpos, count: 100_000, limitSeconds: 120, redis: true },
   recovery: { run: recovery, count: 8, limitSeconds: 240, redis: true },
@@ -28,7 +29,7 @@ const HELP = `Measures BullMQ on a given Redis; prints one line of JSON per resu
   --redis      path of a unix socket, or redis://…; not for "naive"
   --measure    ${Object.keys(MEASURES).join(', ')}
   --count      how many jobs; for "recovery" how many workers are killed, for "naive" how many bookings
-  --database   postgres://… or a socket directory; for "process-postgres" and "naive"
+  --database   postgres://… or a socket directory; for "process-postgres", "process-reserve" and "naive"
   --port, --user, --name   with a socket directory: the server's port, the role, the database
   --limit      seconds after which the measure is given up`;
 

@@ -64,9 +64,10 @@ impl Comparison {
 const ADD: [Comparison; 1] = [beside("jobs added one by one", "add", Promise::Times(2.0))];
 const ADD_BULK: [Comparison; 1] = [beside("jobs added in bulk", "add-bulk", Promise::Times(5.0))];
 const PROCESS: [Comparison; 1] = [beside("jobs done that do nothing", "process", Promise::Times(5.0))];
-const PROCESS_POSTGRES: [Comparison; 2] = [
-    beside("jobs done with PostgreSQL", "process-postgres", Promise::Times(10.0))
+const PROCESS_POSTGRES: [Comparison; 3] = [
+    beside("jobs that reserve, the same rows", "process-reserve", Promise::Times(10.0))
         .with_port(Some(Promise::Times(8.0))),
+    beside("the same / theirs write the least", "process-postgres", Promise::Nothing),
     beside("the same / no queue, naive transactions", "naive", Promise::Times(20.0)).with_port(None),
 ];
 const POSITION: [Comparison; 2] = [

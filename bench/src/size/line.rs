@@ -141,11 +141,10 @@ impl Line {
 
     /// How many Redis says are ahead of a job, and how long that took.
     pub(super) async fn rank(&self, number: u64) -> Result<(u64, Duration)> {
-        let mut command = redis::cmd("ZRANK");
-        command.arg(self.queue.keys().wait(LANE)).arg(number);
+        let mut command = redis::cmd("ZCOUNT");
+        command.arg(self.queue.keys().wait(LANE)).arg("-inf").arg(format!("({number}"));
         let started = Instant::now();
-        let rank: Option<u64> = command.query_async(&mut self.queue.connection()).await?;
-        let took = started.elapsed();
-        Ok((rank.with_context(|| format!("job {number} does not wait"))?, took))
+        let ahead = command.query_async(&mut self.queue.connection()).await?;
+        Ok((ahead, started.elapsed()))
     }
 }

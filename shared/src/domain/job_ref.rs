@@ -48,9 +48,21 @@ impl Envelope {
         if reader.0.is_empty() { Ok(envelope) } else { Err(DecodeError) }
     }
 
-    /// The key of this job among its owner's live ones; empty for a job with an idempotency key.
-    pub fn live_key(&self) -> String {
-        if self.is_keyed { String::new() } else { self.request.fingerprint(self.owner) }
+    /// What a lane knows a job by: the fingerprint of its request, then its nonce.
+    pub fn tag(&self) -> [u8; 16] {
+        self.tagged(self.request.fingerprint(self.owner))
+    }
+
+    /// The same among its owner's live jobs, where one with an idempotency key is not found by its request.
+    pub fn live_tag(&self) -> [u8; 16] {
+        if self.is_keyed { self.tagged([0; 8]) } else { self.tag() }
+    }
+
+    fn tagged(&self, fingerprint: [u8; 8]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        tag[..8].copy_from_slice(&fingerprint);
+        tag[8..].copy_from_slice(&self.nonce.to_le_bytes());
+        tag
     }
 
     fn encode_into(&self, out: &mut Vec<u8>, ip: Option<IpAddr>) {

@@ -103,12 +103,14 @@ impl BookingRequest {
         }
     }
 
-    /// The same for equal requests of one shopper and no other: 16 bytes of a SHA-256, in hex.
-    pub fn fingerprint(&self, owner: UserId) -> String {
+    /// Tells a request from the others of the same shopper: 8 bytes of a SHA-256.
+    pub fn fingerprint(&self, owner: UserId) -> [u8; 8] {
         let mut bytes = Vec::with_capacity(64);
         put_id(&mut bytes, owner.0);
         self.encode(&mut bytes);
-        hex16(&bytes)
+        let mut fingerprint = [0; 8];
+        fingerprint.copy_from_slice(&Sha256::digest(bytes)[..8]);
+        fingerprint
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

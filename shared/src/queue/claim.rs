@@ -15,11 +15,38 @@ pub struct Lease {
     pub fence: u64,
 }
 
+/// A job as it stands in its lane: its number, a colon, its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member(Vec<u8>);
+
+impl Member {
+    /// Its number and its payload; `None` when the bytes make no sense.
+    pub(super) fn split(&self) -> Option<(u64, &[u8])> {
+        let colon = self.0.iter().position(|byte| *byte == b':')?;
+        let number = std::str::from_utf8(&self.0[..colon]).ok()?.parse().ok()?;
+        Some((number, &self.0[colon + 1..]))
+    }
+}
+
+impl redis::FromRedisValue for Member {
+    fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
+        Vec::from_redis_value(value).map(Self)
+    }
+}
+
+impl redis::ToRedisArgs for Member {
+    fn write_redis_args<W: ?Sized + redis::RedisWrite>(&self, out: &mut W) {
+        out.write_arg(&self.0);
+    }
+}
+
 /// A job in a batch.
 #[derive(Debug, Clone)]
 pub struct ClaimedJob {
     /// Its number in the lane.
     pub number: u64,
+    /// As it stands there.
+    pub member: Member,
     /// The job, or `None` when its bytes make no sense (it then fails).
     pub envelope: Option<Envelope>,
     /// How often it has failed by itself so far.
@@ -28,13 +55,14 @@ pub struct ClaimedJob {
 
 /// A job as it comes out of a lane.
 pub trait Claimed: Send + Sync + 'static {
-    /// From its number, its bytes and how often it has failed by itself.
-    fn read(number: u64, payload: Vec<u8>, attempts: u32) -> Self;
+    /// From how it stands in its lane, and how often it has failed by itself.
+    fn read(member: Member, attempts: u32) -> Self;
 }
 
 impl Claimed for ClaimedJob {
-    fn read(number: u64, payload: Vec<u8>, attempts: u32) -> Self {
-        Self { number, envelope: Envelope::decode(&payload).ok(), attempts }
+    fn read(member: Member, attempts: u32) -> Self {
+        let (number, payload) = member.split().unwrap_or_default();
+        Self { number, envelope: Envelope::decode(payload).ok(), member, attempts }
     }
 }
 
@@ -136,7 +164,7 @@ impl Queue {
     }
 
     /// The keys of `claim.lua` and `extend.lua`, which take jobs from the same places.
-    fn claim_keys(&self, event: EventId) -> [String; 9] {
+    fn claim_keys(&self, event: EventId) -> [String; 8] {
         let (keys, partition) = (self.keys(), Partition::of(event));
         [
             keys.partition(partition),
@@ -144,7 +172,6 @@ impl Queue {
             keys.feed(partition),
             keys.meta(event),
             keys.wait(event),
-            keys.jobs(event),
             keys.attempts(event),
             keys.delayed(event),
             keys.leased(partition),
@@ -172,12 +199,9 @@ impl Queue {
 }
 
 fn read_jobs<J: Claimed>(mut reply: Reply) -> Result<Vec<J>, QueueError> {
-    let mut jobs = Vec::with_capacity(reply.left() / 3);
+    let mut jobs = Vec::with_capacity(reply.left() / 2);
     while reply.left() > 0 {
-        let number = reply.next()?;
-        let payload: Vec<u8> = reply.next()?;
-        let attempts = reply.next()?;
-        jobs.push(J::read(number, payload, attempts));
+        jobs.push(J::read(reply.next()?, reply.next()?));
     }
     Ok(jobs)
 }

@@ -1,6 +1,6 @@
 //! Adding jobs to a lane.
 
-use super::script::{Call, script};
+use super::script::{Call, Reply, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId, hex16};
 
@@ -73,17 +73,16 @@ impl Queue {
             let envelope = &job.envelope;
             let seats: Vec<String> = envelope.request.named_seats().iter().map(ToString::to_string).collect();
             call.arg(envelope.owner.0)
-                .arg(envelope.request.fingerprint(envelope.owner))
+                .arg(&envelope.tag())
                 .arg(job.idempotency.as_deref().unwrap_or_default())
-                .arg(envelope.nonce)
                 .arg(envelope.encode())
                 .arg(seats.join(","));
         }
-        self.send_enqueue(&call, jobs.len()).await
+        self.send_enqueue(&call, jobs.iter().map(|job| job.envelope.nonce)).await
     }
 
     /// The keys of `enqueue.lua`.
-    pub(super) fn enqueue_keys(&self, event: EventId) -> [String; 11] {
+    pub(super) fn enqueue_keys(&self, event: EventId) -> [String; 9] {
         let (keys, partition) = (self.keys(), Partition::of(event));
         [
             keys.partition(partition),
@@ -92,55 +91,58 @@ impl Queue {
             keys.feed(partition),
             keys.meta(event),
             keys.wait(event),
-            keys.jobs(event),
-            keys.live(event),
             keys.owners(event),
             keys.idem(event),
             keys.idem_old(event),
         ]
     }
 
-    /// Makes a call of `enqueue.lua` for so many jobs.
+    /// Makes a call of `enqueue.lua` for jobs with these nonces.
     pub(super) async fn send_enqueue(
         &self,
         call: &Call,
-        jobs: usize,
+        nonces: impl ExactSizeIterator<Item = u64>,
     ) -> Result<Option<AddedBatch>, QueueError> {
         let mut reply = self.send(call).await?;
         match reply.word.as_str() {
             "no_epoch" => Ok(None),
             "ok" => {
                 let (epoch, seq) = (reply.next()?, reply.next()?);
-                let mut added = Vec::with_capacity(jobs);
-                while reply.left() > 0 {
-                    added.push(read(&reply.next::<String>()?)?);
-                }
-                if added.len() != jobs {
-                    return Err(QueueError::Reply("not one answer a job"));
-                }
-                Ok(Some(AddedBatch { jobs: added, epoch, seq }))
+                Ok(Some(AddedBatch { jobs: read(&mut reply, nonces)?, epoch, seq }))
             }
             _ => Err(reply.unknown()),
         }
     }
 }
 
-/// What became of one job: `word number nonce place`.
-fn read(line: &str) -> Result<Added, QueueError> {
-    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-    Ok(match word {
-        "queued" | "same" => {
-            let mut numbers = rest.split(' ').map(str::parse);
-            let (Some(Ok(number)), Some(Ok(nonce)), Some(Ok(place))) =
-                (numbers.next(), numbers.next(), numbers.next())
-            else {
-                return Err(QueueError::Reply("not three numbers"));
-            };
-            Added::Queued { number, nonce, place, is_new: word == "queued" }
-        }
-        "mismatch" => Added::Mismatch,
-        "too_many" => Added::TooMany,
-        "full" => Added::Full,
-        _ => return Err(QueueError::Word(word.to_owned())),
-    })
+/// What became of each job: a letter, and what is told of those that were there before.
+fn read(reply: &mut Reply, nonces: impl ExactSizeIterator<Item = u64>) -> Result<Vec<Added>, QueueError> {
+    let (mut number, mut ahead): (u64, i64) = (reply.next()?, reply.next()?);
+    let letters: String = reply.next()?;
+    if letters.len() != nonces.len() {
+        return Err(QueueError::Reply("not one answer a job"));
+    }
+    let mut jobs = Vec::with_capacity(letters.len());
+    for (letter, nonce) in letters.chars().zip(nonces) {
+        jobs.push(match letter {
+            'q' => {
+                // Of those under a lease some may have left meanwhile, so that fewer than none are ahead.
+                let place = u64::try_from(ahead + 1).unwrap_or(1).max(1);
+                let added = Added::Queued { number, nonce, place, is_new: true };
+                (number, ahead) = (number + 1, ahead + 1);
+                added
+            }
+            's' => {
+                let (number, nonce): (u64, Vec<u8>) = (reply.next()?, reply.next()?);
+                let nonce = nonce.try_into().map_err(|_| QueueError::Reply("a nonce has 8 bytes"))?;
+                let nonce = u64::from_le_bytes(nonce);
+                Added::Queued { number, nonce, place: reply.next()?, is_new: false }
+            }
+            'm' => Added::Mismatch,
+            't' => Added::TooMany,
+            'f' => Added::Full,
+            _ => return Err(QueueError::Word(letter.to_string())),
+        });
+    }
+    Ok(jobs)
 }

@@ -87,18 +87,21 @@ async fn run(
     let mut requests = Vec::with_capacity(BATCH);
     let mut calls = FuturesUnordered::new();
     let mut pause = pin!(sleep(Duration::ZERO));
+    // A timer is late by up to a millisecond, even one that is due at once.
+    let mut is_resting = false;
     loop {
         tokio::select! {
             biased;
             Some(()) = calls.next() => {}
-            () = &mut pause, if !pause.is_elapsed() => {}
-            () = many.notified(), if !pause.is_elapsed() => pause.as_mut().reset(Instant::now()),
+            () = &mut pause, if is_resting => is_resting = false,
+            () = many.notified(), if is_resting => is_resting = false,
             // While one call is at Redis the next is put together; they go out over one connection, in order.
-            count = received.recv_many(&mut requests, BATCH), if calls.len() < CALLS && pause.is_elapsed() => {
+            count = received.recv_many(&mut requests, BATCH), if calls.len() < CALLS && !is_resting => {
                 if count == 0 {
                     break;
                 }
                 pause.as_mut().reset(Instant::now() + BETWEEN);
+                is_resting = true;
                 let mut lanes: HashMap<EventId, Vec<Request>> = HashMap::new();
                 for request in requests.drain(..) {
                     lanes.entry(request.event).or_default().push(request);

@@ -82,8 +82,6 @@ impl Queue {
             keys.meta(event),
             keys.wait(event),
             keys.standby(event),
-            keys.jobs(event),
-            keys.live(event),
             keys.owners(event),
         ];
         let mut args = vec![arg(event), arg(keys.wake())];
@@ -91,8 +89,7 @@ impl Queue {
             args.extend([
                 arg(number),
                 arg(envelope.owner),
-                arg(envelope.live_key()),
-                arg(envelope.nonce),
+                envelope.live_tag().to_vec(),
                 envelope.encode(),
             ]);
         }

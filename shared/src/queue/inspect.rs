@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::claim::Member;
 use super::control::Pause;
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId, UserId};
@@ -152,7 +153,7 @@ impl Queue {
             Vec<Option<String>>,
             u64,
             u64,
-            Vec<u64>,
+            Vec<Member>,
             Vec<Option<String>>,
         ) = pipe.query_async(&mut self.connection()).await?;
         let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
@@ -181,7 +182,10 @@ impl Queue {
             completed: number(7),
             failed: number(8),
             stalled: number(9),
-            oldest_waiting_s: first.first().map(|first| now_ms.saturating_sub(first / 1_000) / 1_000),
+            oldest_waiting_s: first
+                .first()
+                .and_then(Member::split)
+                .map(|(number, _)| now_ms.saturating_sub(number / 1_000) / 1_000),
             lease,
         })
     }
@@ -277,7 +281,7 @@ impl Queue {
     ) -> Result<Vec<(u64, Option<Envelope>)>, QueueError> {
         let keys = self.keys();
         let set = if is_standby { keys.standby(event) } else { keys.wait(event) };
-        let numbers: Vec<u64> = redis::cmd("ZRANGEBYSCORE")
+        let jobs: Vec<Member> = redis::cmd("ZRANGEBYSCORE")
             .arg(set)
             .arg(format!("({after}"))
             .arg("+inf")
@@ -286,15 +290,7 @@ impl Queue {
             .arg(at_most)
             .query_async(&mut self.connection())
             .await?;
-        if numbers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let payloads: Vec<Option<Vec<u8>>> = redis::cmd("HMGET")
-            .arg(keys.jobs(event))
-            .arg(&numbers)
-            .query_async(&mut self.connection())
-            .await?;
-        let envelopes = payloads.into_iter().map(|bytes| Envelope::decode(&bytes?).ok());
-        Ok(numbers.into_iter().zip(envelopes).collect())
+        let read = |(number, payload)| (number, Envelope::decode(payload).ok());
+        Ok(jobs.iter().filter_map(Member::split).map(read).collect())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::claim::{Batch, Claimed};
+use super::claim::{Batch, Claimed, Member};
 use super::enqueue::Added;
 use super::lease::LeaseLost;
 use super::script::{Call, script};
@@ -53,6 +53,8 @@ pub enum JobAdded {
 pub struct Job {
     /// Its number in the lane.
     pub number: u64,
+    /// As it stands there.
+    pub member: Member,
     /// Its id; nil when its bytes make no sense.
     pub id: Uuid,
     /// What is to be done, as JSON.
@@ -62,9 +64,11 @@ pub struct Job {
 }
 
 impl Claimed for Job {
-    fn read(number: u64, bytes: Vec<u8>, attempts: u32) -> Self {
+    fn read(member: Member, attempts: u32) -> Self {
+        let (number, bytes) = member.split().unwrap_or_default();
         let id = bytes.get(..16).and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default();
-        Self { number, id, payload: bytes.get(16..).unwrap_or_default().to_vec(), attempts }
+        let payload = bytes.get(16..).unwrap_or_default().to_vec();
+        Self { number, member, id, payload, attempts }
     }
 }
 
@@ -125,10 +129,9 @@ impl Queue {
         // Nobody owns these jobs, so nobody has too many.
         call.arg(lane.0).arg(self.keys().wake()).arg(self.config().queue_max_waiting).arg(u32::MAX);
         for job in jobs {
-            let id = job.id.simple().to_string();
-            call.arg(0).arg(&id).arg(&id).arg(0).arg(Job::bytes(job)).arg("");
+            call.arg("").arg(job.id.as_bytes()).arg(job.id.simple().to_string()).arg(Job::bytes(job)).arg("");
         }
-        let added = self.send_enqueue(&call, jobs.len()).await?;
+        let added = self.send_enqueue(&call, jobs.iter().map(|_| 0)).await?;
         let of = |added: &Added| if *added == Added::Full { JobAdded::Full } else { JobAdded::Queued };
         Ok(added.map(|added| added.jobs.iter().map(of).collect()))
     }
@@ -143,7 +146,6 @@ impl Queue {
             keys.ready(partition),
             keys.lanes(partition),
             keys.meta(lane),
-            keys.jobs(lane),
             keys.delayed(lane),
             keys.idem(lane),
             keys.idem_old(lane),
@@ -151,8 +153,8 @@ impl Queue {
         let mut call = Call::new(script!("schedule"), &names);
         call.arg(lane.0).arg(self.config().queue_max_waiting);
         for job in jobs {
-            let id = job.id.simple().to_string();
-            call.arg(&id).arg(job.run_at_ms.unwrap_or(0)).arg(&id).arg(0).arg(Job::bytes(job));
+            call.arg(job.run_at_ms.unwrap_or(0));
+            call.arg(job.id.simple().to_string()).arg(job.id.as_bytes()).arg(Job::bytes(job));
         }
         let reply = self.send(&call).await?;
         match reply.word.as_str() {
@@ -185,20 +187,22 @@ impl Queue {
             let record = |error| Record { number: job.number, id: job.id, attempts: job.attempts, error };
             let json = |error| serde_json::to_vec(&record(error)).unwrap_or_default();
             jobs.push(match ending {
-                JobEnding::Completed => (job.number, "completed", String::new(), json(None)),
-                JobEnding::Failed(error) => (job.number, "failed", String::new(), json(Some(bounded(error)))),
+                JobEnding::Completed => (&job.member, "completed", String::new(), json(None)),
+                JobEnding::Failed(error) => {
+                    (&job.member, "failed", String::new(), json(Some(bounded(error))))
+                }
                 JobEnding::Later(delay, error) => {
                     let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                     let error = bounded(error).replace('\n', " ");
-                    (job.number, "later", delay.to_string(), error.into_bytes())
+                    (&job.member, "later", delay.to_string(), error.into_bytes())
                 }
             });
         }
         let tail = SettleTail { took, is_last: true, ..SettleTail::default() };
         let mut call =
             self.settle_call(&batch.lease, &self.settle_keys(&batch.lease), "{}", jobs.len(), &tail);
-        for (number, word, live_key, record) in jobs {
-            call.arg(number).arg(word).arg(0).arg(live_key).arg(record);
+        for (member, word, delay, record) in jobs {
+            call.arg(member).arg(word).arg(delay).arg(record);
         }
         self.send_settle(&call).await
     }

@@ -65,7 +65,7 @@ impl Keys {
 
     partition_keys!(partition, ready, lanes, feed, leased);
     lane_keys!(
-        meta, wait, standby, delayed, jobs, live, owners, attempts, errors, idem, idem_old, completed,
+        meta, wait, standby, delayed, owners, attempts, errors, idem, idem_old, completed,
         failed, history
     );
 

@@ -18,8 +18,6 @@ impl Queue {
             keys.meta(event),
             keys.wait(event),
             keys.standby(event),
-            keys.jobs(event),
-            keys.live(event),
             keys.owners(event),
             keys.attempts(event),
         ];
@@ -29,7 +27,7 @@ impl Queue {
         }
         let mut args = vec![arg(event), arg(serde_json::to_string(&done).unwrap_or_default())];
         for (number, envelope, _) in jobs {
-            args.extend([arg(number), arg(envelope.owner), arg(envelope.live_key())]);
+            args.extend([arg(number), arg(envelope.owner)]);
         }
         let mut reply = self.call(script!("leave"), &names, &args).await?;
         match reply.word.as_str() {

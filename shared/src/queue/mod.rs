@@ -11,11 +11,11 @@
 //! | `…{p}:feed` | stream | what happened, for gateways |
 //! | `…{p}:leased` | zset | lanes under a lease, by its end (ms) |
 //! | `…{p}:lane:E:meta` | hash | last number, `fence`, `lease_*`, `paused`, `message`, totals |
-//! | `…{p}:lane:E:wait` | zset | numbers that wait or are active, score = number |
-//! | `…{p}:lane:E:standby` | zset | numbers that wait for a returned seat |
+//! | `…{p}:lane:E:wait` | zset | jobs that wait or are active: `number:payload`, score = number; of bookings the payload is an [`Envelope`](crate::domain::Envelope) |
+//! | `…{p}:lane:E:standby` | zset | the same, of those that wait for a returned seat |
 //! | `…{p}:lane:E:delayed` | zset | what is tried again, or due for the first time, by when (ms); not on strict lanes |
-//! | `…{p}:lane:E:jobs` | hash | number → [`Envelope`](crate::domain::Envelope) |
-//! | `…{p}:lane:E:live`, `owners`, `attempts`, `errors`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
+//! | `…{p}:lane:E:owners` | hash | owner → number, fingerprint and nonce of each of their live jobs, 32 bytes each |
+//! | `…{p}:lane:E:attempts`, `errors`, `idem`, `idem_old`, `completed`, `failed` | | see the scripts |
 //! | `…{p}:lane:E:history` | hash | minute of the day → what went through |
 //! | `…{p}:seat:S:lock`, `…:reserved` | string | lane and fence of a lock; who reserved, for display |
 //! | `…{stream:T}`, `…:run` | stream, string | facts of a topic, and the run of Redis that it was begun in; see [`stream`] |

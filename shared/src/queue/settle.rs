@@ -8,7 +8,7 @@ use super::feed::{Done, Told};
 use super::lease::LeaseLost;
 use super::script::{Call, script};
 use super::{Partition, Queue, QueueError};
-use crate::domain::{Envelope, Outcome, UserId};
+use crate::domain::{Outcome, UserId};
 
 /// How one job of a batch ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,9 +143,8 @@ impl Queue {
                     "standby"
                 }
             };
-            let live_key = job.envelope.as_ref().map(Envelope::live_key).unwrap_or_default();
             let record = if to_keep.is_kept(word) { record(job, owner, ending, decided) } else { Vec::new() };
-            jobs.push((job.number, word, owner, live_key, record));
+            jobs.push((&job.member, word, owner, record));
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
         if which.is_first {
@@ -165,8 +164,8 @@ impl Queue {
         };
         let entry = serde_json::to_string(&done).unwrap_or_default();
         let mut call = self.settle_call(lease, &keys, &entry, jobs.len(), &tail);
-        for (number, word, owner, live_key, record) in jobs {
-            call.arg(number).arg(word).arg(owner.0).arg(live_key).arg(record);
+        for (member, word, owner, record) in jobs {
+            call.arg(member).arg(word).arg(owner.0).arg(record);
         }
         for (owner, ttl_ms) in shown {
             call.arg(owner.0).arg(ttl_ms);
@@ -232,8 +231,6 @@ impl Queue {
             keys.feed(partition),
             keys.meta(event),
             keys.wait(event),
-            keys.jobs(event),
-            keys.live(event),
             keys.owners(event),
             keys.attempts(event),
             keys.standby(event),

@@ -184,11 +184,37 @@ pub(super) async fn record_freed(
     retaken: &[ClaimedPlace],
     why: Why,
 ) -> Result<(), StoreError> {
+    let facts = settle_freed(connection, freed, retaken, why).await?;
+    append_freed(connection, &facts).await
+}
+
+/// Facts by event, for the outbox.
+pub(super) type FreedFacts = Vec<(EventId, Vec<Fact>)>;
+
+/// The second half of [`record_freed`], which holds the events' counters until the commit.
+pub(super) async fn append_freed(
+    connection: &mut PgConnection,
+    facts: &FreedFacts,
+) -> Result<(), StoreError> {
+    for (event, facts) in facts {
+        append_outbox(connection, *event, facts).await?;
+    }
+    Ok(())
+}
+
+/// The first half of [`record_freed`], which nobody else waits for: all but the outbox.
+pub(super) async fn settle_freed(
+    connection: &mut PgConnection,
+    freed: &[Freed],
+    retaken: &[ClaimedPlace],
+    why: Why,
+) -> Result<FreedFacts, StoreError> {
     let retaken: HashSet<ClaimedPlace> = retaken.iter().copied().collect();
     let mut events: BTreeMap<EventId, Vec<&Freed>> = BTreeMap::new();
     for one in freed {
         events.entry(one.event).or_default().push(one);
     }
+    let mut told = Vec::with_capacity(events.len());
     for (event, freed) in events {
         let (mut seats, mut areas, mut slots) = (Vec::new(), Vec::new(), Vec::new());
         let mut bookings: BTreeMap<BookingId, (UserId, Vec<SeatId>, Vec<(AreaId, u32)>)> = BTreeMap::new();
@@ -230,9 +256,9 @@ pub(super) async fn record_freed(
         let facts = bookings
             .into_iter()
             .map(|(booking, (user, seats, slots))| Fact::of_booking(topic, booking, user, &seats, &slots));
-        append_outbox(connection, event, &facts.collect::<Vec<_>>()).await?;
+        told.push((event, facts.collect()));
     }
-    Ok(())
+    Ok(told)
 }
 
 /// Bookings that ran out in part go on until the next reservation in them does; those with nothing left are expired.

@@ -2,9 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::claims::{Why, delete_expired, record_freed, settle_expired};
+use tokio::sync::Mutex;
+
+use super::claims::{Why, append_freed, delete_expired, settle_expired, settle_freed};
 use super::{Freed, Store, StoreError};
 use crate::domain::{BookingId, EventId, SeatId, UserId};
+
+/// Passes at the same time write to the outbox one after the other. They would wait for each other in PostgreSQL, with
+/// a statement under way, which takes longer to wake up when both processors are busy.
+static OUTBOX_TURN: Mutex<()> = Mutex::const_new(());
 
 /// What one pass did.
 #[derive(Debug, Default)]
@@ -69,8 +75,10 @@ impl Store {
         if !empty.is_empty() {
             settle_expired(&mut tx, &empty).await?;
         }
-        // Last, as it holds the counter of the outbox, which others need.
-        record_freed(&mut tx, &freed, &[], Why::Expired).await?;
+        let facts = settle_freed(&mut tx, &freed, &[], Why::Expired).await?;
+        // Last, as it holds the counters of the outbox until the commit, which others need.
+        let _turn = OUTBOX_TURN.lock().await;
+        append_freed(&mut tx, &facts).await?;
         tx.commit().await?;
         Ok(Swept { freed, bookings: bookings.len() })
     }

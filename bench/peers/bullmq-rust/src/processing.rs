@@ -9,7 +9,7 @@ use bullmq::{IntoProcessor as _, Job, Queue, Worker, WorkerOptions};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::database::{book, check_booked, empty_tables, open_pool, remove_tables};
+use crate::database::{Rows, book, check_booked, empty_tables, open_pool, remove_tables};
 use crate::queue::{fill, payload, with_queue};
 use crate::report::{Told, pace, report, tell};
 use crate::settings::{Settings, connection};
@@ -35,19 +35,20 @@ pub(crate) async fn process_nothing(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Jobs that each write a booking, a seat claim and an outcome.
-pub(crate) async fn process_postgres(settings: &Settings) -> Result<()> {
-    let database = settings.database.clone().context("\"process-postgres\" needs --database")?;
+/// Jobs that each write some rows.
+pub(crate) async fn process_postgres(settings: &Settings, rows: Rows) -> Result<()> {
+    let database = settings.database.clone().with_context(|| format!("{:?} needs --database", settings.name))?;
     let pool = open_pool(database).await?;
     let of_jobs = pool.clone();
     let processor =
-        (move |job: Job, _token: CancellationToken| write_booking(of_jobs.clone(), job)).into_processor();
+        (move |job: Job, _token: CancellationToken| write_booking(of_jobs.clone(), job, rows))
+            .into_processor();
     let told = with_queue(settings, async |queue| {
         best(settings.jobs(), async |concurrency, count| {
             empty_tables(&pool).await?;
             fill(queue, 0..count, seat_payload).await?;
             let seconds = drain(settings, queue, concurrency, count, processor.clone()).await?;
-            check_booked(&pool, count).await?;
+            check_booked(&pool, rows, count).await?;
             Ok(seconds)
         })
         .await
@@ -66,8 +67,8 @@ async fn do_nothing() -> bullmq::Result<Value> {
     Ok(Value::Null)
 }
 
-async fn write_booking(pool: PgPool, job: Job) -> bullmq::Result<Value> {
-    let booked = book(&pool, &job).await;
+async fn write_booking(pool: PgPool, job: Job, rows: Rows) -> bullmq::Result<Value> {
+    let booked = book(&pool, &job, rows).await;
     booked.map_err(|error| bullmq::Error::Unrecoverable(format!("{error:#}")))?;
     Ok(Value::Null)
 }

@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     /// How many jobs; for "recovery" how many workers are killed
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
-    /// postgres://… or a socket directory; for "process-postgres"
+    /// postgres://… or a socket directory; for "process-postgres" and "process-reserve"
     #[arg(long)]
     database: Option<String>,
     /// With a socket directory: the server's port
@@ -49,6 +49,7 @@ pub(crate) enum Measure {
     AddBulk,
     Process,
     ProcessPostgres,
+    ProcessReserve,
     Position,
     PositionLpos,
     Recovery,
@@ -64,7 +65,7 @@ impl Measure {
         match self {
             Self::Add | Self::Process => 20_000,
             Self::AddBulk => 50_000,
-            Self::ProcessPostgres => 10_000,
+            Self::ProcessPostgres | Self::ProcessReserve => 10_000,
             Self::Position | Self::PositionLpos | Self::Memory => 100_000,
             Self::Recovery => 8,
         }
@@ -75,7 +76,7 @@ impl Measure {
             Self::Add | Self::AddBulk | Self::Position | Self::PositionLpos | Self::Memory => 120,
             Self::Process => 180,
             Self::Recovery => 240,
-            Self::ProcessPostgres => 300,
+            Self::ProcessPostgres | Self::ProcessReserve => 300,
         }
     }
 }

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 
 import pg from 'pg';
 
+const NAMES = ['events', 'bookings', 'seat_claims', 'outcomes', 'open_bookings', 'held_seats', 'job_outcomes', 'facts'];
+const ALL = NAMES.map((name) => `peer.${name}`).join(', ');
 const TABLES = `${readFileSync(new URL('../../sql/tables.sql', import.meta.url), 'utf8')}
   create table if not exists peer.events (id bigint primary key, remaining integer not null);`;
 
@@ -31,11 +33,11 @@ export async function withTables(pool, act) {
     await emptyTables(pool);
     return await act();
   } finally {
-    await pool.query('drop table peer.events, peer.bookings, peer.seat_claims, peer.outcomes; drop schema peer');
+    await pool.query(`drop table ${ALL}; drop schema peer`);
   }
 }
 
 /** Empties the tables. */
 export async function emptyTables(pool) {
-  await pool.query('truncate peer.events, peer.bookings, peer.seat_claims, peer.outcomes');
+  await pool.query(`truncate ${ALL}`);
 }

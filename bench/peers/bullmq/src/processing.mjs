@@ -9,7 +9,9 @@ const CONCURRENCIES = [1, 10, 50, 100, 300];
 const TRIAL = 5_000;
 const POOL = 10;
 
-const BOOK = { name: 'book', text: readFileSync(new URL('../../sql/book.sql', import.meta.url), 'utf8') };
+const read = (name) => ({ name, text: readFileSync(new URL(`../../sql/${name}.sql`, import.meta.url), 'utf8') });
+const BOOK = { ...read('book'), booked: 'peer.outcomes join peer.seat_claims using (booking_id)' };
+const RESERVE = { ...read('reserve'), booked: 'peer.job_outcomes join peer.open_bookings using (user_id)' };
 
 function seatPayload(index) {
   return { ...payload(index), seat: index + 1 };
@@ -69,23 +71,22 @@ export async function processNothing(settings, report) {
   });
 }
 
-function bookingRound({ redis }, pool, queue) {
+function bookingRound({ redis }, pool, queue, { booked, ...statement }) {
   const book = async ({ id, data }) => {
-    await pool.query(BOOK, [data.event, data.user, data.quantity, data.seat, id]);
+    await pool.query(statement, [data.event, data.user, data.quantity, data.seat, id]);
   };
   return async (concurrency, count) => {
     await emptyTables(pool);
     await fill(queue, count, { data: seatPayload });
     const seconds = await drain(queue, redis, concurrency, count, book);
-    await checkBooked(pool, count);
+    await checkBooked(pool, booked, count);
     return seconds;
   };
 }
 
-/** Jobs that each write a booking, a seat claim and an outcome. */
-export async function processPostgres(settings, report) {
+async function processWith(statement, settings, report) {
   const pool = openPool(settings.database, POOL);
-  const measure = async (queue) => report(await best(settings.count, bookingRound(settings, pool, queue)));
+  const measure = async (queue) => report(await best(settings.count, bookingRound(settings, pool, queue, statement)));
   try {
     await withTables(pool, () => withQueue(settings, measure));
   } finally {
@@ -93,9 +94,13 @@ export async function processPostgres(settings, report) {
   }
 }
 
-async function checkBooked(pool, count) {
-  const { rows } = await pool.query(
-    'select count(*)::int as booked from peer.outcomes join peer.seat_claims using (booking_id)',
-  );
+/** Jobs that each write a booking, a seat claim and an outcome. */
+export const processPostgres = (settings, report) => processWith(BOOK, settings, report);
+
+/** Jobs that each write the rows that Usher writes. */
+export const processReserve = (settings, report) => processWith(RESERVE, settings, report);
+
+async function checkBooked(pool, booked, count) {
+  const { rows } = await pool.query(`select count(*)::int as booked from ${booked}`);
   if (rows[0].booked !== count) throw new Error(`${rows[0].booked} bookings were written instead of ${count}`);
 }

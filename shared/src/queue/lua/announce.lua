@@ -5,8 +5,8 @@
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4]  standby    ZSET
-  KEYS[5]  wait       ZSET
+  KEYS[4]  standby    ZSET    job (number:payload) -> number
+  KEYS[5]  wait       ZSET    the same
   KEYS[6]  meta       HASH    lease_upto
   KEYS[7…] reserved keys to remove
   ARGV[1]  lane
@@ -38,8 +38,8 @@ local recalled = {}
 if recall > 0 then
   local popped = redis.call('ZPOPMIN', standby, recall)
   for i = 1, #popped, 2 do
-    redis.call('ZADD', wait, popped[i], popped[i])
-    recalled[#recalled + 1] = popped[i]
+    recalled[#recalled + 1] = string.match(popped[i], '^%d+')
+    redis.call('ZADD', wait, recalled[#recalled], popped[i])
   end
   if #recalled > 0 then
     -- Nobody goes on behind them under a lease that was taken before.

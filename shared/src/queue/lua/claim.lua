@@ -9,17 +9,16 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
   KEYS[4]  meta       HASH    last, fence, lease_*, paused, not_before, rate_*
-  KEYS[5]  wait       ZSET    member and score = number
-  KEYS[6]  jobs       HASH    number -> payload
-  KEYS[7]  attempts   HASH    number -> failed attempts
-  KEYS[8]  delayed    ZSET    number, or 's' and an id -> due at (ms)
-  KEYS[9]  leased     ZSET    lane -> end of its lease (ms)
+  KEYS[5]  wait       ZSET    job (number:payload) -> number
+  KEYS[6]  attempts   HASH    number -> failed attempts
+  KEYS[7]  delayed    ZSET    job, or s:payload when it has no number yet -> due at (ms)
+  KEYS[8]  leased     ZSET    lane -> end of its lease (ms)
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  max_jobs
   ARGV[4]  lease_ms
 
-  Returns  { 'claimed', fence, stalled ('1' when a lease had run out), then by 3: number, payload, attempts }
+  Returns  { 'claimed', fence, stalled ('1' when a lease had run out), then by 2: job, attempts }
            | { 'paused' } | { 'empty' } | { 'leased', until_ms }
            | { 'later', at_ms }: it rests, all that is left is delayed, or a limit is reached
            | { 'recovering', until_ms } | { 'no_controls', epoch } | { 'no_epoch' }
@@ -29,8 +28,8 @@
   Cost     O(max_jobs · log n)
   Caller   queue::claim
 ]]
-local partition, ready, feed, meta, wait, jobs, attempts, delayed, leased =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local partition, ready, feed, meta, wait, attempts, delayed, leased =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local feed_keep_ms, look_again_ms = 60000, 100
 
@@ -56,17 +55,14 @@ if tonumber(m[4] or 0) > now then return { 'later', m[4] } end
 
 -- What rested comes back to its own place; what was added for this moment gets its number now.
 local rested, last = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max_jobs), tonumber(m[5] or 0)
-for _, id in ipairs(rested) do
-  local number = id
-  redis.call('ZREM', delayed, id)
-  if string.sub(id, 1, 1) == 's' then
+for _, job in ipairs(rested) do
+  redis.call('ZREM', delayed, job)
+  if string.sub(job, 1, 2) == 's:' then
     last = math.max(last + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
-    number = text(last)
-    redis.call('HSET', jobs, number, redis.call('HGET', jobs, id) or '')
-    redis.call('HDEL', jobs, id)
-    redis.call('HSET', meta, 'last', number)
+    job = text(last) .. string.sub(job, 2)
+    redis.call('HSET', meta, 'last', text(last))
   end
-  redis.call('ZADD', wait, number, number)
+  redis.call('ZADD', wait, string.match(job, '^%d+'), job)
 end
 
 -- At most so many jobs in a window, which begins with its first job; of this lane and of the whole queue.
@@ -90,8 +86,8 @@ if p[6] then
   if redis.call('ZCARD', leased) >= tonumber(p[6]) then return { 'later', text(now + look_again_ms) } end
 end
 
-local numbers = redis.call('ZRANGE', wait, 0, math.min(max_jobs, of_lane, of_queue) - 1)
-if #numbers == 0 then
+local jobs = redis.call('ZRANGE', wait, 0, math.min(max_jobs, of_lane, of_queue) - 1)
+if #jobs == 0 then
   redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'not_before')
   local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
   if next_due then
@@ -101,12 +97,12 @@ if #numbers == 0 then
   redis.call('ZREM', ready, lane)
   return { 'empty' }
 end
-if m[6] then redis.call('HINCRBY', meta, 'rate_used', #numbers) end
-if p[7] then redis.call('HINCRBY', partition, 'rate_used', #numbers) end
+if m[6] then redis.call('HINCRBY', meta, 'rate_used', #jobs) end
+if p[7] then redis.call('HINCRBY', partition, 'rate_used', #jobs) end
 local fence = redis.call('HINCRBY', meta, 'fence', 1)
-local until_ms = now + lease_ms
+local until_ms, upto = now + lease_ms, string.match(jobs[#jobs], '^%d+')
 redis.call('HSET', meta, 'lease_worker', worker, 'lease_until', text(until_ms), 'lease_since', text(now),
-  'lease_count', #numbers, 'lease_upto', numbers[#numbers])
+  'lease_count', #jobs, 'lease_upto', upto)
 redis.call('HDEL', meta, 'not_before')
 if m[2] then redis.call('HINCRBY', meta, 'stalled', 1) end
 redis.call('ZADD', ready, text(until_ms), lane)
@@ -114,17 +110,11 @@ redis.call('ZADD', leased, text(until_ms), lane)
 
 local reply = { 'claimed', tostring(fence), m[2] and '1' or '0' }
 local has_attempts = redis.call('HLEN', attempts) > 0
-for from = 1, #numbers, 1000 do
-  local part = { unpack(numbers, from, math.min(from + 999, #numbers)) }
-  local payloads = redis.call('HMGET', jobs, unpack(part))
-  local tries = has_attempts and redis.call('HMGET', attempts, unpack(part)) or {}
-  for i, n in ipairs(part) do
-    reply[#reply + 1] = n
-    reply[#reply + 1] = payloads[i] or ''
-    reply[#reply + 1] = tries[i] or '0'
-  end
+for i, job in ipairs(jobs) do
+  reply[2 + 2 * i] = job
+  reply[3 + 2 * i] = has_attempts and redis.call('HGET', attempts, string.match(job, '^%d+')) or '0'
 end
 local seq = redis.call('HINCRBY', partition, 'seq', 1)
 redis.call('XADD', feed, 'MINID', '~', text(now - feed_keep_ms), '*', 'e', p[1], 's', seq, 'l', lane,
-  'k', 'claim', 'd', numbers[#numbers])
+  'k', 'claim', 'd', upto)
 return reply

@@ -6,30 +6,33 @@
   KEYS[3]  lanes      SET     lanes of this partition
   KEYS[4]  feed       STREAM
   KEYS[5]  meta       HASH    last, lease_until, lease_count, idem_since, paused
-  KEYS[6]  wait       ZSET    member and score = number
-  KEYS[7]  jobs       HASH    number -> payload
-  KEYS[8]  live       HASH    owner and request -> number:nonce
-  KEYS[9]  owners     HASH    owner -> live jobs
-  KEYS[10] idem       HASH    key -> number:nonce:body (this half day)
-  KEYS[11] idem_old   HASH    the same, the half day before
+  KEYS[6]  wait       ZSET    job (number:payload) -> number
+  KEYS[7]  owners     HASH    owner -> entries of their live jobs
+  KEYS[8]  idem       HASH    key -> entry (this half day)
+  KEYS[9]  idem_old   HASH    the same, the half day before
   ARGV[1]  lane
   ARGV[2]  wake       channel
   ARGV[3]  max_waiting
   ARGV[4]  max_per_owner
-  ARGV[5…] by 6: owner, body (owner and request), idem_key or '', nonce, payload, seats ('1,2' or '')
+  ARGV[5…] by 5: owner or '', tag, idem_key or '', payload, seats ('1,2' or '')
 
-  Returns  { 'ok', epoch, seq, then one a job: 'word number nonce place' }
-             words: queued | same | mismatch | too_many | full   (place 0: no longer waiting)
+  A tag is 16 bytes: fingerprint of the request, and nonce of the job. An entry is 32: number, and tag; that of a job
+  with a key has no fingerprint among its owner's, as it is not found by its request.
+
+  Returns  { 'ok', epoch, seq, first number, how many were ahead of it, letters, then by 3 a 's': number, nonce, place }
+             letters: one a job: q queued (the next number) | s the same as before (place 0: no longer waiting)
+                      | m mismatch | t too many | f full
            | { 'no_epoch' }
-  Twice    the second call answers 'same', as long as the jobs live or their keys are kept
+  Twice    the second call answers 's', as long as the jobs live or their keys are kept
   Cost     O(jobs · log n)
   Caller   queue::enqueue
 ]]
 local partition, ready, lanes, feed, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local wait, jobs, live, owners, idem, idem_old = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local wait, owners, idem, idem_old = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local lane, wake = ARGV[1], ARGV[2]
 local max_waiting, max_per_owner = tonumber(ARGV[3]), tonumber(ARGV[4])
-local half_day_s, feed_keep_ms, call = 43200, 60000, redis.call
+local half_day_s, feed_keep_ms, call, sub = 43200, 60000, redis.call, string.sub
+local no_fingerprint = string.rep('\0', 8)
 
 local p = call('HMGET', partition, 'epoch', 'paused')
 local epoch = p[1]
@@ -44,6 +47,7 @@ local function text(n) return string.format('%d%06d', n / 1000000, n % 1000000) 
 local first, waiting = number, call('ZCARD', wait)
 local leased = tonumber(m[2] or 0) > now_ms
 local active = leased and tonumber(m[3] or 0) or 0
+local ahead = waiting - active
 
 if not m[4] or now_s - tonumber(m[4]) > half_day_s then
   call('UNLINK', idem_old)
@@ -64,72 +68,76 @@ local function write(command, key, values)
   for from = 1, #values, 1000 do call(command, key, unpack(values, from, math.min(from + 999, #values))) end
 end
 
-local owner_ids, bodies, idem_keys = {}, {}, {}
-for i = 5, #ARGV, 6 do
-  owner_ids[#owner_ids + 1] = ARGV[i]
-  if ARGV[i + 2] == '' then bodies[#bodies + 1] = ARGV[i + 1] else idem_keys[#idem_keys + 1] = ARGV[i + 2] end
+local owner_ids, idem_keys = {}, {}
+for i = 5, #ARGV, 5 do
+  if ARGV[i] ~= '' then owner_ids[#owner_ids + 1] = ARGV[i] end
+  if ARGV[i + 2] ~= '' then idem_keys[#idem_keys + 1] = ARGV[i + 2] end
 end
-local owned, live_jobs, kept, kept_old = read(owners, owner_ids), read(live, bodies), read(idem, idem_keys), {}
-if #idem_keys > 0 then kept_old = read(idem_old, idem_keys) end
+local owned, kept, kept_old = read(owners, owner_ids), read(idem, idem_keys), read(idem_old, idem_keys)
 
--- What this call adds: places by number, and values for one command each.
-local places, to_wait, to_jobs, to_live, to_idem, more, to_owners = {}, {}, {}, {}, {}, {}, {}
-local function known(value)
-  local at, nonce = string.match(value, '^(%d+):(%d+)')
-  local place = places[at]
-  if not place then
-    local rank = call('ZRANK', wait, at)
-    place = rank and math.max(rank - active + 1, 0) or 0
+-- The entry of an owner's live job with this fingerprint.
+local function live(entries, fingerprint)
+  for at = 1, #entries, 32 do
+    if sub(entries, at + 16, at + 23) == fingerprint then return sub(entries, at, at + 31) end
   end
-  return 'same', at, nonce, place
 end
 
-local function add(owner, body, idem_key, nonce, payload)
-  local old = live_jobs[body]
+-- What this call adds.
+local to_wait, to_idem, changed, letters, same, named = {}, {}, {}, {}, {}, {}
+local function known(entry)
+  local at, place = sub(entry, 1, 16), 0
+  if tonumber(at) >= first then
+    place = math.max(ahead + tonumber(at) - first + 1, 1)
+  elseif call('ZCOUNT', wait, at, at) > 0 then
+    place = math.max(call('ZCOUNT', wait, '-inf', '(' .. at) - active + 1, 0)
+  end
+  same[#same + 1], same[#same + 2], same[#same + 3] = at, sub(entry, 25), place
+  return 's'
+end
+
+local function add(owner, tag, idem_key, payload, seats)
+  local entries, fingerprint = owned[owner] or '', sub(tag, 1, 8)
+  local old
   if idem_key ~= '' then
     old = kept[idem_key] or kept_old[idem_key]
-    if old and string.match(old, ':([^:]+)$') ~= body then return 'mismatch', '0', '0', 0 end
+    if old and sub(old, 17, 24) ~= fingerprint then return 'm' end
+  elseif entries ~= '' then
+    old = live(entries, fingerprint)
   end
   if old then return known(old) end
-  if waiting >= max_waiting then return 'full', '0', '0', 0 end
-  local count = tonumber(owned[owner] or 0)
-  if count >= max_per_owner then return 'too_many', '0', '0', 0 end
+  if waiting >= max_waiting then return 'f' end
+  if #entries >= max_per_owner * 32 then return 't' end
   local at = text(number)
   number, waiting = number + 1, waiting + 1
-  -- Of those under a lease some may have left meanwhile.
-  local place = math.max(waiting - active, 1)
-  places[at], owned[owner], more[owner] = place, count + 1, true
-  to_wait[#to_wait + 1], to_wait[#to_wait + 2] = at, at
-  to_jobs[#to_jobs + 1], to_jobs[#to_jobs + 2] = at, payload
-  if idem_key ~= '' then
-    kept[idem_key] = at .. ':' .. nonce .. ':' .. body
-    to_idem[#to_idem + 1], to_idem[#to_idem + 2] = idem_key, kept[idem_key]
-  else
-    live_jobs[body] = at .. ':' .. nonce
-    to_live[#to_live + 1], to_live[#to_live + 2] = body, live_jobs[body]
+  to_wait[#to_wait + 1], to_wait[#to_wait + 2] = at, at .. ':' .. payload
+  if owner ~= '' then
+    owned[owner] = entries .. at .. (idem_key == '' and tag or no_fingerprint .. sub(tag, 9))
+    changed[owner] = true
   end
-  return 'queued', at, nonce, place
+  if idem_key ~= '' then
+    kept[idem_key] = at .. tag
+    to_idem[#to_idem + 1], to_idem[#to_idem + 2] = idem_key, kept[idem_key]
+  end
+  if seats ~= '' then named[#named + 1] = at .. '=' .. seats end
+  return 'q'
 end
 
-local reply, named = { 'ok', epoch, '0' }, {}
-for i = 5, #ARGV, 6 do
-  local word, at, nonce, place = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
-  if word == 'queued' and ARGV[i + 5] ~= '' then named[#named + 1] = at .. '=' .. ARGV[i + 5] end
-  reply[#reply + 1] = string.format('%s %s %s %d', word, at, nonce, place)
+for i = 5, #ARGV, 5 do
+  letters[#letters + 1] = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
 end
 
-local added = number - first
+local reply, added = { 'ok', epoch, 0, text(first), ahead, table.concat(letters) }, number - first
+for i, part in ipairs(same) do reply[6 + i] = part end
 if added > 0 then
-  for owner in pairs(more) do to_owners[#to_owners + 1], to_owners[#to_owners + 2] = owner, string.format('%d', owned[owner]) end
+  local to_owners = {}
+  for owner in pairs(changed) do to_owners[#to_owners + 1], to_owners[#to_owners + 2] = owner, owned[owner] end
   write('ZADD', wait, to_wait)
-  write('HSET', jobs, to_jobs)
-  write('HSET', live, to_live)
-  write('HSET', idem, to_idem)
   write('HSET', owners, to_owners)
+  write('HSET', idem, to_idem)
   call('HSET', meta, 'last', text(number - 1))
   call('SADD', lanes, lane)
   local seq = call('HINCRBY', partition, 'seq', 1)
-  reply[3] = tostring(seq)
+  reply[3] = seq
   call('XADD', feed, 'MINID', '~', string.format('%.0f', now_ms - feed_keep_ms), '*', 'e', epoch, 's', seq,
     'l', lane, 'k', 'add', 'd', text(first) .. ':' .. added .. ':' .. table.concat(named, ';'))
   -- A paused lane is put into `ready` by whoever ends the pause.

@@ -5,33 +5,40 @@
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  feed       STREAM
   KEYS[3]  meta       HASH    failed
-  KEYS[4]  wait       ZSET
-  KEYS[5]  standby    ZSET
-  KEYS[6]  jobs       HASH
-  KEYS[7]  live       HASH
-  KEYS[8]  owners     HASH
-  KEYS[9]  attempts   HASH
+  KEYS[4]  wait       ZSET    job (number:payload) -> number
+  KEYS[5]  standby    ZSET    the same
+  KEYS[6]  owners     HASH    owner -> entries of their live jobs, 32 bytes each, which begin with the number
+  KEYS[7]  attempts   HASH
   ARGV[1]  lane
   ARGV[2]  entry      what the feed says of them (JSON)
-  ARGV[3…] by 3: number, owner, live_key or ''
+  ARGV[3…] by 2: number, owner
 
   Returns  { 'left', how many }
   Twice    the second call finds nothing to remove and only tells the feed again
   Cost     O(jobs · log n)
   Caller   queue::leave
 ]]
-local partition, feed, meta, wait, standby, jobs, live, owners, attempts =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local partition, feed, meta, wait, standby, owners, attempts =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lane, entry, feed_keep_ms = ARGV[1], ARGV[2], 60000
 local left = 0
-for i = 3, #ARGV, 3 do
-  local number, owner, live_key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('ZREM', wait, number) + redis.call('ZREM', standby, number) > 0 then
+local function forget(owner, number)
+  local others, entries = {}, redis.call('HGET', owners, owner) or ''
+  for at = 1, #entries, 32 do
+    if string.sub(entries, at, at + 15) ~= number then others[#others + 1] = string.sub(entries, at, at + 31) end
+  end
+  if #others > 0 then
+    redis.call('HSET', owners, owner, table.concat(others))
+  else
+    redis.call('HDEL', owners, owner)
+  end
+end
+for i = 3, #ARGV, 2 do
+  local number, owner = ARGV[i], ARGV[i + 1]
+  if redis.call('ZREMRANGEBYSCORE', wait, number, number) + redis.call('ZREMRANGEBYSCORE', standby, number, number) > 0 then
     left = left + 1
-    redis.call('HDEL', jobs, number)
     redis.call('HDEL', attempts, number)
-    if live_key ~= '' then redis.call('HDEL', live, live_key) end
-    if redis.call('HINCRBY', owners, owner, -1) <= 0 then redis.call('HDEL', owners, owner) end
+    forget(owner, number)
   end
 end
 redis.call('HINCRBY', meta, 'failed', left)

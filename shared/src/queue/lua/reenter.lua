@@ -8,14 +8,12 @@
   KEYS[3]  lanes      SET
   KEYS[4]  feed       STREAM
   KEYS[5]  meta       HASH    last, lease_upto
-  KEYS[6]  wait       ZSET
-  KEYS[7]  standby    ZSET
-  KEYS[8]  jobs       HASH
-  KEYS[9]  live       HASH
-  KEYS[10] owners     HASH
+  KEYS[6]  wait       ZSET    job (number:payload) -> number
+  KEYS[7]  standby    ZSET    the same
+  KEYS[8]  owners     HASH    owner -> entries of their live jobs: number, and tag
   ARGV[1]  lane
   ARGV[2]  wake       channel
-  ARGV[3…] by 5: number, owner, live_key or '', nonce, payload
+  ARGV[3…] by 4: number, owner, tag (its fingerprint is empty for a job with a key), payload
 
   Returns  { 'ok', how many were put back }
   Twice    who is there already is left alone
@@ -23,17 +21,20 @@
   Caller   queue::reenter
 ]]
 local partition, ready, lanes, feed, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local wait, standby, jobs, live, owners = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local wait, standby, owners = KEYS[6], KEYS[7], KEYS[8]
 local lane, wake, feed_keep_ms = ARGV[1], ARGV[2], 60000
 local back, last = {}, tonumber(redis.call('HGET', meta, 'last') or 0)
-for i = 3, #ARGV, 5 do
-  local number, owner, live_key, nonce, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-  if not redis.call('ZSCORE', standby, number) and redis.call('ZADD', wait, 'NX', number, number) == 1 then
+-- By number, not by what is there: a reference leaves out the address that the job itself has.
+local function is_there(number)
+  return redis.call('ZCOUNT', wait, number, number) + redis.call('ZCOUNT', standby, number, number) > 0
+end
+for i = 3, #ARGV, 4 do
+  local number, owner, tag, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  if not is_there(number) then
     back[#back + 1] = number
     last = math.max(last, tonumber(number))
-    redis.call('HSET', jobs, number, payload)
-    redis.call('HINCRBY', owners, owner, 1)
-    if live_key ~= '' then redis.call('HSETNX', live, live_key, number .. ':' .. nonce) end
+    redis.call('ZADD', wait, number, number .. ':' .. payload)
+    redis.call('HSET', owners, owner, (redis.call('HGET', owners, owner) or '') .. number .. tag)
   end
 end
 if #back > 0 then

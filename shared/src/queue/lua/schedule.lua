@@ -5,21 +5,20 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET
   KEYS[4]  meta       HASH    idem_since
-  KEYS[5]  jobs       HASH    's' and an id, until it has a number -> payload
-  KEYS[6]  delayed    ZSET    's' and an id -> due at (ms)
-  KEYS[7]  idem       HASH    key -> number:nonce:body (this half day), number 0 as long as it has none
-  KEYS[8]  idem_old   HASH    the same, the half day before
+  KEYS[5]  delayed    ZSET    s:payload, until it has a number -> due at (ms)
+  KEYS[6]  idem       HASH    key -> number and tag (this half day), number 0 as long as it has none
+  KEYS[7]  idem_old   HASH    the same, the half day before
   ARGV[1]  lane
   ARGV[2]  max_waiting
-  ARGV[3…] by 5: id, due at (ms), idem_key, nonce, payload
+  ARGV[3…] by 4: due at (ms), idem_key, tag, payload
 
   Returns  { 'ok', then one a job: 'scheduled' | 'same' | 'full' } | { 'no_epoch' }
   Twice    the second call answers 'same'
   Cost     O(jobs · log n)
   Caller   queue::jobs
 ]]
-local partition, ready, lanes, meta, jobs, delayed, idem, idem_old =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local partition, ready, lanes, meta, delayed, idem, idem_old =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lane, max_waiting = ARGV[1], tonumber(ARGV[2])
 if redis.call('HEXISTS', partition, 'epoch') == 0 then return { 'no_epoch' } end
 local now_s, since, half_day_s = tonumber(redis.call('TIME')[1]), redis.call('HGET', meta, 'idem_since'), 43200
@@ -29,17 +28,16 @@ if not since or now_s - tonumber(since) > half_day_s then
   redis.call('HSET', meta, 'idem_since', now_s)
 end
 local reply, count = { 'ok' }, redis.call('ZCARD', delayed)
-local function add(id, due_ms, idem_key, nonce, payload)
+local function add(due_ms, idem_key, tag, payload)
   if redis.call('HGET', idem, idem_key) or redis.call('HGET', idem_old, idem_key) then return 'same' end
   if count >= max_waiting then return 'full' end
   count = count + 1
-  redis.call('HSET', idem, idem_key, '0:' .. nonce .. ':' .. id)
-  redis.call('HSET', jobs, 's' .. id, payload)
-  redis.call('ZADD', delayed, due_ms, 's' .. id)
+  redis.call('HSET', idem, idem_key, string.rep('0', 16) .. tag)
+  redis.call('ZADD', delayed, due_ms, 's:' .. payload)
   return 'scheduled'
 end
-for i = 3, #ARGV, 5 do
-  reply[#reply + 1] = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+for i = 3, #ARGV, 4 do
+  reply[#reply + 1] = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 redis.call('SADD', lanes, lane)
 -- A lane that has a lease, or jobs that wait, is looked at anyway; the end of its batch minds what is due next.

@@ -6,19 +6,17 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
   KEYS[4]  meta       HASH    fence, lease_*, settled, completed, failed
-  KEYS[5]  wait       ZSET
-  KEYS[6]  jobs       HASH
-  KEYS[7]  live       HASH
-  KEYS[8]  owners     HASH
-  KEYS[9]  attempts   HASH
-  KEYS[10] standby    ZSET    member and score = number
-  KEYS[11] completed  LIST    finished jobs, newest first
-  KEYS[12] failed     LIST
-  KEYS[13] history    HASH    minute of the day -> minute completed failed batches busy_ms
-  KEYS[14] delayed    ZSET    number -> due at (ms)
-  KEYS[15] errors     HASH    number -> how it failed so far, a line each
-  KEYS[16] leased     ZSET    lane -> end of its lease (ms)
-  KEYS[17…] reserved keys of what was won, then lock keys of what was locked
+  KEYS[5]  wait       ZSET    job (number:payload) -> number
+  KEYS[6]  owners     HASH    owner -> entries of their live jobs, 32 bytes each, which begin with the number
+  KEYS[7]  attempts   HASH
+  KEYS[8]  standby    ZSET    job -> number
+  KEYS[9]  completed  LIST    finished jobs, newest first
+  KEYS[10] failed     LIST
+  KEYS[11] history    HASH    minute of the day -> minute completed failed batches busy_ms
+  KEYS[12] delayed    ZSET    job -> due at (ms)
+  KEYS[13] errors     HASH    number -> how it failed so far, a line each
+  KEYS[14] leased     ZSET    lane -> end of its lease (ms)
+  KEYS[15…] reserved keys of what was won, then lock keys of what was locked
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -32,8 +30,8 @@
   ARGV[11] delay_ms   the lane is not claimed again before
   ARGV[12] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[13] took_ms    how long the whole batch took
-  ARGV[14…] by 5 a job: number, word (completed | failed | standby), owner, live_key or '', record (or '')
-            or number, 'later', owner, after how many ms it is tried again in its own place, how it failed
+  ARGV[14…] by 4 a job: job, word (completed | failed | standby), owner or '', record or ''
+            or job, 'later', after how many ms it is tried again in its own place, how it failed
            then by 2 a reserved key: owner, ttl_ms
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -42,15 +40,15 @@
   Cost     O(jobs · log n)
   Caller   queue::settle
 ]]
-local partition, ready, feed, meta, wait, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local live, owners, attempts, standby = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local completed, failed, history = KEYS[11], KEYS[12], KEYS[13]
-local delayed, errors, leased = KEYS[14], KEYS[15], KEYS[16]
+local partition, ready, feed, meta, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local owners, attempts, standby = KEYS[6], KEYS[7], KEYS[8]
+local completed, failed, history = KEYS[9], KEYS[10], KEYS[11]
+local delayed, errors, leased = KEYS[12], KEYS[13], KEYS[14]
 local lane, worker, fence, wake, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local keep_completed, keep_failed = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, reserved = tonumber(ARGV[8]), tonumber(ARGV[9])
 local stuck, delay_ms, is_last, took_ms = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13])
-local first_key, first_job, feed_keep_ms, day_min = 17, 14, 60000, 1440
+local first_key, first_job, feed_keep_ms, day_min = 15, 14, 60000, 1440
 
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
@@ -65,29 +63,29 @@ local function each_thousand(list, call)
   for from = 1, #list, 1000 do call(unpack(list, from, math.min(from + 999, #list))) end
 end
 
-local numbers, present = {}, {}
-for i = 0, count - 1 do numbers[i + 1] = ARGV[first_job + i * 5] end
-each_thousand(numbers, function(...)
+local jobs, present = {}, {}
+for i = 0, count - 1 do jobs[i + 1] = ARGV[first_job + i * 4] end
+each_thousand(jobs, function(...)
   for _, score in ipairs(redis.call('ZMSCORE', wait, ...)) do present[#present + 1] = score end
 end)
 
 -- Who left meanwhile is not there any more, and was taken care of then.
-local gone, live_keys, less = {}, {}, {}
+local gone, is_gone, owner_of = {}, {}, {}
 for i = 0, count - 1 do
   if present[i + 1] then
-    local at = first_job + i * 5
-    local number, word, owner, live_key, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    local at = first_job + i * 4
+    local job, word, owner, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local number = string.match(job, '^%d+')
     ended[word] = ended[word] + 1
     if word == 'standby' then
-      redis.call('ZADD', standby, number, number)
+      redis.call('ZADD', standby, number, job)
     elseif word == 'later' then
-      redis.call('ZADD', delayed, string.format('%.0f', now + tonumber(live_key)), number)
+      redis.call('ZADD', delayed, string.format('%.0f', now + tonumber(owner)), job)
       redis.call('HINCRBY', attempts, number, 1)
       redis.call('HSET', errors, number, (redis.call('HGET', errors, number) or '') .. record .. '\n')
     else
-      gone[#gone + 1] = number
-      if live_key ~= '' then live_keys[#live_keys + 1] = live_key end
-      less[owner] = (less[owner] or 0) + 1
+      gone[#gone + 1], is_gone[number] = number, true
+      if owner ~= '' then owner_of[owner] = true end
       if word == 'failed' and record ~= '' then
         local before = redis.call('HGET', errors, number)
         if before then record = record .. '\n' .. before end
@@ -97,22 +95,23 @@ for i = 0, count - 1 do
   end
 end
 local ids, done_owners = {}, {}
-for owner in pairs(less) do ids[#ids + 1] = owner end
+for owner in pairs(owner_of) do ids[#ids + 1] = owner end
 table.sort(ids)
 each_thousand(ids, function(...)
-  for i, live_jobs in ipairs(redis.call('HMGET', owners, ...)) do
-    local owner = select(i, ...)
-    if tonumber(live_jobs or 0) <= less[owner] then
-      done_owners[#done_owners + 1] = owner
+  for i, entries in ipairs(redis.call('HMGET', owners, ...)) do
+    local left = {}
+    for at = 1, #(entries or ''), 32 do
+      if not is_gone[string.sub(entries, at, at + 15)] then left[#left + 1] = string.sub(entries, at, at + 31) end
+    end
+    if #left == 0 then
+      done_owners[#done_owners + 1] = select(i, ...)
     else
-      redis.call('HINCRBY', owners, owner, -less[owner])
+      redis.call('HSET', owners, select(i, ...), table.concat(left))
     end
   end
 end)
 each_thousand(done_owners, function(...) redis.call('HDEL', owners, ...) end)
-each_thousand(numbers, function(...) redis.call('ZREM', wait, ...) end)
-each_thousand(gone, function(...) redis.call('HDEL', jobs, ...) end)
-each_thousand(live_keys, function(...) redis.call('HDEL', live, ...) end)
+each_thousand(jobs, function(...) redis.call('ZREM', wait, ...) end)
 if redis.call('HLEN', attempts) > 0 then
   each_thousand(gone, function(...)
     redis.call('HDEL', attempts, ...)
@@ -122,7 +121,7 @@ end
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
 
-local at = first_job + count * 5
+local at = first_job + count * 4
 for i = 0, reserved - 1 do
   redis.call('SET', KEYS[first_key + i], ARGV[at + i * 2], 'PX', ARGV[at + i * 2 + 1])
 end
