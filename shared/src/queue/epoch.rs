@@ -86,12 +86,7 @@ impl Queue {
         ];
         let mut args = vec![arg(event), arg(keys.wake())];
         for (number, envelope) in jobs {
-            args.extend([
-                arg(number),
-                arg(envelope.owner),
-                envelope.live_tag().to_vec(),
-                envelope.encode(),
-            ]);
+            args.extend([arg(number), arg(envelope.owner), envelope.live_tag().to_vec(), envelope.encode()]);
         }
         let mut reply = self.call(script!("reenter"), &names, &args).await?;
         match reply.word.as_str() {

@@ -65,8 +65,7 @@ impl Keys {
 
     partition_keys!(partition, ready, lanes, feed, leased);
     lane_keys!(
-        meta, wait, standby, delayed, owners, attempts, errors, idem, idem_old, completed,
-        failed, history
+        meta, wait, standby, delayed, owners, attempts, errors, idem, idem_old, completed, failed, history
     );
 
     /// What is left of a budget that all gateways share.
