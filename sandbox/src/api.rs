@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::book::read_cursor;
 use crate::fault::{Effect, Fault, Point};
+use crate::meter::Calls;
 use crate::server::App;
 use crate::session::{NewSession, Refusal, Session};
 
@@ -19,13 +20,17 @@ const MAX_KEY: usize = 200;
 
 /// The paths.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let counted: Router<App> = Router::new()
         .route("/v1/sessions", post(create_session).get(list_sessions))
         .route("/v1/sessions/{id}", get(show_session))
         .route("/v1/sessions/{id}/expire", post(expire_session))
         .route("/v1/sessions/{id}/capture", post(capture_session))
         .route("/v1/sessions/{id}/refunds", post(refund_session))
+        .route_layer(middleware::from_fn_with_state(app.clone(), count_call));
+    Router::new()
+        .merge(counted)
         .route("/faults", post(order_fault).get(list_faults).delete(clear_faults))
+        .route("/calls", get(show_calls).delete(forget_calls))
         .route_layer(middleware::from_fn_with_state(app.clone(), check_key))
         .route("/health", get(async || StatusCode::OK))
         .with_state(app)
@@ -65,6 +70,11 @@ async fn check_key(State(app): State<App>, request: Request, next: Next) -> Resp
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let is_good = shown.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|key| app.is_key(key));
     if is_good { next.run(request).await } else { ApiError::Key.into_response() }
+}
+
+async fn count_call(State(app): State<App>, request: Request, next: Next) -> Response {
+    app.meter.count();
+    next.run(request).await
 }
 
 /// Does what was asked for, unless it was ordered to go wrong.
@@ -298,5 +308,14 @@ async fn list_faults(State(app): State<App>) -> Json<Vec<Fault>> {
 
 async fn clear_faults(State(app): State<App>) -> StatusCode {
     app.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn show_calls(State(app): State<App>) -> Json<Calls> {
+    Json(app.meter.calls())
+}
+
+async fn forget_calls(State(app): State<App>) -> StatusCode {
+    app.meter.forget();
     StatusCode::NO_CONTENT
 }

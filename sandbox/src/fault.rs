@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 const MAX_FAULTS: usize = 1_000;
 /// Milliseconds that anything may be held back.
 const MAX_MS: u64 = 120_000;
+/// So far apart are the rounds of percentages at one point, so that two of them do not strike the same; it has no factor in
+/// common with a hundred.
+const APART: u64 = 7;
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +126,11 @@ pub struct Fault {
     pub next: Option<u32>,
     /// At so many of a hundred, spread evenly, until faults are cleared.
     pub percent: Option<u8>,
-    /// Times that it was looked at, for the percentage.
+    /// Times that it has struck.
     #[serde(default, skip_deserializing)]
+    pub struck: u64,
+    /// Where its percentage stands in its round.
+    #[serde(skip)]
     pub seen: u64,
 }
 
@@ -144,7 +150,7 @@ impl Fault {
 
     /// Whether it strikes now; counts down.
     fn strikes(&mut self) -> bool {
-        match self.percent {
+        let is_due = match self.percent {
             Some(percent) => {
                 self.seen += 1;
                 let due = |seen: u64| seen * u64::from(percent) / 100;
@@ -155,7 +161,9 @@ impl Fault {
                 self.next = Some(left.saturating_sub(1));
                 left > 0
             }
-        }
+        };
+        self.struck += u64::from(is_due);
+        is_due
     }
 }
 
@@ -165,10 +173,12 @@ pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
     /// Orders one. False when there are too many already.
-    pub fn order(&self, fault: Fault) -> bool {
+    pub fn order(&self, mut fault: Fault) -> bool {
         let mut faults = self.0.lock();
         let has_room = faults.len() < MAX_FAULTS;
         if has_room {
+            let others = faults.iter().filter(|other| other.on == fault.on && other.percent.is_some());
+            fault.seen = others.map(|_| APART).sum();
             faults.push(fault);
         }
         has_room
@@ -224,8 +234,28 @@ mod tests {
         let struck: Vec<usize> =
             (1..=100).filter(|_| !faults.strike(Point::Webhook, None).is_empty()).collect();
         assert_eq!(struck, [20, 40, 60, 80, 100]);
+        assert_eq!(faults.list()[0].struck, 5);
         faults.clear();
         assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn equal_percentages_do_not_strike_the_same_one() {
+        let faults = Faults::default();
+        let orders = [
+            serde_json::json!({ "on": "webhook", "kind": "lose", "percent": 5 }),
+            serde_json::json!({ "on": "webhook", "kind": "duplicate", "percent": 5 }),
+            serde_json::json!({ "on": "webhook", "kind": "delay", "ms": 1, "percent": 5 }),
+        ];
+        assert!(orders.into_iter().all(|order| faults.order(fault(order))));
+        let mut struck = 0;
+        for nth in 1..=200 {
+            let effects = faults.strike(Point::Webhook, None);
+            assert!(effects.len() <= 1, "{nth}: {effects:?}");
+            struck += effects.len();
+        }
+        assert_eq!(struck, 30);
+        assert!(faults.list().iter().all(|fault| fault.struck == 10));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! - [`config`]: its settings.
 //! - [`session`]: a hosted page and the money behind it. [`book`]: all of them, in memory.
-//! - [`fault`]: what goes wrong on order.
+//! - [`fault`]: what goes wrong on order. [`meter`]: how many calls come in a second.
 //! - [`api`]: for shops, with a key. [`page`]: for payers.
 //! - [`webhook`]: what shops are told. [`server`]: what the three share.
 //!
@@ -12,6 +12,7 @@ pub mod api;
 pub mod book;
 pub mod config;
 pub mod fault;
+pub mod meter;
 pub mod page;
 pub mod server;
 pub mod session;

@@ -1,5 +1,6 @@
 //! Serving, and what handlers share.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::book::{Book, now_ms};
 use crate::config::SandboxConfig;
 use crate::fault::{Effect, Faults, Point};
+use crate::meter::Meter;
 use crate::session::{Session, Status};
 use crate::webhook::{Event, Webhooks};
 use crate::{api, page};
@@ -61,6 +63,8 @@ pub struct Inner {
     pub book: Mutex<Book>,
     /// What goes wrong on order.
     pub faults: Faults,
+    /// How many calls shops make.
+    pub meter: Meter,
     /// Where payers reach the pages.
     pub base: String,
     /// Told to stop.
@@ -88,6 +92,7 @@ impl App {
         let inner = Inner {
             book: Mutex::new(Book::new(config.sandbox_max_sessions)),
             faults: Faults::default(),
+            meter: Meter::default(),
             base,
             webhooks: Webhooks::new(&secret, rest, shutdown.clone())?,
             shutdown,
@@ -183,6 +188,14 @@ fn kind_of(status: Status) -> &'static str {
     }
 }
 
+/// Where it is reached when nothing says otherwise. An address that stands for all of them is none to send a payer to.
+fn own_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
 /// Serves until `shutdown`; then requests at hand are finished, for some seconds at most.
 ///
 /// # Errors
@@ -194,7 +207,7 @@ pub async fn serve(
 ) -> Result<(), SandboxError> {
     let address = listener.local_addr().map_err(SandboxError::Serve)?;
     let base = config.sandbox_public_url.clone().filter(|url| !url.is_empty());
-    let base = base.map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
+    let base = base.map_or_else(|| own_url(address), |url| url.trim_end_matches('/').to_owned());
     let app = App::new(&config, base, shutdown.clone())?;
     let (closing, ended) = (app.clone(), shutdown.clone());
     let lifetime_ms = config.sandbox_session_seconds.saturating_mul(1_000);
@@ -206,5 +219,21 @@ pub async fn serve(
     tokio::select! {
         ended = async { served.await } => ended.map_err(SandboxError::Serve),
         () = async { shutdown.cancelled().await; tokio::time::sleep(FAREWELL).await } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payers_are_never_sent_to_an_address_that_stands_for_all() {
+        for (listens, url) in [
+            ("0.0.0.0:8008", "http://127.0.0.1:8008"),
+            ("[::]:8008", "http://127.0.0.1:8008"),
+            ("192.0.2.7:8008", "http://192.0.2.7:8008"),
+        ] {
+            assert_eq!(own_url(listens.parse().expect("an address")), url);
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::lab::{Lab, eventually};
 #[tokio::test]
 async fn nothing_is_answered_without_the_key() {
     let lab = Lab::start().await;
-    for path in ["/v1/sessions", "/v1/sessions/sbx_1", "/faults"] {
+    for path in ["/v1/sessions", "/v1/sessions/sbx_1", "/faults", "/calls"] {
         let url = format!("{}{path}", lab.url);
         for request in [lab.http.get(&url), lab.http.get(&url).bearer_auth("a key of others")] {
             assert_eq!(request.send().await.expect("an answer").status(), 401, "{path}");
@@ -30,6 +30,18 @@ async fn same_key_opens_one_session_and_other_words_under_it_are_refused() {
     let (status, said) = lab.post("/v1/sessions", "key", other).await;
     assert_eq!((status.as_u16(), said["error"].as_str()), (422, Some("idempotency_mismatch")));
     assert_ne!(lab.session("another").await, first);
+}
+
+#[tokio::test]
+async fn calls_of_shops_are_counted_and_nothing_else_is() {
+    let lab = Lab::start().await;
+    let id = lab.session("key").await;
+    lab.click(&id, "sbp").await;
+    assert_eq!(lab.status(&id).await, "captured");
+    lab.get("/faults").await;
+    assert_eq!(lab.get("/calls").await.1, json!({ "total": 2, "busiest_second": 2 }));
+    let forgotten = lab.request(Method::DELETE, "/calls").send().await.expect("an answer");
+    assert_eq!((forgotten.status().as_u16(), lab.get("/calls").await.1["total"].as_u64()), (204, Some(0)));
 }
 
 #[tokio::test]
