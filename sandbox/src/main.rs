@@ -7,13 +7,16 @@ use clap::Parser as _;
 use sandbox::SandboxConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = SandboxConfig::parse();
     tracing_subscriber::fmt()
+        // What `RUST_LOG` says, and no less.
         .with_env_filter(
-            tracing_subscriber::EnvFilter::from_default_env().add_directive(tracing::Level::INFO.into()),
+            EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy(),
         )
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)

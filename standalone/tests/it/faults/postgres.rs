@@ -8,14 +8,8 @@ use serde_json::json;
 use super::{decided, queue_up};
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, make_event};
 
-/// Seconds without PostgreSQL; the long form of this test takes a minute.
-fn outage() -> Duration {
-    let is_long = std::env::var_os("USHER_SOAK").is_some();
-    Duration::from_secs(if is_long { 60 } else { 4 })
-}
-
-#[tokio::test]
-async fn without_postgres_the_line_grows_and_nobody_loses_an_attempt() -> TestResult {
+/// PostgreSQL is gone for so long, in the midst of a rush.
+async fn go_without(outage: Duration) -> TestResult {
     let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 40)).await?;
     let shoppers = lab.shoppers(400).await?;
@@ -24,7 +18,7 @@ async fn without_postgres_the_line_grows_and_nobody_loses_an_attempt() -> TestRe
     jobs.extend(queue_up(&shoppers[200..], event).await?);
     let (status, body) = shoppers[0].get("/api/cart").await?;
     assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("store_unavailable")));
-    tokio::time::sleep(outage()).await;
+    tokio::time::sleep(outage).await;
     lab.servers.postgres.restart().await?;
     lab.until_decided(event, jobs.len()).await?;
     assert_eq!(decided(&lab, event).await?, 400);
@@ -32,6 +26,16 @@ async fn without_postgres_the_line_grows_and_nobody_loses_an_attempt() -> TestRe
         assert_eq!(shopper.outcome(job).await?["status"], "completed", "no attempt was used up");
     }
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn without_postgres_the_line_grows_and_nobody_loses_an_attempt() -> TestResult {
+    go_without(Duration::from_secs(4)).await
+}
+
+#[tokio::test]
+async fn soak_a_minute_without_postgres_costs_nobody_an_attempt() -> TestResult {
+    go_without(Duration::from_mins(1)).await
 }
 
 #[tokio::test]

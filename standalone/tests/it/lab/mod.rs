@@ -9,6 +9,7 @@ mod invariants;
 mod mail_server;
 mod order;
 mod process;
+mod provider_book;
 mod shopper;
 mod till;
 
@@ -20,6 +21,7 @@ pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
 pub(crate) use mail_server::MailServer;
 pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;
+pub(crate) use provider_book::{Booked, ProviderBook};
 pub(crate) use shopper::Shopper;
 pub(crate) use till::{Purchase, Till, UNSWEPT};
 
@@ -166,7 +168,18 @@ impl Lab {
 
     /// One more part as a process of its own, which can be killed.
     pub(crate) fn spawn(&self, part: &str) -> Result<UsherProcess, Box<dyn std::error::Error>> {
-        UsherProcess::spawn(&self.words, part)
+        self.spawn_with(part, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn spawn_with(
+        &self,
+        part: &str,
+        more: &[&str],
+    ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        let words: Vec<String> =
+            self.words.iter().cloned().chain(more.iter().map(ToString::to_string)).collect();
+        UsherProcess::spawn(&words, part)
     }
 
     /// The same, with all it logs in a file.
@@ -286,10 +299,15 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
 }
 
 /// Waits for a condition, and fails when it does not come true.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, condition).await;
+}
+
+/// The same for what takes longer, or asks for more at each look: those are as much rarer.
+pub(crate) async fn eventually_within(limit: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !condition().await {
         assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(limit / 1_500).await;
     }
 }

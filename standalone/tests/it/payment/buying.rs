@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use shared::pay::PaymentStatus;
 
 use crate::lab::{
-    Ask, Bank, EventPlan, Fault, TestResult, Till, UNSWEPT, assert_invariants, eventually, make_event,
+    Ask, Bank, Booked, EventPlan, Fault, Lab, ProviderBook, TestResult, Till, UNSWEPT, assert_invariants,
+    eventually, make_event,
 };
 
 #[tokio::test]
@@ -38,6 +39,44 @@ async fn a_cart_becomes_an_order_and_is_paid() -> TestResult {
         .await?;
     assert_eq!(topics, ["booking.created", "seat.selected", "payment.initiated", "payment.completed"]);
     assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn an_order_is_paid_by_sbp_from_the_cart_to_the_ticket() -> TestResult {
+    let lab = Lab::start().await?;
+    let book = ProviderBook::of(&lab)?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book_seats(event, &seats).await?).await?;
+    let (status, order) = shopper.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!(status, StatusCode::CREATED, "{order}");
+    let page = order["redirectUrl"].as_str().ok_or("a page")?;
+    assert!(page.starts_with(&lab.sandbox.url), "the provider's page, not ours: {page}");
+    assert_eq!(book.choose(page, "sbp").await?, StatusCode::SEE_OTHER);
+    assert_eq!(book.choose(page, "sbp").await?, StatusCode::CONFLICT, "it is paid once");
+    let count = async |sql: &'static str| -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(sql).fetch_one(lab.store().pool()).await
+    };
+    // The provider tells by itself; nobody has come back to us.
+    eventually("the order is fulfilled", async || {
+        count("select count(*) from orders where status = 'fulfilled'").await.is_ok_and(|orders| orders == 1)
+    })
+    .await;
+    eventually("the webhook is marked", async || {
+        count("select count(*) from payment_webhooks").await.is_ok_and(|webhooks| webhooks == 1)
+    })
+    .await;
+    assert_eq!(book.money().await?, Booked { taken: 2_000, payments: 1, ..Booked::default() });
+    let (_, tickets) = shopper.get("/api/tickets").await?;
+    let tickets = tickets["items"].as_array().ok_or("tickets")?;
+    assert_eq!(tickets.len(), 2);
+    for ticket in tickets {
+        assert_eq!((&ticket["status"], &ticket["orderId"]), (&json!("valid"), &order["orderId"]));
+        let path = format!("{}/api/tickets/{}/pdf", shopper.url, ticket["id"].as_str().unwrap_or_default());
+        let pdf = lab.http.get(path).bearer_auth(&shopper.token).send().await?.bytes().await?;
+        assert!(pdf.starts_with(b"%PDF"));
+    }
+    assert_invariants(lab.store(), event).await
 }
 
 #[tokio::test]

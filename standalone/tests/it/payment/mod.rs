@@ -1,6 +1,10 @@
-//! From the cart to a paid order and back, with a bank that does as it is told.
+//! From the cart to a paid order and back: with a bank that does as it is told, and at the sandbox.
 
 mod buying;
+mod cancelled;
+mod crowd;
 mod expiry;
 mod refunds;
 mod tricky;
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
