@@ -89,6 +89,8 @@ codes! {
     WrongEvent = "wrong_event", CONFLICT, "This ticket is for another event";
     EventOver = "event_over", CONFLICT, "This event is over";
     BadTicketCode = "bad_ticket_code", UNPROCESSABLE_ENTITY, "This is no ticket of ours";
+    EmailNotVerified = "email_not_verified", CONFLICT, "Confirm your e-mail address first";
+    EmailVerified = "email_verified", CONFLICT, "This e-mail address is confirmed already";
     SecondFactorInUse = "second_factor_in_use", CONFLICT, "A second factor is in use already";
     PaymentUnderWay = "payment_under_way", CONFLICT, "A payment is under way";
     BadCode = "bad_code", UNPROCESSABLE_ENTITY, "This code is wrong";
@@ -458,6 +460,8 @@ impl From<AccountError> for Problem {
             }
             AccountError::BadCode { .. } | AccountError::BadResetCode => Code::BadCode,
             AccountError::CodeExpired => Code::CodeExpired,
+            AccountError::EmailNotVerified => Code::EmailNotVerified,
+            AccountError::EmailVerified => Code::EmailVerified,
             AccountError::NotFound => Code::NotFound,
             AccountError::PaymentUnderWay => Code::PaymentUnderWay,
         };

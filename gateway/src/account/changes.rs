@@ -52,7 +52,7 @@ pub struct ChangeSent {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CodeBody {
     /// Six digits.
-    code: String,
+    pub(super) code: String,
 }
 
 impl Field {

@@ -20,6 +20,8 @@ use crate::problem::{Code, Problem, ProblemBody};
 pub struct Profile {
     user_id: UserId,
     email: String,
+    /// A code that went there has come back.
+    email_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,7 @@ impl From<ProfileRecord> for Profile {
         Self {
             user_id: record.id,
             email: record.email,
+            email_verified: record.is_email_verified,
             login: record.login,
             phone: record.phone,
             first_name: record.first_name,

@@ -3,7 +3,7 @@
 use super::ports::{Attachment, CodeDigits};
 use super::{Message, Recipient};
 use crate::domain::{Money, OrderId};
-use crate::store::{CodeTarget, Store, StoreError, ToldCart, ToldOrder, ToldRefund, ToldShow};
+use crate::store::{CodeTarget, Store, StoreError, ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
 
 /// What a code confirms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +16,16 @@ pub enum CodePurpose {
     Login,
     /// A new password.
     Password,
+    /// The e-mail address as it is.
+    Verify,
     /// Something else that was asked for.
     Other,
 }
 
 impl CodePurpose {
     /// Every one.
-    pub const ALL: [Self; 5] = [Self::Email, Self::Phone, Self::Login, Self::Password, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Email, Self::Phone, Self::Login, Self::Password, Self::Verify, Self::Other];
 
     /// Reads a stored word.
     pub fn from_word(word: &str) -> Self {
@@ -31,7 +34,37 @@ impl CodePurpose {
             "phone" => Self::Phone,
             "login" => Self::Login,
             "password" | "password_reset" | "reset" => Self::Password,
+            "verify" => Self::Verify,
             _ => Self::Other,
+        }
+    }
+}
+
+/// What of an account was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountField {
+    /// The e-mail address.
+    Email,
+    /// The phone number.
+    Phone,
+    /// The login name.
+    Login,
+    /// The password.
+    Password,
+}
+
+impl AccountField {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Email, Self::Phone, Self::Login, Self::Password];
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "email" => Some(Self::Email),
+            "phone" => Some(Self::Phone),
+            "login" => Some(Self::Login),
+            "password" => Some(Self::Password),
+            _ => None,
         }
     }
 }
@@ -47,6 +80,13 @@ pub enum About {
         digits: String,
         /// Minutes that it is good for.
         minutes: u32,
+    },
+    /// A field of an account was changed.
+    AccountChanged {
+        /// Which.
+        field: AccountField,
+        /// When, and a part of the new value.
+        change: ToldChange,
     },
     /// Seats are in the cart.
     SeatsReserved(ToldCart),
@@ -110,6 +150,11 @@ impl Links {
         format!("{}/orders/{order}", self.base)
     }
 
+    /// The page on which a forgotten password is replaced.
+    pub fn password(&self) -> String {
+        format!("{}/password", self.base)
+    }
+
     /// The operators' page.
     pub fn operator(&self) -> String {
         format!("{}/operator", self.base)
@@ -135,6 +180,13 @@ impl Facts<'_> {
                 digits: self.digits.digits(*id),
                 minutes: code.minutes,
             }),
+            Message::AccountChanged { change } => {
+                let change = self.store.told_change(*change).await?;
+                change.and_then(|change| {
+                    let field = AccountField::from_word(&change.field)?;
+                    Some(About::AccountChanged { field, change })
+                })
+            }
             Message::SeatsReserved { booking } => {
                 let cart = self.store.told_cart(*booking).await?;
                 let is_held = |cart: &ToldCart| cart.status == "created" && !cart.places.is_empty();
@@ -192,7 +244,7 @@ impl Facts<'_> {
             (Recipient::CodeTarget { code }, _) | (_, Message::Code { code }) => {
                 self.store.code_target(*code).await
             }
-            (Recipient::User { .. } | Recipient::Admins, _) => Ok(None),
+            (Recipient::User { .. } | Recipient::FormerAddress { .. } | Recipient::Admins, _) => Ok(None),
         }
     }
 }

@@ -56,6 +56,11 @@ pub enum Recipient {
         /// The code.
         code: Uuid,
     },
+    /// The e-mail address that an account had before a change.
+    FormerAddress {
+        /// The change.
+        change: Uuid,
+    },
     /// Every admin.
     Admins,
 }
@@ -68,6 +73,11 @@ pub enum Message {
     Code {
         /// The code.
         code: Uuid,
+    },
+    /// The e-mail address, phone number, login name or password of an account was changed.
+    AccountChanged {
+        /// The change.
+        change: Uuid,
     },
     /// Seats are in the cart.
     SeatsReserved {
@@ -132,6 +142,7 @@ impl Message {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Code { .. } => "code",
+            Self::AccountChanged { .. } => "account_changed",
             Self::SeatsReserved { .. } => "seats_reserved",
             Self::ReservationExpired { .. } => "reservation_expired",
             Self::OrderPaid { .. } => "order_paid",
@@ -157,7 +168,8 @@ impl Message {
 pub async fn send(connection: &mut PgConnection, outgoing: &Outgoing) -> Result<Uuid, StoreError> {
     let lane = match outgoing.message {
         Message::Code { .. } => 0,
-        Message::SeatsReserved { .. }
+        Message::AccountChanged { .. }
+        | Message::SeatsReserved { .. }
         | Message::ReservationExpired { .. }
         | Message::OrderPaid { .. }
         | Message::OrderExpired { .. }

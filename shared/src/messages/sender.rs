@@ -172,6 +172,9 @@ impl Sender {
             Recipient::User { id } => self.store.addressee(*id).await?.into_iter().collect(),
             Recipient::Admins => self.store.admins_to_tell().await?,
             Recipient::CodeTarget { .. } => return Ok(self.code_delivery(code).await?.into_iter().collect()),
+            Recipient::FormerAddress { change } => {
+                return Ok(self.former_delivery(*change).await?.into_iter().collect());
+            }
         };
         let mut deliveries = Vec::new();
         for person in people {
@@ -205,6 +208,20 @@ impl Sender {
             person.as_ref().and_then(|person| Language::from_word(&person.language)).unwrap_or_default();
         let name = person.map_or_else(String::new, |person| one_line(&person.first_name));
         Ok(Some(Delivery { channel, user: code.user, to, name, language }))
+    }
+
+    /// Somebody at the e-mail address that they had before a change.
+    async fn former_delivery(&self, change: Uuid) -> Result<Option<Delivery>, SendError> {
+        let change = self.store.told_change(change).await?;
+        let Some(change) = change.filter(|change| is_reachable(&change.told)) else { return Ok(None) };
+        let Some(person) = self.store.addressee(change.user).await? else { return Ok(None) };
+        Ok(Some(Delivery {
+            channel: Channel::Mail,
+            user: Some(person.id),
+            to: change.told,
+            name: one_line(&person.first_name),
+            language: Language::from_word(&person.language).unwrap_or_default(),
+        }))
     }
 
     async fn attachments(&self, message: &Message) -> Result<Vec<Attachment>, SendError> {

@@ -60,7 +60,7 @@ pub use idempotency::Begun;
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
-    ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
+    ToldChange, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
 };
 pub use orders::{Basket, Closing, NewOrder, OrderItemRecord, OrderRecord, PaymentRecord, Placed};
 pub use outbox::{OutboxDepth, OutboxRow, Rewound, Unsent};

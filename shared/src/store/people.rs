@@ -1,5 +1,8 @@
 //! People who log in.
 
+use uuid::Uuid;
+
+use super::accounts::{NewCode, write_code};
 use super::{Store, StoreError};
 use crate::auth::Role;
 use crate::domain::UserId;
@@ -23,6 +26,10 @@ pub struct NewUser {
     pub password_hash: String,
     /// Which text was agreed to.
     pub consent_version: String,
+    /// The code that shows the e-mail address to be theirs, from which its digits follow.
+    pub code: Uuid,
+    /// A keyed hash of its digits.
+    pub code_hash: Vec<u8>,
 }
 
 /// Somebody who is registered.
@@ -43,11 +50,12 @@ pub struct UserRecord {
 }
 
 impl Store {
-    /// Adds a shopper.
+    /// Adds a shopper, and sends a code to their e-mail address. One that got too many codes gets none now.
     ///
     /// # Errors
     /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when one is taken.
     pub async fn insert_user(&self, user: &NewUser) -> Result<UserId, StoreError> {
+        let mut tx = self.pool.begin().await?;
         let id = sqlx::query_scalar!(
             "insert into users
                  (email, login, phone, first_name, last_name, language, password_hash, consent_at, consent_version)
@@ -62,8 +70,19 @@ impl Store {
             user.password_hash,
             user.consent_version,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *tx)
         .await?;
+        let code = NewCode {
+            id: user.code,
+            user: UserId(id),
+            purpose: "verify",
+            channel: "email",
+            target: None,
+            new_value: None,
+            digits_hash: user.code_hash.clone(),
+        };
+        write_code(&mut tx, &code).await?;
+        tx.commit().await?;
         Ok(UserId(id))
     }
 

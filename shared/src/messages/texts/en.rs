@@ -3,10 +3,10 @@
 use super::Language::En;
 use super::letter::{Block, Letter};
 use super::parts::{Sheet, card, name, names, ordered, places, total};
-use super::words::{clock, count, money, sums};
+use super::words::{clock, count, date, money, one_line, sums};
 use crate::domain::Money;
-use crate::messages::about::{About, CodePurpose, Links};
-use crate::store::{ToldCart, ToldOrder, ToldRefund, ToldShow};
+use crate::messages::about::{About, AccountField, CodePurpose, Links};
+use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["place", "places", "places"];
 const MINUTES: [&str; 3] = ["minute", "minutes", "minutes"];
@@ -14,6 +14,7 @@ const MINUTES: [&str; 3] = ["minute", "minutes", "minutes"];
 pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
     let (subject, short, blocks) = match about {
         About::Code { purpose, digits, minutes } => code(*purpose, digits, *minutes),
+        About::AccountChanged { field, change } => account_changed(*field, change, links),
         About::SeatsReserved(cart) => seats_reserved(cart, links),
         About::ReservationExpired(show) => reservation_expired(show, links),
         About::OrderPaid { order, is_attached } => order_paid(order, *is_attached, links),
@@ -46,6 +47,7 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
         CodePurpose::Phone => "to confirm your new phone number",
         CodePurpose::Login => "to confirm your new login name",
         CodePurpose::Password => "to set a new password",
+        CodePurpose::Verify => "to confirm that this e-mail address is yours",
         CodePurpose::Other => "to confirm what you asked for",
     };
     let good_for = count(En, minutes as usize, MINUTES);
@@ -57,6 +59,28 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
     ];
     let short = format!("{digits} is your Usher code. It is good for {good_for}. Tell it to nobody.");
     ("Your code".to_owned(), short, blocks)
+}
+
+fn account_changed(field: AccountField, change: &ToldChange, links: &Links) -> Sheet {
+    let (what, now) = match field {
+        AccountField::Email => ("The e-mail address of your account was changed", "New address"),
+        AccountField::Phone => ("The phone number of your account was changed", "New number"),
+        AccountField::Login => ("The login name of your account was changed", "New login name"),
+        AccountField::Password => ("The password of your account was changed", ""),
+    };
+    let mut blocks = vec![line(format!("{what}.")), Block::Sum("When".to_owned(), date(En, &change.at))];
+    blocks.extend(change.hint.iter().map(|hint| Block::Sum(now.to_owned(), one_line(hint))));
+    blocks.push(line("If it was you, there is nothing to do."));
+    if field == AccountField::Email {
+        blocks.push(line(
+            "If it was not you, somebody else has your account: tell whoever sold you your tickets at once. Messages about \
+             your account go to the new address from now on.",
+        ));
+    } else {
+        blocks.push(line("If it was not you, set a new password at once. That signs everybody out."));
+        blocks.push(Block::Button("Set a new password".to_owned(), links.password()));
+    }
+    (what.to_owned(), format!("{what}. If it was not you, act at once."), blocks)
 }
 
 fn seats_reserved(cart: &ToldCart, links: &Links) -> Sheet {

@@ -3,10 +3,10 @@
 use super::Language::Ru;
 use super::letter::{Block, Letter};
 use super::parts::{Sheet, card, name, names, ordered, places, total};
-use super::words::{clock, count, money, plural, sums};
+use super::words::{clock, count, date, money, one_line, plural, sums};
 use crate::domain::Money;
-use crate::messages::about::{About, CodePurpose, Links};
-use crate::store::{ToldCart, ToldOrder, ToldRefund, ToldShow};
+use crate::messages::about::{About, AccountField, CodePurpose, Links};
+use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["место", "места", "мест"];
 const MINUTES: [&str; 3] = ["минуту", "минуты", "минут"];
@@ -14,6 +14,7 @@ const MINUTES: [&str; 3] = ["минуту", "минуты", "минут"];
 pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
     let (subject, short, blocks) = match about {
         About::Code { purpose, digits, minutes } => code(*purpose, digits, *minutes),
+        About::AccountChanged { field, change } => account_changed(*field, change, links),
         About::SeatsReserved(cart) => seats_reserved(cart, links),
         About::ReservationExpired(show) => reservation_expired(show, links),
         About::OrderPaid { order, is_attached } => order_paid(order, *is_attached, links),
@@ -49,6 +50,7 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
         CodePurpose::Phone => "чтобы подтвердить новый номер телефона",
         CodePurpose::Login => "чтобы подтвердить новый логин",
         CodePurpose::Password => "чтобы задать новый пароль",
+        CodePurpose::Verify => "чтобы подтвердить, что этот адрес электронной почты ваш",
         CodePurpose::Other => "чтобы подтвердить свой запрос",
     };
     let good_for = count(Ru, minutes as usize, MINUTES);
@@ -60,6 +62,28 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
     ];
     let short = format!("{digits} — ваш код Usher. Действует {good_for}. Никому его не говорите.");
     ("Ваш код".to_owned(), short, blocks)
+}
+
+fn account_changed(field: AccountField, change: &ToldChange, links: &Links) -> Sheet {
+    let (what, now) = match field {
+        AccountField::Email => ("Адрес электронной почты вашей учётной записи изменён", "Новый адрес"),
+        AccountField::Phone => ("Номер телефона вашей учётной записи изменён", "Новый номер"),
+        AccountField::Login => ("Логин вашей учётной записи изменён", "Новый логин"),
+        AccountField::Password => ("Пароль вашей учётной записи изменён", ""),
+    };
+    let mut blocks = vec![line(format!("{what}.")), Block::Sum("Когда".to_owned(), date(Ru, &change.at))];
+    blocks.extend(change.hint.iter().map(|hint| Block::Sum(now.to_owned(), one_line(hint))));
+    blocks.push(line("Если это были вы, делать ничего не нужно."));
+    if field == AccountField::Email {
+        blocks.push(line(
+            "Если это были не вы, вашей учётной записью владеет кто-то другой: сразу сообщите тому, кто продал вам билеты. \
+             Сообщения об учётной записи теперь приходят на новый адрес.",
+        ));
+    } else {
+        blocks.push(line("Если это были не вы, сразу задайте новый пароль: тогда все входы завершатся."));
+        blocks.push(Block::Button("Задать новый пароль".to_owned(), links.password()));
+    }
+    (what.to_owned(), format!("{what}. Если это были не вы, действуйте сразу."), blocks)
 }
 
 fn seats_reserved(cart: &ToldCart, links: &Links) -> Sheet {

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{Language, Letter, letter};
-use crate::domain::{EventId, Money, OrderId, RefundId};
-use crate::messages::about::{About, CodePurpose, Links};
-use crate::store::{LocalTime, ToldCart, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow};
+use crate::domain::{EventId, Money, OrderId, RefundId, UserId};
+use crate::messages::about::{About, AccountField, CodePurpose, Links};
+use crate::store::{LocalTime, ToldCart, ToldChange, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow};
 
 const BASE: &str = "https://tickets.example.com";
 const NASTY: &str = "Rock & <b>Roll</b>\r\nBcc: all@example.com";
@@ -72,6 +72,18 @@ fn refund() -> ToldRefund {
     }
 }
 
+fn change(field: AccountField, hint: Option<&str>) -> About {
+    let word = format!("{field:?}").to_lowercase();
+    let change = ToldChange {
+        user: UserId(5),
+        field: word,
+        told: "old@example.test".to_owned(),
+        hint: hint.map(str::to_owned),
+        at: LocalTime { zone: "UTC".to_owned(), ..at(19) },
+    };
+    About::AccountChanged { field, change }
+}
+
 /// Every kind of message, with what each of them must tell: subjects in English, Ukrainian and Russian, and words that
 /// all three hold.
 fn kinds() -> Vec<(About, [&'static str; 3], Vec<&'static str>)> {
@@ -82,6 +94,15 @@ fn kinds() -> Vec<(About, [&'static str; 3], Vec<&'static str>)> {
     let order_page = "https://tickets.example.com/orders/00000000-0000-0000-0000-000000000009";
     vec![
         (code, ["Your code", "Ваш код", "Ваш код"], vec!["042042", "10\u{a0}"]),
+        (
+            change(AccountField::Phone, Some("…67")),
+            [
+                "The phone number of your account was changed",
+                "Номер телефону вашого облікового запису змінено",
+                "Номер телефона вашей учётной записи изменён",
+            ],
+            vec!["…67", "19:30 (UTC)", "https://tickets.example.com/password"],
+        ),
         (
             About::SeatsReserved(cart(2)),
             [
@@ -209,6 +230,25 @@ fn a_code_says_what_it_is_for() {
         different.sort_unstable();
         different.dedup();
         assert_eq!(different.len(), CodePurpose::ALL.len());
+    }
+}
+
+#[test]
+fn a_change_says_what_was_changed_and_offers_a_new_password_where_that_helps() {
+    for language in Language::ALL {
+        let letters = AccountField::ALL.map(|field| {
+            let hint = (field != AccountField::Password).then_some("n…");
+            (field, write(language, &change(field, hint)))
+        });
+        let mut subjects: Vec<&str> = letters.iter().map(|(_, letter)| letter.subject.as_str()).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        assert_eq!(subjects.len(), AccountField::ALL.len());
+        for (field, letter) in &letters {
+            // A code for a new password would go to the new address.
+            assert_eq!(letter.link().is_some(), *field != AccountField::Email, "{}", letter.text());
+            assert_eq!(letter.text().contains("n…"), *field != AccountField::Password, "{}", letter.text());
+        }
     }
 }
 

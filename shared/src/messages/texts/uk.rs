@@ -3,10 +3,10 @@
 use super::Language::Uk;
 use super::letter::{Block, Letter};
 use super::parts::{Sheet, card, name, names, ordered, places, total};
-use super::words::{clock, count, money, sums};
+use super::words::{clock, count, date, money, one_line, sums};
 use crate::domain::Money;
-use crate::messages::about::{About, CodePurpose, Links};
-use crate::store::{ToldCart, ToldOrder, ToldRefund, ToldShow};
+use crate::messages::about::{About, AccountField, CodePurpose, Links};
+use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["місце", "місця", "місць"];
 const MINUTES: [&str; 3] = ["хвилину", "хвилини", "хвилин"];
@@ -14,6 +14,7 @@ const MINUTES: [&str; 3] = ["хвилину", "хвилини", "хвилин"];
 pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
     let (subject, short, blocks) = match about {
         About::Code { purpose, digits, minutes } => code(*purpose, digits, *minutes),
+        About::AccountChanged { field, change } => account_changed(*field, change, links),
         About::SeatsReserved(cart) => seats_reserved(cart, links),
         About::ReservationExpired(show) => reservation_expired(show, links),
         About::OrderPaid { order, is_attached } => order_paid(order, *is_attached, links),
@@ -46,6 +47,7 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
         CodePurpose::Phone => "щоб підтвердити новий номер телефону",
         CodePurpose::Login => "щоб підтвердити новий логін",
         CodePurpose::Password => "щоб задати новий пароль",
+        CodePurpose::Verify => "щоб підтвердити, що ця електронна адреса ваша",
         CodePurpose::Other => "щоб підтвердити свій запит",
     };
     let good_for = count(Uk, minutes as usize, MINUTES);
@@ -57,6 +59,28 @@ fn code(purpose: CodePurpose, digits: &str, minutes: u32) -> Sheet {
     ];
     let short = format!("{digits} — ваш код Usher. Діє {good_for}. Нікому його не кажіть.");
     ("Ваш код".to_owned(), short, blocks)
+}
+
+fn account_changed(field: AccountField, change: &ToldChange, links: &Links) -> Sheet {
+    let (what, now) = match field {
+        AccountField::Email => ("Електронну адресу вашого облікового запису змінено", "Нова адреса"),
+        AccountField::Phone => ("Номер телефону вашого облікового запису змінено", "Новий номер"),
+        AccountField::Login => ("Логін вашого облікового запису змінено", "Новий логін"),
+        AccountField::Password => ("Пароль вашого облікового запису змінено", ""),
+    };
+    let mut blocks = vec![line(format!("{what}.")), Block::Sum("Коли".to_owned(), date(Uk, &change.at))];
+    blocks.extend(change.hint.iter().map(|hint| Block::Sum(now.to_owned(), one_line(hint))));
+    blocks.push(line("Якщо це були ви, робити нічого не потрібно."));
+    if field == AccountField::Email {
+        blocks.push(line(
+            "Якщо це були не ви, вашим обліковим записом володіє хтось інший: негайно повідомте того, хто продав вам квитки. \
+             Повідомлення про обліковий запис відтепер надходять на нову адресу.",
+        ));
+    } else {
+        blocks.push(line("Якщо це були не ви, негайно задайте новий пароль: тоді всі входи завершаться."));
+        blocks.push(Block::Button("Задати новий пароль".to_owned(), links.password()));
+    }
+    (what.to_owned(), format!("{what}. Якщо це були не ви, дійте негайно."), blocks)
 }
 
 fn seats_reserved(cart: &ToldCart, links: &Links) -> Sheet {

@@ -36,7 +36,8 @@ impl Accounts {
     /// account over by an address of their own.
     ///
     /// # Errors
-    /// The value is not acceptable or somebody has it, the password is missing or wrong, or too many codes were sent.
+    /// The value is not acceptable or somebody has it, the password is missing or wrong, a login's code has no verified
+    /// e-mail address to go to, or too many codes were sent.
     pub async fn request_change(
         &self,
         user: UserId,
@@ -49,6 +50,9 @@ impl Accounts {
             Change::Login(value) => ("login", "login", "email", fields::login(&value)?),
         };
         self.check_own_password(user, password).await?;
+        if field == "login" && !self.profile(user).await?.is_email_verified {
+            return Err(AccountError::EmailNotVerified);
+        }
         // The constraint decides when it is confirmed; this spares a code that could not change anything.
         if self.store.is_taken(field, &value).await? {
             return Err(AccountError::Taken(told));
@@ -56,11 +60,7 @@ impl Accounts {
         let target = if field == "login" { None } else { Some(value.clone()) };
         let code = self.new_code(user, field, channel);
         let code = NewCode { target, new_value: Some(value), ..code };
-        match self.store.issue_code(&code).await? {
-            IssuedCode::Sent { expires_at } => Ok(SentCode { id: code.id, channel, expires_at }),
-            IssuedCode::TooMany => Err(AccountError::TooManyCodes),
-            IssuedCode::Nobody => Err(AccountError::SessionEnded),
-        }
+        self.send_code(&code).await
     }
 
     /// Makes a change whose code has arrived. Another e-mail address ends all log-ins but the one it is made by.
@@ -77,14 +77,13 @@ impl Accounts {
             let is_theirs = self.store.has_code(user, id).await?;
             return Err(if is_theirs { AccountError::CodeExpired } else { AccountError::NotFound });
         };
-        // A code that resets the password has a path of its own.
-        if code.new_value.is_none() {
-            return Err(AccountError::NotFound);
-        }
+        // Codes that reset the password or verify the e-mail address have paths of their own.
+        let Some(new_value) = &code.new_value else { return Err(AccountError::NotFound) };
         if !self.codes.is_right(id, digits, &code.digits_hash) {
             return Err(AccountError::BadCode { tries_left: code.tries_left });
         }
-        let ended = self.store.apply_code(&code, session).await?.ok_or(AccountError::CodeExpired)?;
+        let hint = fields::hint(new_value);
+        let ended = self.store.apply_code(&code, &hint, session).await?.ok_or(AccountError::CodeExpired)?;
         for session in ended {
             self.ended.end_session(session);
         }
@@ -92,9 +91,24 @@ impl Accounts {
         self.profile(user).await
     }
 
+    pub(super) async fn send_code(&self, code: &NewCode) -> Result<SentCode, AccountError> {
+        match self.store.issue_code(code).await? {
+            IssuedCode::Sent { expires_at } => {
+                Ok(SentCode { id: code.id, channel: code.channel, expires_at })
+            }
+            IssuedCode::TooMany => Err(AccountError::TooManyCodes),
+            IssuedCode::Nobody => Err(AccountError::SessionEnded),
+        }
+    }
+
     pub(super) fn new_code(&self, user: UserId, purpose: &'static str, channel: &'static str) -> NewCode {
-        let id = Uuid::now_v7();
-        let digits_hash = self.codes.hash(id, &self.codes.digits(id));
+        let (id, digits_hash) = self.new_digits();
         NewCode { id, user, purpose, channel, target: None, new_value: None, digits_hash }
+    }
+
+    /// The id of a new code, and a keyed hash of its digits.
+    pub(super) fn new_digits(&self) -> (Uuid, Vec<u8>) {
+        let id = Uuid::now_v7();
+        (id, self.codes.hash(id, &self.codes.digits(id)))
     }
 }

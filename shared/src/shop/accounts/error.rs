@@ -62,6 +62,15 @@ pub enum AccountError {
     /// A code is good no more.
     #[error("this code was used, replaced, tried too often, or has expired; ask for another one")]
     CodeExpired,
+    /// The e-mail address was not shown to be theirs, which the change of a login takes.
+    #[error(
+        "confirm your e-mail address first, by the code that was sent to it: POST /api/account/verification/confirm; \
+         POST /api/account/verification sends another one"
+    )]
+    EmailNotVerified,
+    /// The e-mail address was shown to be theirs before.
+    #[error("this e-mail address is confirmed already")]
+    EmailVerified,
     /// Too many codes were sent.
     #[error("too many codes were sent within the hour")]
     TooManyCodes,

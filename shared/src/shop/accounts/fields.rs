@@ -104,9 +104,40 @@ pub fn password(value: &SecretString) -> Result<(), FieldError> {
     refuse("password must be 8 to 128 characters")
 }
 
+/// A part of a value by which its owner knows it again, and nobody else learns it: the first sign of a name and the host of
+/// an address, the last two digits of a number.
+pub fn hint(value: &str) -> String {
+    let first = |name: &str| {
+        let shown: String = name.chars().take(usize::from(name.chars().count() > 2)).collect();
+        format!("{shown}…")
+    };
+    if let Some((name, host)) = value.split_once('@') {
+        return format!("{}@{host}", first(name));
+    }
+    match value.char_indices().nth_back(1) {
+        Some((last_two, _)) if phone(value).is_ok() => format!("…{}", &value[last_two..]),
+        _ => first(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_is_never_the_whole_value() {
+        for (value, expected) in [
+            ("supernova@example.test", "s…@example.test"),
+            ("n@example.test", "…@example.test"),
+            ("+380501234567", "…67"),
+            ("50123", "…23"),
+            ("надія", "н…"),
+            ("io", "…"),
+            ("", "…"),
+        ] {
+            assert_eq!(hint(value), expected);
+        }
+    }
 
     #[test]
     fn fields_are_read_into_one_form() {

@@ -2,7 +2,8 @@
 //!
 //! - [`Fields`](fields) of a registration; registering and logging in (`sign_in`), going on and logging out (`sessions`).
 //! - Who a request comes from (`identify`): a token, a name with its password, a service's key; [`Actor`].
-//! - What one changes of oneself: `profile`, `changes` (by a code), `passwords`, `second_factor`.
+//! - What one changes of oneself: `profile`, `changes` (by a code), `passwords`, `second_factor`; `verification` of the
+//!   e-mail address.
 //! - What is kept of oneself: `history`, `personal_data`.
 //! - What admins do: `people`, `api_keys`.
 
@@ -19,6 +20,7 @@ mod profile;
 mod second_factor;
 mod sessions;
 mod sign_in;
+mod verification;
 
 pub use api_keys::{KeyRequest, MadeKey};
 pub use changes::{Change, SentCode};

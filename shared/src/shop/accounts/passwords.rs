@@ -13,7 +13,7 @@ use crate::store::CredentialRecord;
 const SAME_TIME: Duration = Duration::from_millis(250);
 
 impl Accounts {
-    /// Replaces a password. All sessions end; the answer is a new one.
+    /// Replaces a password; the e-mail address is told. All sessions end; the answer is a new one.
     ///
     /// # Errors
     /// The current password is wrong, or the new one not acceptable.
@@ -80,7 +80,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets a password by a code. All sessions end.
+    /// Sets a password by a code, which also verifies the e-mail address. It is told, and all sessions end.
     ///
     /// # Errors
     /// The digits are wrong or good no more, or the password is not acceptable.
@@ -102,7 +102,7 @@ impl Accounts {
         let hash = self.passwords.hash(new).await?;
         let user = self.store.credentials(&login.trim().to_lowercase()).await?;
         let user = user.ok_or(AccountError::BadResetCode)?.id;
-        let id = self.store.reset_code(user).await?.ok_or(AccountError::BadResetCode)?;
+        let id = self.store.open_code(user, "password").await?.ok_or(AccountError::BadResetCode)?;
         let code = self.store.try_code(user, id).await?.ok_or(AccountError::BadResetCode)?;
         if !self.codes.is_right(id, digits, &code.digits_hash) {
             return Err(AccountError::BadResetCode);

@@ -36,13 +36,13 @@ impl Accounts {
     /// # Errors
     /// The token is no good.
     pub async fn refresh(&self, token: &str) -> Result<Session, AccountError> {
-        match self.store.use_refresh_token(&refresh_token_hash(token)).await? {
+        let (next_token, next_hash) = new_refresh_token();
+        match self.store.rotate_refresh_token(&refresh_token_hash(token), &next_hash).await? {
             Refreshed::Good { user, family, has_second_factor, version } => {
                 let user = self.store.credentials_of(user).await?.ok_or(AccountError::BadRefreshToken)?;
                 // What ends sessions after the token was used up ends what follows from it.
                 let user = CredentialRecord { version, ..user };
-                let next = self.continue_session(&user, family, has_second_factor).await?;
-                next.ok_or(AccountError::BadRefreshToken)
+                self.session(&user, (family, has_second_factor), next_token).await
             }
             Refreshed::Reused { user, family } => {
                 self.ended.end_session(family);
@@ -59,7 +59,7 @@ impl Accounts {
     /// PostgreSQL is away.
     pub async fn log_out(&self, user: UserId, session: Option<Uuid>) -> Result<(), AccountError> {
         let Some(session) = session else { return self.log_out_everywhere(user).await };
-        self.store.end_family(session).await?;
+        self.store.end_family(user, session).await?;
         self.ended.end_session(session);
         Ok(())
     }
@@ -74,37 +74,37 @@ impl Accounts {
         Ok(())
     }
 
+    /// Refused when sessions of the version that was read with the credentials have ended since.
     pub(super) async fn open_session(
         &self,
         user: &CredentialRecord,
         has_second_factor: bool,
     ) -> Result<Session, AccountError> {
-        let session = self.continue_session(user, Uuid::now_v7(), has_second_factor).await?;
-        session.ok_or(AccountError::BadCredentials)
-    }
-
-    /// `None` when sessions of the version that was read with the credentials have ended since.
-    async fn continue_session(
-        &self,
-        user: &CredentialRecord,
-        family: Uuid,
-        has_second_factor: bool,
-    ) -> Result<Option<Session>, AccountError> {
         let (refresh_token, token_hash) = new_refresh_token();
-        let (id, version) = (user.id, user.version);
+        let (id, version, family) = (user.id, user.version, Uuid::now_v7());
         let session = NewSession { user: id, family, version, token_hash: &token_hash, has_second_factor };
         if !self.store.insert_session(&session).await? {
-            return Ok(None);
+            return Err(AccountError::BadCredentials);
         }
+        self.session(user, (family, has_second_factor), refresh_token).await
+    }
+
+    /// The session of a refresh token that is kept.
+    async fn session(
+        &self,
+        user: &CredentialRecord,
+        (family, has_second_factor): (Uuid, bool),
+        refresh_token: String,
+    ) -> Result<Session, AccountError> {
         let access_token = self.tokens.sign_session(&NewToken {
-            user: id,
+            user: user.id,
             role: user.role,
-            version,
+            version: user.version,
             session: Some(family),
             has_second_factor,
         })?;
-        let person = self.store.user(id).await?.ok_or(AccountError::SessionEnded)?;
-        Ok(Some(Session { access_token, refresh_token, expires_in: self.tokens.seconds(), user: person }))
+        let person = self.store.user(user.id).await?.ok_or(AccountError::SessionEnded)?;
+        Ok(Session { access_token, refresh_token, expires_in: self.tokens.seconds(), user: person })
     }
 
     /// Follows what ends elsewhere, for as long as it is polled. What is known stays known while PostgreSQL is away.

@@ -1,6 +1,7 @@
 //! Registering and logging in.
 
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{AccountError, Accounts, Session, fields};
 use crate::domain::UserId;
@@ -42,13 +43,14 @@ pub struct LogIn {
 }
 
 impl Accounts {
-    /// Registers a shopper; their id and e-mail address.
+    /// Registers a shopper, and sends a code to their e-mail address; their id and that address.
     ///
     /// # Errors
     /// A field is not acceptable, or somebody has it.
     pub async fn register(&self, person: NewPerson) -> Result<(UserId, String), AccountError> {
         let mut user = read(&person)?;
         user.password_hash = self.passwords.hash(person.password).await?;
+        (user.code, user.code_hash) = self.new_digits();
         let id = self.store.insert_user(&user).await?;
         Ok((id, user.email))
     }
@@ -85,5 +87,7 @@ fn read(person: &NewPerson) -> Result<NewUser, AccountError> {
         language: fields::language(person.language.as_deref().unwrap_or("en"))?,
         password_hash: String::new(),
         consent_version: CONSENT_VERSION.to_owned(),
+        code: Uuid::nil(),
+        code_hash: Vec::new(),
     })
 }

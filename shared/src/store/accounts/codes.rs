@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::changes::tell_of_change;
 use super::sessions::{end_all, end_others};
 use crate::domain::UserId;
 use crate::messages::{Message, Outgoing, Recipient, send};
@@ -21,7 +22,7 @@ pub struct NewCode {
     pub id: Uuid,
     /// Who asked for it.
     pub user: UserId,
-    /// What it confirms: `email`, `phone`, `login` or `password`.
+    /// What it confirms: `email`, `phone`, `login`, `password`, or `verify` for the e-mail address as it is.
     pub purpose: &'static str,
     /// `email` or `sms`.
     pub channel: &'static str,
@@ -71,36 +72,9 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn issue_code(&self, code: &NewCode) -> Result<IssuedCode, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // The person's row is locked, so that two at once do not both count too few.
-        let email = sqlx::query_scalar!(
-            "select email from users where id = $1 and erased_at is null for no key update",
-            code.user.0
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(email) = email else { return Ok(IssuedCode::Nobody) };
-        let target = code.target.as_deref().unwrap_or(&email);
-        if is_too_many(&mut tx, code.user, target).await? {
-            return Ok(IssuedCode::TooMany);
-        }
-        close_codes(&mut tx, code.user, code.purpose).await?;
-        let expires_at = sqlx::query_scalar!(
-            "insert into codes (id, user_id, purpose, channel, target, new_value, digits_hash)
-             values ($1, $2, $3, $4, $5, $6, $7) returning expires_at",
-            code.id,
-            code.user.0,
-            code.purpose,
-            code.channel,
-            target,
-            code.new_value,
-            code.digits_hash
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        let (to, message) = (Recipient::CodeTarget { code: code.id }, Message::Code { code: code.id });
-        send(&mut tx, &Outgoing { to, message }).await?;
+        let issued = write_code(&mut tx, code).await?;
         tx.commit().await?;
-        Ok(IssuedCode::Sent { expires_at })
+        Ok(issued)
     }
 
     /// Counts a try of a code of somebody. `None` when it is not theirs, used, replaced, tried too often, or over.
@@ -142,37 +116,42 @@ impl Store {
         Ok(is_there.fetch_one(&self.pool).await?)
     }
 
-    /// The code of somebody that may replace their password now.
+    /// The code of somebody that is open for a purpose.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn reset_code(&self, user: UserId) -> Result<Option<Uuid>, StoreError> {
+    pub async fn open_code(&self, user: UserId, purpose: &str) -> Result<Option<Uuid>, StoreError> {
         let id = sqlx::query_scalar!(
-            "select id from codes where user_id = $1 and purpose = 'password' and closed_at is null
+            "select id from codes where user_id = $1 and purpose = $2 and closed_at is null
              order by created_at desc limit 1",
-            user.0
+            user.0,
+            purpose
         );
         Ok(id.fetch_optional(&self.pool).await?)
     }
 
-    /// Uses a code up and changes the field it was sent for. Another e-mail address ends all log-ins but `kept`; the answer
-    /// is which. `None` when somebody was faster with the code.
+    /// Uses a code up and changes the field it was sent for; the address of before is told, with this hint at the new
+    /// value. Another e-mail address, which the code has verified, ends all log-ins but `kept`; the answer is which. `None`
+    /// when somebody was faster with the code.
     ///
     /// # Errors
     /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when the value is taken by now.
     pub async fn apply_code(
         &self,
         code: &CodeRecord,
+        hint: &str,
         kept: Option<Uuid>,
     ) -> Result<Option<Vec<Uuid>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         if !use_up(&mut tx, code.id).await? {
             return Ok(None);
         }
+        tell_of_change(&mut tx, code.user, &code.purpose, Some(hint)).await?;
         // The version refuses log-ins that are being verified; access tokens of before end by their log-in.
         sqlx::query!(
             "update users set session_version = session_version + case when $2 = 'email' then 1 else 0 end,
                  email = case when $2 = 'email' then $3 else email end,
+                 email_verified_at = case when $2 = 'email' then clock_timestamp() else email_verified_at end,
                  login = case when $2 = 'login' then $3 else login end,
                  phone = case when $2 = 'phone' then $3 else phone end
              where id = $1 and erased_at is null",
@@ -187,14 +166,30 @@ impl Store {
         if code.purpose == "email" {
             close_codes(&mut tx, code.user, "password").await?;
             close_codes(&mut tx, code.user, "login").await?;
+            close_codes(&mut tx, code.user, "verify").await?;
             ended = end_others(&mut tx, code.user, kept).await?;
         }
         tx.commit().await?;
         Ok(Some(ended))
     }
 
-    /// Uses a code up, sets a password and ends all sessions; the version that later ones have. `None` when somebody was
-    /// faster with the code.
+    /// Uses a code up and notes that the e-mail address it went to is verified. False when somebody was faster with the code,
+    /// or the address is another one by now.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn verify_email(&self, code: &CodeRecord) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The person before the code, as whoever changes the address locks them.
+        if !note_verified(&mut tx, code).await? || !use_up(&mut tx, code.id).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Uses a code up, sets a password and ends all sessions; the e-mail address that the code went to is verified by it,
+    /// and told. The version that later sessions have, or `None` when somebody was faster with the code.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -207,6 +202,7 @@ impl Store {
         if !use_up(&mut tx, code.id).await? {
             return Ok(None);
         }
+        tell_of_change(&mut tx, code.user, "password", None).await?;
         sqlx::query!(
             "update users set password_hash = $2 where id = $1 and erased_at is null",
             code.user.0,
@@ -214,10 +210,62 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        if note_verified(&mut tx, code).await? {
+            close_codes(&mut tx, code.user, "verify").await?;
+        }
         let version = end_all(&mut tx, code.user).await?;
         tx.commit().await?;
         Ok(Some(version))
     }
+}
+
+/// Writes a code and the message that brings it, within a transaction.
+pub(in crate::store) async fn write_code(
+    connection: &mut PgConnection,
+    code: &NewCode,
+) -> Result<IssuedCode, StoreError> {
+    // The person's row is locked, so that two at once do not both count too few.
+    let email = sqlx::query_scalar!(
+        "select email from users where id = $1 and erased_at is null for no key update",
+        code.user.0
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(email) = email else { return Ok(IssuedCode::Nobody) };
+    let target = code.target.as_deref().unwrap_or(&email);
+    if is_too_many(connection, code.user, target).await? {
+        return Ok(IssuedCode::TooMany);
+    }
+    close_codes(connection, code.user, code.purpose).await?;
+    let expires_at = sqlx::query_scalar!(
+        "insert into codes (id, user_id, purpose, channel, target, new_value, digits_hash)
+         values ($1, $2, $3, $4, $5, $6, $7) returning expires_at",
+        code.id,
+        code.user.0,
+        code.purpose,
+        code.channel,
+        target,
+        code.new_value,
+        code.digits_hash
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let (to, message) = (Recipient::CodeTarget { code: code.id }, Message::Code { code: code.id });
+    send(connection, &Outgoing { to, message }).await?;
+    Ok(IssuedCode::Sent { expires_at })
+}
+
+/// Notes that somebody reads what goes to their e-mail address; false when the code went to another one.
+async fn note_verified(connection: &mut PgConnection, code: &CodeRecord) -> Result<bool, StoreError> {
+    let noted = sqlx::query!(
+        "update users u set email_verified_at = coalesce(u.email_verified_at, clock_timestamp())
+         from codes c where u.id = $1 and u.erased_at is null and c.id = $2 and c.target = u.email",
+        code.user.0,
+        code.id
+    )
+    .execute(connection)
+    .await?;
+    Ok(noted.rows_affected() > 0)
 }
 
 async fn is_too_many(connection: &mut PgConnection, user: UserId, target: &str) -> Result<bool, StoreError> {

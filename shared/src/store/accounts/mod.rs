@@ -1,6 +1,7 @@
-//! Accounts: sessions, codes, second factors, API keys, history, personal data, and the directory that admins read.
+//! Accounts: sessions, codes, changes that are told, second factors, API keys, history, personal data, and the directory that admins read.
 
 mod api_keys;
+mod changes;
 mod codes;
 mod directory;
 mod history;
@@ -10,6 +11,7 @@ mod second_factors;
 mod sessions;
 
 pub use api_keys::{ApiKeyRecord, KeyOwner, NewApiKey};
+pub(super) use codes::write_code;
 pub use codes::{CodeRecord, IssuedCode, NewCode};
 pub use directory::{DirectoryQuery, PersonRecord, RoleChange};
 pub use history::{HistoryBooking, HistoryOrder, HistoryOrderItem, HistoryTicket};
@@ -25,8 +27,8 @@ fn version(value: i32) -> u32 {
 }
 
 impl Store {
-    /// Forgets codes of yesterday and sessions that ended before any access token of now was given, so many rows at most;
-    /// returns how many.
+    /// Forgets codes of yesterday, changes that were told a week ago, and sessions that ended before any access token of now
+    /// was given, so many rows at most; returns how many.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -39,6 +41,14 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        let changes = sqlx::query!(
+            "delete from account_changes where id in (
+                 select id from account_changes where changed_at < statement_timestamp() - interval '7 days'
+                 order by changed_at limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
         let ended = sqlx::query!(
             "delete from ended_sessions where id in (
                  select id from ended_sessions where ended_at < statement_timestamp() - interval '8 days'
@@ -47,6 +57,6 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        Ok(codes.rows_affected() + ended.rows_affected())
+        Ok(codes.rows_affected() + changes.rows_affected() + ended.rows_affected())
     }
 }

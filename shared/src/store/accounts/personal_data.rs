@@ -56,7 +56,7 @@ impl Store {
         let erased: Option<DateTime<Utc>> = sqlx::query_scalar!(
             r#"update users
                set email = format('erased-%s@erased.invalid', id), login = null, phone = null, password_hash = null,
-                   first_name = 'Erased', last_name = '', language = 'en', role = 'shopper',
+                   first_name = 'Erased', last_name = '', language = 'en', role = 'shopper', email_verified_at = null,
                    erased_at = clock_timestamp()
                where id = $1 and erased_at is null and not is_service returning erased_at as "erased_at!""#,
             user.0
@@ -70,6 +70,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         sqlx::query!("delete from codes where user_id = $1", user.0).execute(&mut *tx).await?;
+        sqlx::query!("delete from account_changes where user_id = $1", user.0).execute(&mut *tx).await?;
         sqlx::query!("delete from second_factors where user_id = $1", user.0).execute(&mut *tx).await?;
         let version = end_all(&mut tx, user).await?;
         let revoked = revoke_keys_of(&mut tx, user).await?;

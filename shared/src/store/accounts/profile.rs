@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::changes::tell_of_change;
 use super::sessions::end_all;
 use super::version;
 use crate::auth::Role;
@@ -30,6 +31,8 @@ pub struct ProfileRecord {
     pub id: UserId,
     /// Lower case.
     pub email: String,
+    /// A code that went there has come back.
+    pub is_email_verified: bool,
     /// Lower case.
     pub login: Option<String>,
     /// `+` and digits.
@@ -108,7 +111,7 @@ impl Store {
     pub async fn profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
         let row = sqlx::query!(
             r#"select u.id, u.email, u.login, u.phone, u.first_name, u.last_name, u.language, u.role, u.consent_at,
-                   u.consent_version, u.created_at,
+                   u.consent_version, u.created_at, u.email_verified_at is not null as "is_email_verified!",
                    exists (select 1 from second_factors f where f.user_id = u.id and f.confirmed_at is not null)
                        as "has_second_factor!"
                from users u where u.id = $1 and u.erased_at is null"#,
@@ -119,6 +122,7 @@ impl Store {
         Ok(row.map(|row| ProfileRecord {
             id: UserId(row.id),
             email: row.email,
+            is_email_verified: row.is_email_verified,
             login: row.login,
             phone: row.phone,
             first_name: row.first_name,
@@ -156,7 +160,7 @@ impl Store {
         Ok(updated.rows_affected() > 0)
     }
 
-    /// Replaces a password and ends all sessions; the version that later ones have. `None` when the password is not
+    /// Replaces a password, tells the e-mail address, and ends all sessions; the version that later ones have. `None` when the password is not
     /// the one that was read, `was`, any more.
     ///
     /// # Errors
@@ -179,6 +183,7 @@ impl Store {
         if replaced.rows_affected() == 0 {
             return Ok(None);
         }
+        tell_of_change(&mut tx, user, "password", None).await?;
         let version = end_all(&mut tx, user).await?;
         tx.commit().await?;
         Ok(Some(version))

@@ -29,7 +29,7 @@ pub struct NewSession<'a> {
 /// What came of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// It was good, and is used up now.
+    /// It was good, and the next one has taken its place.
     Good {
         /// Whose.
         user: UserId,
@@ -37,7 +37,7 @@ pub enum Refreshed {
         family: Uuid,
         /// A second factor was shown at that log-in.
         has_second_factor: bool,
-        /// The version of their sessions when it was used up.
+        /// The version of their sessions by then.
         version: u32,
     },
     /// It had been used before: its family has ended.
@@ -106,45 +106,75 @@ impl Store {
         Ok(inserted.rows_affected() > 0)
     }
 
-    /// Uses a refresh token up. One that was used before ends its family: somebody else has a copy.
+    /// Uses a refresh token up and keeps the hash of the next one, both or neither. One that was used before ends its family:
+    /// somebody else has a copy.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn use_refresh_token(&self, hash: &[u8]) -> Result<Refreshed, StoreError> {
-        let used = sqlx::query!(
-            "update refresh_tokens t set used_at = clock_timestamp()
-             from users u
-             where t.token_hash = $1 and t.used_at is null and t.expires_at > clock_timestamp() and u.id = t.user_id
-             returning t.user_id, t.family, t.has_second_factor, u.session_version",
+    pub async fn rotate_refresh_token(&self, hash: &[u8], next_hash: &[u8]) -> Result<Refreshed, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The lock makes it wait for whoever ends this log-in or all of them right now, and makes those who come later wait,
+        // so that they see the next token too. What follows looks again with a snapshot of its own.
+        let owner = sqlx::query!(
+            "select u.id, u.session_version from refresh_tokens t join users u on u.id = t.user_id
+             where t.token_hash = $1 for share of u",
             hash
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *tx)
         .await?;
-        if let Some(row) = used {
+        let Some(owner) = owner else { return Ok(Refreshed::Unknown) };
+        let used = sqlx::query!(
+            "update refresh_tokens set used_at = clock_timestamp()
+             where token_hash = $1 and used_at is null and expires_at > clock_timestamp()
+             returning family, has_second_factor",
+            hash
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(used) = used {
+            sqlx::query!(
+                "insert into refresh_tokens (token_hash, user_id, family, has_second_factor, expires_at)
+                 values ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5))",
+                next_hash,
+                owner.id,
+                used.family,
+                used.has_second_factor,
+                REFRESH_DAYS
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
             return Ok(Refreshed::Good {
-                user: UserId(row.user_id),
-                family: row.family,
-                has_second_factor: row.has_second_factor,
-                version: version(row.session_version),
+                user: UserId(owner.id),
+                family: used.family,
+                has_second_factor: used.has_second_factor,
+                version: version(owner.session_version),
             });
         }
-        let known = sqlx::query!(
-            "select user_id, family from refresh_tokens where token_hash = $1 and used_at is not null",
+        // The owner's row is let go, as ending the family locks it.
+        tx.rollback().await?;
+        let known = sqlx::query_scalar!(
+            "select family from refresh_tokens where token_hash = $1 and used_at is not null",
             hash
         )
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = known else { return Ok(Refreshed::Unknown) };
-        self.end_family(row.family).await?;
-        Ok(Refreshed::Reused { user: UserId(row.user_id), family: row.family })
+        let Some(family) = known else { return Ok(Refreshed::Unknown) };
+        let user = UserId(owner.id);
+        self.end_family(user, family).await?;
+        Ok(Refreshed::Reused { user, family })
     }
 
-    /// Ends one log-in: its refresh tokens, and its access tokens as soon as gateways hear of it.
+    /// Ends one log-in of somebody: its refresh tokens, and its access tokens as soon as gateways hear of it.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn end_family(&self, family: Uuid) -> Result<(), StoreError> {
+    pub async fn end_family(&self, user: UserId, family: Uuid) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
+        // Whoever goes on with it right now is waited for, so that the token that takes the place of the last one ends too.
+        sqlx::query_scalar!("select id from users where id = $1 for no key update", user.0)
+            .fetch_optional(&mut *tx)
+            .await?;
         sqlx::query!("delete from refresh_tokens where family = $1", family).execute(&mut *tx).await?;
         note_ended(&mut tx, family).await?;
         Ok(tx.commit().await?)

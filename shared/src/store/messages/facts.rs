@@ -1,8 +1,9 @@
 //! What messages are about, as it is when they are sent.
 
 use chrono::NaiveDateTime;
+use uuid::Uuid;
 
-use crate::domain::{BookingId, EventId, Money, OrderId, RefundId};
+use crate::domain::{BookingId, EventId, Money, OrderId, RefundId, UserId};
 use crate::store::{Store, StoreError};
 
 /// Places that one message lists at most.
@@ -15,6 +16,21 @@ pub struct LocalTime {
     pub at: NaiveDateTime,
     /// Its zone, such as `Europe/Kyiv`.
     pub zone: String,
+}
+
+/// A change of an account. It has no `Debug`: an address is in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ToldChange {
+    /// Whose account.
+    pub user: UserId,
+    /// `email`, `phone`, `login`, `password`.
+    pub field: String,
+    /// The e-mail address before it.
+    pub told: String,
+    /// A part of the new value; `None` for a password.
+    pub hint: Option<String>,
+    /// When, in UTC.
+    pub at: LocalTime,
 }
 
 /// An event.
@@ -104,6 +120,27 @@ pub struct ToldRefund {
 }
 
 impl Store {
+    /// A change of an account as messages tell of it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn told_change(&self, change: Uuid) -> Result<Option<ToldChange>, StoreError> {
+        let row = sqlx::query!(
+            r#"select user_id, field, told, hint, changed_at at time zone 'UTC' as "at!"
+               from account_changes where id = $1"#,
+            change
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| ToldChange {
+            user: UserId(row.user_id),
+            field: row.field,
+            told: row.told,
+            hint: row.hint,
+            at: LocalTime { at: row.at, zone: "UTC".to_owned() },
+        }))
+    }
+
     /// Events as messages tell of them, by date.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 -- Demo data. Artists, venues and dates are made up; dates lie ahead of whenever this is loaded.
-insert into users (email, login, first_name, last_name, role, consent_at, consent_version) values
-    ('shopper@usher.test', 'shopper', 'Sasha', 'Shopper', 'shopper', now(), 'demo'),
-    ('operator@usher.test', 'operator', 'Olha', 'Operator', 'operator', now(), 'demo'),
-    ('scanner@usher.test', 'scanner', 'Semen', 'Scanner', 'scanner', now(), 'demo'),
-    ('admin@usher.test', 'admin', 'Ada', 'Admin', 'admin', now(), 'demo');
+insert into users (email, login, first_name, last_name, role, consent_at, consent_version, email_verified_at) values
+    ('shopper@usher.test', 'shopper', 'Sasha', 'Shopper', 'shopper', now(), 'demo', now()),
+    ('operator@usher.test', 'operator', 'Olha', 'Operator', 'operator', now(), 'demo', now()),
+    ('scanner@usher.test', 'scanner', 'Semen', 'Scanner', 'scanner', now(), 'demo', now()),
+    ('admin@usher.test', 'admin', 'Ada', 'Admin', 'admin', now(), 'demo', now());
 
 -- The crowd of `make crowd` and of the load tests; without passwords, so nobody can log in as one of them.
-insert into users (email, first_name, last_name, consent_at, consent_version)
-select format('crowd-%s@usher.test', n), 'Crowd', n::text, now(), 'demo' from generate_series(1, 10000) as n;
+insert into users (email, first_name, last_name, consent_at, consent_version, email_verified_at)
+select format('crowd-%s@usher.test', n), 'Crowd', n::text, now(), 'demo', now() from generate_series(1, 10000) as n;
 
 insert into venues (name, city, address, time_zone) values
     ('Northgate Stadium', 'Kyiv', '1 Northgate Avenue', 'Europe/Kyiv'),

@@ -1,8 +1,8 @@
 -- All that is kept of somebody, so many rows of a kind at most, newest first. No hashes, no secrets.
 select json_build_object(
     'account', json_build_object(
-        'userId', u.id, 'email', u.email, 'login', u.login, 'phone', u.phone, 'firstName', u.first_name,
-        'lastName', u.last_name, 'language', u.language, 'role', u.role, 'createdAt', u.created_at),
+        'userId', u.id, 'email', u.email, 'emailVerifiedAt', u.email_verified_at, 'login', u.login, 'phone', u.phone,
+        'firstName', u.first_name, 'lastName', u.last_name, 'language', u.language, 'role', u.role, 'createdAt', u.created_at),
     'consent', json_build_object('at', u.consent_at, 'textVersion', u.consent_version),
     'sessions', (
         select coalesce(json_agg(s), '[]') from (
@@ -15,6 +15,10 @@ select json_build_object(
         select coalesce(json_agg(c), '[]') from (
             select c.purpose, c.channel, c.target, c.new_value as "newValue", c.created_at as "createdAt"
             from codes c where c.user_id = u.id order by c.created_at desc limit $2) c),
+    'changes', (
+        select coalesce(json_agg(c), '[]') from (
+            select c.field, c.told, c.hint, c.changed_at as "changedAt"
+            from account_changes c where c.user_id = u.id order by c.changed_at desc limit $2) c),
     'bookings', (
         select coalesce(json_agg(b), '[]') from (
             select b.id, b.event_id as "eventId", b.status, b.created_at as "createdAt", b.closed_at as "closedAt"

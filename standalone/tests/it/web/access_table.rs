@@ -81,6 +81,8 @@ pub(super) const LINES: &[Line] = &[
     ("GET", "/api/account/history", "", "", "-++++"),
     ("POST", "/api/account/changes", "", "{}", "-????"),
     ("POST", "/api/account/changes/{id}/confirm", "/api/account/changes/00000000-0000-0000-0000-000000000000/confirm", r#"{"code": "000000"}"#, "-????"),
+    ("POST", "/api/account/verification", "", "", "-++++"),
+    ("POST", "/api/account/verification/confirm", "", r#"{"code": "000000"}"#, "-????"),
     ("POST", "/api/account/password", "", r#"{"currentPassword": "wrong", "newPassword": "long enough"}"#, "-----"),
     ("POST", "/api/account/second-factor", "", r#"{"password": "wrong"}"#, "-xxxx"),
     ("POST", "/api/account/second-factor/confirm", "", r#"{"code": "000000"}"#, "-????"),
