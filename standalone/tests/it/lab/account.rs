@@ -7,7 +7,7 @@ use shared::domain::UserId;
 use uuid::Uuid;
 
 use super::shopper::Answer;
-use super::{Lab, SECRET, Shopper};
+use super::{Lab, SECRET, Shopper, TestResult};
 
 pub(crate) const PASSWORD: &str = "long enough";
 
@@ -37,6 +37,15 @@ impl Lab {
             http: self.http.clone(),
         };
         Ok(Account { email, shopper, refresh_token: text("refreshToken") })
+    }
+
+    /// Sends back the code that went to somebody's e-mail address when they registered.
+    pub(crate) async fn verify(&self, shopper: &Shopper) -> TestResult {
+        let open = "select id from codes where user_id = $1 and purpose = 'verify' and closed_at is null";
+        let code: Uuid = sqlx::query_scalar(open).bind(shopper.id.0).fetch_one(self.store().pool()).await?;
+        let body = json!({"code": digits_of(code)});
+        let (status, account) = shopper.post("/api/account/verification/confirm", body).await?;
+        if status == StatusCode::OK { Ok(()) } else { Err(format!("{status}: {account}").into()) }
     }
 
     /// Opens a session.

@@ -8,6 +8,7 @@ mod event;
 mod invariants;
 mod mail_server;
 mod order;
+mod payer;
 mod process;
 mod provider_book;
 mod shopper;
@@ -102,6 +103,7 @@ impl Lab {
         let mut words = self.words.clone();
         words.retain(|word| !word.starts_with("--listen"));
         words.push(format!("--listen=127.0.0.1:{port}"));
+        words.push(format!("--public-url=http://127.0.0.1:{port}"));
         UsherProcess::spawn_whole(&words, log)
     }
 

@@ -1,5 +1,6 @@
 //! Messages to people, from the job that is written with a fact to whoever reads them.
 
+mod changes;
 mod mailbox;
 mod page;
 mod smtp;

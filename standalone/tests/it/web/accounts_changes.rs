@@ -14,6 +14,7 @@ async fn a_profile_is_seen_and_edited() -> TestResult {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(profile["email"], "nova@example.test");
     assert_eq!((&profile["language"], &profile["secondFactor"]), (&json!("en"), &json!(false)));
+    assert_eq!(profile["emailVerified"], false);
     assert!(profile["consentAt"].is_string() && profile["consentVersion"].is_string(), "{profile}");
     let edit = json!({"first_name": " Надія ", "language": "uk"});
     let (status, profile) = nova.call(Method::PATCH, "/api/account", Some(edit)).await?;
@@ -30,6 +31,7 @@ async fn a_profile_is_seen_and_edited() -> TestResult {
 async fn each_field_changes_by_a_code_to_the_right_place() -> TestResult {
     let lab = Lab::start().await?;
     let nova = lab.account("nova").await?.shopper;
+    lab.verify(&nova).await?;
     for (field, value, channel, target) in [
         ("phone", "+38 (050) 123-45-67", "sms", "+380501234567"),
         ("login", "Supernova", "email", "nova@example.test"),

@@ -2,9 +2,10 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use shared::auth::refresh_token_hash;
 use standalone::settings::Part;
 
-use crate::lab::{EventPlan, Lab, PASSWORD, TestResult, eventually, make_event};
+use crate::lab::{EventPlan, Lab, PASSWORD, Shopper, TestResult, eventually, make_event};
 
 #[tokio::test]
 async fn a_refresh_token_that_comes_twice_ends_its_log_in_and_no_other() -> TestResult {
@@ -153,17 +154,19 @@ async fn who_is_being_verified_while_all_sessions_end_gets_none() -> TestResult 
     let account = lab.account("nova").await?;
     let log_in = json!({"login": "nova", "password": PASSWORD});
     let refresh = json!({"refreshToken": account.refresh_token});
-    for (path, body) in [("/api/auth/login", &log_in), ("/api/auth/refresh", &refresh)] {
+    for (path, body) in [("/api/auth/refresh", &refresh), ("/api/auth/login", &log_in)] {
         let mut ending = lab.store().pool().begin().await?;
-        sqlx::query("update users set session_version = session_version + 1 where id = $1")
-            .bind(account.shopper.id.0)
-            .execute(&mut *ending)
-            .await?;
+        for end in [
+            "update users set session_version = session_version + 1 where id = $1",
+            "delete from refresh_tokens where user_id = $1",
+        ] {
+            sqlx::query(end).bind(account.shopper.id.0).execute(&mut *ending).await?;
+        }
         let end = async {
             eventually("it waits for the end of sessions", async || {
                 let waiting = sqlx::query_scalar::<_, bool>(
                     "select exists (select 1 from pg_stat_activity where datname = current_database()
-                         and wait_event_type = 'Lock' and query like 'insert into refresh_tokens%')",
+                         and wait_event_type = 'Lock' and query like '%for share of u')",
                 );
                 waiting.fetch_one(lab.store().pool()).await.is_ok_and(|is_waiting| is_waiting)
             })
@@ -178,6 +181,57 @@ async fn who_is_being_verified_while_all_sessions_end_gets_none() -> TestResult 
     let fresh = lab.log_in("nova", PASSWORD).await?;
     let refresh = json!({"refreshToken": fresh["refreshToken"]});
     assert_eq!(lab.send(Method::POST, "/api/auth/refresh", refresh).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_is_being_made_while_its_log_in_ends_ends_with_it() -> TestResult {
+    let lab = Lab::start().await?;
+    let nova = lab.account("nova").await?.shopper;
+    let pool = lab.store().pool();
+    let is_waiting = async |least: i64| {
+        let waiting = sqlx::query_scalar::<_, i64>(
+            "select count(*) from pg_stat_activity where datname = current_database()
+                 and wait_event_type = 'Lock' and query like '%users%'",
+        );
+        waiting.fetch_one(pool).await.is_ok_and(|waiting| waiting >= least)
+    };
+    for path in ["/api/auth/logout", "/api/auth/logout-everywhere"] {
+        let session = lab.log_in("nova", PASSWORD).await?;
+        let word = |field: &str| session[field].as_str().unwrap_or_default().to_owned();
+        let here = Shopper { token: word("accessToken"), ..nova.clone() };
+        let hash = refresh_token_hash(&word("refreshToken"));
+        let is_gone = async || {
+            let left =
+                sqlx::query_scalar::<_, i64>("select count(*) from refresh_tokens where token_hash = $1");
+            left.bind(&hash).fetch_one(pool).await.is_ok_and(|left| left == 0)
+        };
+        // Nobody comes past the person's row, so the refresh stands still before its last step.
+        let mut between = pool.begin().await?;
+        sqlx::query("select 1 from users where id = $1 for no key update")
+            .bind(nova.id.0)
+            .execute(&mut *between)
+            .await?;
+        let refreshed =
+            lab.send(Method::POST, "/api/auth/refresh", json!({"refreshToken": word("refreshToken")}));
+        let ended = async {
+            eventually("the refresh waits", async || is_waiting(1).await).await;
+            here.post(path, json!({})).await
+        };
+        let freed = async {
+            eventually("the log-out waits, or is done", async || is_waiting(2).await || is_gone().await)
+                .await;
+            between.commit().await
+        };
+        let (refreshed, ended, freed) = tokio::join!(refreshed, ended, freed);
+        freed?;
+        assert_eq!(ended?.0, StatusCode::NO_CONTENT, "{path}");
+        let (status, next) = refreshed?;
+        assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status), "{path}: {next}");
+        let again = json!({"refreshToken": next["refreshToken"].as_str().unwrap_or("none was given")});
+        let (status, _) = lab.send(Method::POST, "/api/auth/refresh", again).await?;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}: the next token has outlived its log-in");
+    }
     Ok(())
 }
 

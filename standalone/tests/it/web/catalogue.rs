@@ -13,6 +13,10 @@ async fn a_stadium_is_told_in_thirty_kilobytes_and_not_twice() -> TestResult {
     let lab = Lab::start().await?;
     assert!(lab.store().load_demo("no hash").await?);
     assert!(!lab.store().load_demo("no hash").await?, "demo data is loaded once");
+    let unverified: i64 = sqlx::query_scalar("select count(*) from users where email_verified_at is null")
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(unverified, 0, "demo accounts need no code");
     let events: Value = lab.http.get(format!("{}/api/events", lab.system.url)).send().await?.json().await?;
     let stadium =
         events["items"].as_array().and_then(|items| items.iter().find(|item| item["totalSeats"] == 100_000));

@@ -1,25 +1,49 @@
-//! What is logged of people: nothing. A whole process logs all it can while somebody goes the whole way.
-
-use std::collections::BTreeMap;
+//! What is logged of people: nothing. A whole process logs all it can while somebody goes every way there is.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use standalone::settings::Part;
 
+use super::logs_ways::{Known, buy, change_all, reset_password, set_up_second_factor, verify};
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, eventually, make_event};
 
 /// What belongs to somebody, each as a word that stands nowhere else.
-struct Person {
-    email: &'static str,
-    phone: &'static str,
-    login: &'static str,
-    first_name: &'static str,
-    last_name: &'static str,
-    password: &'static str,
-    wrong_password: &'static str,
+pub(super) struct Person {
+    pub(super) email: &'static str,
+    pub(super) phone: &'static str,
+    pub(super) login: &'static str,
+    pub(super) first_name: &'static str,
+    pub(super) last_name: &'static str,
+    pub(super) password: &'static str,
+    pub(super) wrong_password: &'static str,
 }
 
-const PERSON: Person = Person {
+impl Person {
+    fn words(&self) -> [(&'static str, &'static str); 7] {
+        [
+            ("e-mail", self.email),
+            ("phone", self.phone),
+            ("login", self.login),
+            ("first name", self.first_name),
+            ("last name", self.last_name),
+            ("password", self.password),
+            ("wrong password", self.wrong_password),
+        ]
+    }
+}
+
+/// What somebody becomes by and by.
+pub(super) const RENEWED: Person = Person {
+    email: "okapi.lanternfly@elsewhere.test",
+    phone: "+380937719246",
+    login: "nightjar-okapi",
+    first_name: "Marzipanella",
+    last_name: "Thistlewicket",
+    password: "saffron-glockenspiel-41",
+    wrong_password: "umber-didgeridoo-58",
+};
+
+pub(super) const PERSON: Person = Person {
     email: "quillfeather@mailbox.test",
     phone: "+380671234598",
     login: "zephyrine77",
@@ -38,8 +62,8 @@ async fn post(
     Ok((answer.status(), answer.json().await.unwrap_or_default()))
 }
 
-/// Registers, logs in rightly and wrongly, looks at the profile, books, refreshes and logs out; the secrets it was given.
-async fn walk(lab: &Lab, url: &str) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
+/// Registers, logs in rightly and wrongly, looks at the profile, books, refreshes and logs out.
+async fn walk(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
     let auth = |path: &str| format!("{url}/api/auth/{path}");
     let http = &lab.http;
     let person = json!({"email": PERSON.email, "phone": PERSON.phone, "login": PERSON.login,
@@ -70,12 +94,32 @@ async fn walk(lab: &Lab, url: &str) -> Result<BTreeMap<&'static str, String>, Bo
     shopper.call(Method::PATCH, "/api/bookings/cancel", Some(booking)).await?;
     let (_, next) = post(http, &auth("refresh"), &json!({"refreshToken": refresh})).await?;
     shopper.post("/api/auth/logout", json!({})).await?;
-    Ok(BTreeMap::from([
+    known.words.extend([
         ("access token", token),
         ("refresh token", refresh),
         ("next access token", word(&next["accessToken"])),
         ("next refresh token", word(&next["refreshToken"])),
-    ]))
+    ]);
+    Ok(())
+}
+
+/// Whether six digits stand in a line by themselves, not within a number or a time.
+fn has_code(line: &str, digits: &str) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.');
+    line.match_indices(digits).any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|at| line.as_bytes().get(at));
+        !is_part(before) && !is_part(line.as_bytes().get(at + digits.len()))
+    })
+}
+
+#[test]
+fn a_code_is_told_from_the_figures_around_it() {
+    for line in ["code=123456", r#"{"code":"123456"}"#, "123456", "your code is 123456, good for"] {
+        assert!(has_code(line, "123456"), "{line}");
+    }
+    for line in ["2026-11-20T10:00:00.123456Z", "1234567", "job 0123456", "elapsed=1.123456ms", ""] {
+        assert!(!has_code(line, "123456"), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -86,33 +130,48 @@ async fn a_whole_way_with_every_log_on_leaves_nothing_of_a_person_in_them() -> T
     let log = lab.servers.dir().join("usher.log");
     let mut usher = lab.spawn_whole(port, &log)?;
     lab.until_ready(&url).await;
-    let secrets = walk(&lab, &url).await?;
-    eventually("the log has been written", async || {
-        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("logged in"))
+    let mut known = Known::default();
+    walk(&lab, &url, &mut known).await?;
+    verify(&lab, &url, &mut known).await?;
+    change_all(&lab, &url, &mut known).await?;
+    reset_password(&lab, &url, &mut known).await?;
+    set_up_second_factor(&lab, &url, &mut known).await?;
+    buy(&lab, &url, &mut known).await?;
+    let written = [
+        "TRACE",
+        "shopper registered",
+        "e-mail address verified by a code",
+        "phone was changed by a code",
+        "email was changed by a code",
+        "login was changed by a code",
+        "password reset by a code",
+        "second factor taken into use",
+        "order is placed",
+        "message account_changed was sent",
+        "message order_paid was sent",
+    ];
+    eventually("every step stands in the log", async || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        written.iter().all(|step| text.contains(step))
     })
     .await;
     usher.kill();
     let text = std::fs::read_to_string(&log)?;
-    assert!(text.contains("TRACE") && text.contains("shopper registered"), "everything is logged");
-    let person = [
-        ("e-mail", PERSON.email),
-        ("phone", PERSON.phone),
-        ("login", PERSON.login),
-        ("first name", PERSON.first_name),
-        ("last name", PERSON.last_name),
-        ("password", PERSON.password),
-        ("wrong password", PERSON.wrong_password),
-        ("signing secret", crate::lab::SECRET),
-    ];
     let basic = {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", PERSON.login, PERSON.password))
     };
-    let given =
-        secrets.iter().map(|(name, value)| (*name, value.as_str())).chain([("basic", basic.as_str())]);
-    for (name, value) in person.into_iter().chain(given) {
+    let given = known.words.iter().map(|(name, value)| (*name, value.as_str()));
+    let given = given.chain([("basic", basic.as_str()), ("signing secret", crate::lab::SECRET)]);
+    for (name, value) in PERSON.words().into_iter().chain(RENEWED.words()).chain(given) {
         assert!(value.len() > 8, "{name} was used");
         let found = text.lines().find(|line| line.to_lowercase().contains(&value.to_lowercase()));
+        assert!(found.is_none(), "the {name} is in the log: {}", found.unwrap_or_default());
+    }
+    assert_eq!(known.codes.len(), 7, "codes of every purpose were used");
+    for (name, digits) in &known.codes {
+        assert_eq!(digits.len(), 6, "{name}");
+        let found = text.lines().find(|line| has_code(line, digits));
         assert!(found.is_none(), "the {name} is in the log: {}", found.unwrap_or_default());
     }
     Ok(())

@@ -1,0 +1,41 @@
+//! Somebody who pays on the sandbox's page, and what the sandbox may tell of it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::Lab;
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+impl Lab {
+    /// Pays by card on a page of the sandbox, whose own webhook of it is lost; the session as it is shown to shops then.
+    pub(crate) async fn pay_unheard(&self, page: &str) -> Fallible<Value> {
+        let (key, session) = (self.sandbox.key.expose_secret(), page.rsplit('/').next().unwrap_or_default());
+        let lost = json!({"on": "webhook", "kind": "lose", "session": session});
+        let ordered = self.http.post(format!("{}/faults", self.sandbox.url)).bearer_auth(key);
+        ordered.json(&lost).send().await?.error_for_status()?;
+        // It leads back to the shop, whose pages need not be there.
+        let form = self.http.post(page).header("content-type", "application/x-www-form-urlencoded");
+        form.body("choice=card").send().await?;
+        let shown = self.http.get(format!("{}/v1/sessions/{session}", self.sandbox.url)).bearer_auth(key);
+        Ok(shown.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Sends a webhook that is signed as the sandbox signs, or with another secret.
+    pub(crate) async fn tell(&self, url: &str, body: &str, is_genuine: bool) -> Fallible<StatusCode> {
+        let secret = if is_genuine { self.sandbox.webhook_secret.expose_secret() } else { "another secret" };
+        let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let key = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| "no key")?;
+        let mac = key.chain_update(format!("{time}.{body}")).finalize().into_bytes();
+        let signature = mac.iter().fold(format!("t={time},v1="), |text, byte| format!("{text}{byte:02x}"));
+        let webhook = self.http.post(format!("{url}/api/webhook/payment"));
+        let webhook =
+            webhook.header("content-type", "application/json").header("sandbox-signature", signature);
+        Ok(webhook.body(body.to_owned()).send().await?.status())
+    }
+}
