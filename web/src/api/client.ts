@@ -97,6 +97,9 @@ export const account = {
     request<ChangeSent>('POST', '/api/account/changes', { body: { field, value, password } }),
   confirmChange: (changeId: string, code: string) =>
     request<Profile>('POST', `/api/account/changes/${path(changeId)}/confirm`, { body: { code } }),
+  requestVerification: () => request<{ expiresAt: string }>('POST', '/api/account/verification'),
+  confirmVerification: (code: string) =>
+    request<Profile>('POST', '/api/account/verification/confirm', { body: { code } }),
   changePassword: (currentPassword: string, newPassword: string) =>
     request<LoggedIn>('POST', '/api/account/password', { body: { currentPassword, newPassword } }),
   beginSecondFactor: () => request<SecondFactorBegun>('POST', '/api/account/second-factor'),

@@ -7,6 +7,8 @@ export type Language = 'en' | 'uk' | 'ru';
 export interface Profile {
   userId: string | number;
   email: string;
+  /** A code that went there has come back. */
+  emailVerified: boolean;
   login?: string;
   phone?: string;
   firstName: string;

@@ -6,7 +6,7 @@ const CODES = [
   'sold_out', 'not_enough_adjacent', 'limit_reached', 'left', 'removed', 'booking_closed', 'already_registered',
   'body_too_large', 'unsupported_media_type', 'idempotency_mismatch', 'seat_of_other_event', 'sale_closed',
   'already_booked', 'in_progress', 'second_factor_needed', 'bad_second_factor', 'second_factor_required',
-  'second_factor_in_use', 'payment_under_way', 'bad_code', 'code_expired', 'cart_empty', 'reservation_expired',
+  'second_factor_in_use', 'payment_under_way', 'email_not_verified', 'email_verified', 'bad_code', 'code_expired', 'cart_empty', 'reservation_expired',
   'order_closed', 'refund_not_allowed', 'mixed_currencies', 'payment_unavailable', 'ticket_cancelled', 'already_used',
   'wrong_event', 'event_over', 'bad_ticket_code', 'already_exists', 'in_use',
   'too_many_requests', 'too_many_jobs', 'queue_full', 'queue_unavailable', 'store_unavailable', 'timeout', 'internal',

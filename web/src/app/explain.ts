@@ -28,6 +28,8 @@ const KEYS: Partial<Record<ProblemCode, PlainKey>> = {
   second_factor_required: 'error.second_factor_required',
   second_factor_in_use: 'error.second_factor_in_use',
   payment_under_way: 'error.payment_under_way',
+  email_not_verified: 'error.email_not_verified',
+  email_verified: 'error.email_verified',
   bad_code: 'error.bad_code',
   code_expired: 'error.code_expired',
   cart_empty: 'error.cart_empty',

@@ -142,6 +142,9 @@ export const own = {
   'code.confirm': 'Confirm',
   'code.sentMail': 'Six digits were sent to {to}. They are good for ten minutes.',
   'code.sentPhone': 'Six digits were sent to {to}. They are good for ten minutes.',
+  'verify.title': 'Confirm your e-mail',
+  'verify.intro': 'Six digits were sent to {to} when you registered. You buy without them too; a new login name needs them.',
+  'verify.done': 'Your e-mail is confirmed.',
 
   'account.mine': 'What is yours',
   'account.person': 'About you',
@@ -188,6 +191,8 @@ export const own = {
   'error.second_factor_required': 'Set up a second factor in your account first, and sign in with it.',
   'error.second_factor_in_use': 'A second factor is in use already.',
   'error.payment_under_way': 'A payment is under way. Please wait for its end.',
+  'error.email_not_verified': 'Confirm your e-mail in your account first: a code was sent to it.',
+  'error.email_verified': 'This e-mail is confirmed already.',
   'error.bad_code': 'This code is not right.',
   'error.code_expired': 'This code is good no more. Ask for another one.',
   'error.cart_empty': 'Your cart is empty.',

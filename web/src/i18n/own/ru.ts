@@ -143,6 +143,9 @@ export const own: Record<keyof typeof source, string> = {
   'code.confirm': 'Подтвердить',
   'code.sentMail': 'Шесть цифр отправлены на {to}. Они действуют десять минут.',
   'code.sentPhone': 'Шесть цифр отправлены на номер {to}. Они действуют десять минут.',
+  'verify.title': 'Подтвердите электронную почту',
+  'verify.intro': 'Когда вы зарегистрировались, мы отправили шесть цифр на {to}. Покупать можно и без них, а для нового логина они нужны.',
+  'verify.done': 'Ваша почта подтверждена.',
 
   'account.mine': 'Всё ваше',
   'account.person': 'О вас',
@@ -189,6 +192,8 @@ export const own: Record<keyof typeof source, string> = {
   'error.second_factor_required': 'Сначала настройте второй фактор в своём аккаунте и войдите с ним.',
   'error.second_factor_in_use': 'Второй фактор уже включён.',
   'error.payment_under_way': 'Идёт оплата. Подождите, пока она завершится.',
+  'error.email_not_verified': 'Сначала подтвердите почту в своём аккаунте: туда отправлен код.',
+  'error.email_verified': 'Эта почта уже подтверждена.',
   'error.bad_code': 'Код неверный.',
   'error.code_expired': 'Этот код уже не действует. Попросите другой.',
   'error.cart_empty': 'Ваша корзина пуста.',

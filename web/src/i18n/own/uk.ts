@@ -143,6 +143,9 @@ export const own: Record<keyof typeof source, string> = {
   'code.confirm': 'Підтвердити',
   'code.sentMail': 'Шість цифр надіслано на {to}. Вони дійсні десять хвилин.',
   'code.sentPhone': 'Шість цифр надіслано на номер {to}. Вони дійсні десять хвилин.',
+  'verify.title': 'Підтвердьте електронну пошту',
+  'verify.intro': 'Коли ви зареєструвалися, ми надіслали шість цифр на {to}. Купувати можна й без них, а для нового логіна вони потрібні.',
+  'verify.done': 'Вашу пошту підтверджено.',
 
   'account.mine': 'Усе ваше',
   'account.person': 'Про вас',
@@ -189,6 +192,8 @@ export const own: Record<keyof typeof source, string> = {
   'error.second_factor_required': 'Спершу налаштуйте другий фактор у своєму акаунті й увійдіть з ним.',
   'error.second_factor_in_use': 'Другий фактор уже ввімкнено.',
   'error.payment_under_way': 'Триває оплата. Зачекайте, доки вона завершиться.',
+  'error.email_not_verified': 'Спершу підтвердьте пошту у своєму акаунті: туди надіслано код.',
+  'error.email_verified': 'Цю пошту вже підтверджено.',
   'error.bad_code': 'Код неправильний.',
   'error.code_expired': 'Цей код уже не діє. Попросіть інший.',
   'error.cart_empty': 'Ваш кошик порожній.',
