@@ -116,6 +116,7 @@ async fn what_is_not_true_any_more_is_not_told() -> TestResult {
     let unpaid = order(&lab, shopper.id, event, "awaiting_payment").await?;
     for message in [
         Message::Code { code: Uuid::now_v7() },
+        Message::AccountChanged { change: Uuid::now_v7() },
         Message::SeatsReserved { booking: cancelled },
         Message::ReservationExpired { booking: cancelled },
         Message::SeatsReserved { booking: BookingId::new() },

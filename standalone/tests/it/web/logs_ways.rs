@@ -112,8 +112,8 @@ pub(super) async fn set_up_second_factor(lab: &Lab, url: &str, known: &mut Known
     assert_eq!(status, StatusCode::OK, "{begun}");
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let secret = word(&begun["secret"]);
-    let shared = SharedSecret::from_base32(&secret).ok_or("base 32")?;
-    let code = shared.digits(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let authenticator = SharedSecret::from_base32(&secret).ok_or("base 32")?;
+    let code = authenticator.digits(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     known.words.extend([("shared secret", secret), ("authenticator's link", word(&begun["link"]))]);
     known.codes.push(("authenticator's code", code.clone()));
     let confirm = "/api/account/second-factor/confirm";
