@@ -1,7 +1,7 @@
 //! Places become sold, and what follows from it.
 
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::super::claims::{Fact, append_outbox};
@@ -163,7 +163,8 @@ async fn mark_paid(
 }
 
 /// Sells the places of an order once more that it had lost: all of them, or none and `None`. The lanes of its events are
-/// locked by the caller, so that no batch takes one meanwhile.
+/// locked by the caller, so that no batch takes one meanwhile; their versions rise, so that whatever a worker has proposed
+/// on these places is decided anew.
 pub(in crate::store) async fn reseat(
     connection: &mut PgConnection,
     order: OrderId,
@@ -174,6 +175,30 @@ pub(in crate::store) async fn reseat(
     if !is_within_limits(connection, order, user).await? {
         return Ok(None);
     }
+    // What a constraint refuses must not end the transaction: in it the money goes back.
+    let mut savepoint = connection.begin().await?;
+    let is_whole = match take_again(&mut savepoint, (order, user), items.len(), &bookings).await {
+        Err(error) if error.constraint().is_some_and(|name| TAKEN.contains(&name)) => false,
+        ended => ended?,
+    };
+    if !is_whole {
+        savepoint.rollback().await?;
+        return Ok(None);
+    }
+    savepoint.commit().await?;
+    Ok(Some(items.iter().map(|item| item.told(user)).collect()))
+}
+
+/// Constraints that say that somebody has a place by now, or this shopper their one booking of the event.
+const TAKEN: [&str; 3] = ["bookings_only_key", "order_items_seat_sold_key", "order_items_slot_sold_key"];
+
+/// Claims the places of an order that it had lost and makes it paid; false, with some of it done, when not all are free.
+async fn take_again(
+    connection: &mut PgConnection,
+    (order, user): (OrderId, UserId),
+    places: usize,
+    bookings: &[Uuid],
+) -> Result<bool, StoreError> {
     let seated = sqlx::query!(
         "insert into seat_claims (seat_id, event_id, booking_id, user_id, status)
          select i.seat_id, i.event_id, i.booking_id, $2, 'sold'
@@ -189,21 +214,33 @@ pub(in crate::store) async fn reseat(
         "insert into area_claims (area_id, slot, capacity, event_id, booking_id, user_id, status)
          select i.area_id, i.slot, a.capacity, i.event_id, i.booking_id, $2, 'sold'
          from order_items i join areas a on a.id = i.area_id
-         where i.order_id = $1 and i.status = 'released' and i.slot <= a.capacity order by i.area_id, i.slot
+         where i.order_id = $1 and i.status = 'released' and i.slot <= coalesce(a.cut_to, a.capacity)
+         order by i.area_id, i.slot
          on conflict (area_id, slot) do nothing",
         order.0,
         user.0
     )
     .execute(&mut *connection)
     .await?;
-    if seated.rows_affected() + placed.rows_affected() != items.len() as u64 {
-        let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
-        super::free_items(connection, &ids).await?;
-        return Ok(None);
+    if seated.rows_affected() + placed.rows_affected() != places as u64 {
+        return Ok(false);
     }
-    mark_paid(connection, order, &bookings).await?;
+    mark_paid(connection, order, bookings).await?;
     hint_sold(connection, order).await?;
-    Ok(Some(items.iter().map(|item| item.told(user)).collect()))
+    raise_lanes(connection, order).await?;
+    Ok(true)
+}
+
+/// Raises the versions of the lanes of an order's events, as every batch does.
+async fn raise_lanes(connection: &mut PgConnection, order: OrderId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update lanes set version = version + 1
+         where event_id in (select event_id from order_items where order_id = $1)",
+        order.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Whether somebody may have what an order would give them once more: they may have taken others meanwhile, or
