@@ -14,6 +14,7 @@ use shared::config::ServicesConfig;
 use shared::domain::{EventId, JobRefKeys};
 use shared::queue::Queue;
 use shared::queue::enqueuer::Enqueuer;
+use shared::seen::Part;
 use shared::shop::admin::Administration;
 use shared::shop::checkout::{Checkout, Payments, Refunds};
 use shared::shop::{
@@ -133,7 +134,7 @@ impl App {
         let passwords = Passwords::default();
         let accounts =
             Accounts::new((store.clone(), carts.clone()), (tokens.clone(), passwords.clone()), &secrets);
-        let payments = Payments::connect(&services, store.clone(), queue.clone())?;
+        let payments = Payments::connect(&services, (store.clone(), queue.clone()), Part::Gateway)?;
         let app = Self {
             inner: Arc::new(Inner {
                 tokens,

@@ -116,8 +116,8 @@ async fn listen(address: Option<SocketAddr>) -> Result<TcpListener, PrivateSandb
     }
 }
 
-/// Sets what is not set for the sandbox, and starts it where payers are answered; nothing where another provider or
-/// another sandbox is meant.
+/// Sets what is not set for the sandbox, and starts it where payers are answered; nothing where only other providers or
+/// another sandbox are meant.
 ///
 /// # Errors
 /// Its keys cannot be kept, or it cannot listen.
@@ -129,7 +129,7 @@ pub async fn start_unless_set(
     let address = settings.sandbox_listen;
     let pay = &mut settings.services.pay;
     let is_set = pay.sandbox.sandbox_url.as_deref().is_some_and(|url| !url.is_empty());
-    if pay.payment_provider != PaymentProvider::Sandbox || is_set {
+    if !pay.connects(PaymentProvider::Sandbox) || is_set {
         return Ok(None);
     }
     keep_secrets(pay, data_dir)?;

@@ -45,7 +45,7 @@ pub async fn run(
     config.check().map_err(|error| SweeperEnded(error.into()))?;
     tokio::spawn(seen::keep_writing(Part::Sweeper, store.clone(), shutdown.clone()));
     let keep_days = i32::try_from(config.audit_keep_days).unwrap_or(i32::MAX);
-    let payments = Payments::connect(&services, store.clone(), queue.clone())
+    let payments = Payments::connect(&services, (store.clone(), queue.clone()), Part::Sweeper)
         .map_err(|error| SweeperEnded(error.into()))?;
     let ticker = Ticker::new(Sweeps::new(store, queue), (payments, keep_days), shutdown.clone());
     tracing::info!(schedule = config.sweeper_schedule, "sweeper is ready");

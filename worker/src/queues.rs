@@ -9,6 +9,7 @@ use shared::config::{ConfigError, ServicesConfig};
 use shared::domain::OrderId;
 use shared::messages::{self, Attachment, Makers, SendError, Sender, TicketDocuments};
 use shared::queue::Queue;
+use shared::seen::Part;
 use shared::shop::checkout::{Checkout, Payments};
 use shared::shop::{Carts, Catalogue, Tickets};
 use shared::store::{FREE_BOOKINGS, REFUNDS, Store};
@@ -55,7 +56,7 @@ pub(crate) async fn run(
 }
 
 fn all(services: &ServicesConfig, store: &Store, queue: &Queue) -> Result<Vec<Work>, ConfigError> {
-    let payments = Payments::connect(services, store.clone(), queue.clone())?;
+    let payments = Payments::connect(services, (store.clone(), queue.clone()), Part::Worker)?;
     Ok(vec![
         messages(services, store)?,
         tickets(store),

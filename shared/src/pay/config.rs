@@ -32,6 +32,9 @@ pub struct PayConfig {
     /// Who takes the money
     #[arg(long, env = "PAYMENT_PROVIDER", value_enum, default_value_t = PaymentProvider::Sandbox)]
     pub payment_provider: PaymentProvider,
+    /// Former providers, separated by commas: they take no new payments and are still asked about theirs
+    #[arg(long, env = "PAYMENT_PROVIDERS_KEPT", value_enum, value_delimiter = ',')]
+    pub payment_providers_kept: Vec<PaymentProvider>,
     /// Where shoppers and providers reach Usher; without it port 8000 of this machine, for the sandbox only
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -148,12 +151,28 @@ impl PayConfig {
         set.unwrap_or_else(|| format!("{}/api/webhook/payment", self.public_url()))
     }
 
+    /// Former providers that are still asked, each once.
+    pub fn kept(&self) -> Vec<PaymentProvider> {
+        let mut kept = Vec::new();
+        for which in &self.payment_providers_kept {
+            if *which != self.payment_provider && !kept.contains(which) {
+                kept.push(*which);
+            }
+        }
+        kept
+    }
+
+    /// Whether a provider is asked at all.
+    pub fn connects(&self, which: PaymentProvider) -> bool {
+        self.payment_provider == which || self.payment_providers_kept.contains(&which)
+    }
+
     /// Milliseconds that one request may take, as a duration.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.payment_timeout_ms)
     }
 
-    /// Holds the settings against what they stand for; those of a provider that was not chosen may be absent.
+    /// Holds the settings against what they stand for; those of a provider that is not connected may be absent.
     ///
     /// # Errors
     /// One is missing or out of its range.
@@ -171,7 +190,11 @@ impl PayConfig {
             return Err(ConfigError::Invalid("PAYMENT_TIMEOUT_MS is above 30,000".to_owned()));
         }
         check_url("PUBLIC_URL", self.public_url())?;
-        match self.payment_provider {
+        std::iter::once(self.payment_provider).chain(self.kept()).try_for_each(|which| self.check_one(which))
+    }
+
+    fn check_one(&self, which: PaymentProvider) -> Result<(), ConfigError> {
+        match which {
             PaymentProvider::Sandbox => self.sandbox.check(),
             PaymentProvider::Stripe => self.has_public_url().and_then(|()| self.stripe.check()),
             PaymentProvider::Yookassa => self.has_public_url().and_then(|()| self.yookassa.check()),
@@ -199,7 +222,7 @@ impl SandboxConfig {
             .filter(|url| !url.is_empty())
             .map(|url| url.trim_end_matches('/'))
             .ok_or_else(|| {
-                ConfigError::Invalid("SANDBOX_URL is not set; the payment provider is the sandbox".to_owned())
+                ConfigError::Invalid("SANDBOX_URL is not set; payments go to the sandbox".to_owned())
             })
     }
 
@@ -376,6 +399,20 @@ mod tests {
         ];
         assert!(checked(&yookassa).is_ok());
         assert!(checked(&yookassa[..3]).is_err());
+    }
+
+    #[test]
+    fn a_provider_that_is_kept_needs_its_settings_too() {
+        let stripe = ["--payment-providers-kept=stripe,sandbox,stripe", "--public-url=https://tickets.test"];
+        let keys = ["--stripe-secret-key=sk_test_1", "--stripe-webhook-secret=whsec_0123456789"];
+        let words: Vec<&str> = SANDBOX.into_iter().chain(stripe).chain(keys).collect();
+        assert!(checked(&words).is_ok());
+        assert!(checked(&words[..words.len() - 1]).is_err());
+        let words = std::iter::once("test").chain(words);
+        let pay = Words::try_parse_from(words).expect("words that are known").pay;
+        assert_eq!(pay.kept(), [PaymentProvider::Stripe], "each once, and not the chosen one");
+        assert!(pay.connects(PaymentProvider::Sandbox) && pay.connects(PaymentProvider::Stripe));
+        assert!(!pay.connects(PaymentProvider::Yookassa));
     }
 
     #[test]

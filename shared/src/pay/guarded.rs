@@ -1,4 +1,4 @@
-//! The chosen provider with what stands before it: its rate and its circuit.
+//! The connected providers with what stands before each: its rate and its circuit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,9 @@ use super::config::{PayConfig, PaymentProvider};
 use super::sandbox::Sandbox;
 use super::stripe::Stripe;
 use super::yookassa::Yookassa;
-use super::{NewRefund, NewSession, Notice, PayError, PaymentState, Provider, RefundState, Session, Webhook};
+use super::{
+    NewRefund, NewSession, Notice, PayError, PaymentState, Provider, Providers, RefundState, Session, Webhook,
+};
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
 
@@ -22,13 +24,19 @@ pub(super) trait Adapter: Provider {
     fn is_crowded(&self) -> bool;
 }
 
-/// The provider that is set, behind its circuit breaker and within its rate. Nothing is asked yet.
+/// The providers that are set, each behind its circuit breaker and within its rate. Nothing is asked yet.
 ///
 /// # Errors
-/// A setting of it is missing or out of its range.
-pub fn connect(config: &PayConfig) -> Result<Arc<dyn Provider>, ConfigError> {
+/// A setting of one is missing or out of its range.
+pub fn connect(config: &PayConfig) -> Result<Providers, ConfigError> {
     config.check()?;
-    Ok(match config.payment_provider {
+    let chosen = connect_one(config.payment_provider, config)?;
+    let kept = config.kept().into_iter().map(|which| connect_one(which, config));
+    Ok(Providers::new(chosen, kept.collect::<Result<_, _>>()?))
+}
+
+fn connect_one(which: PaymentProvider, config: &PayConfig) -> Result<Arc<dyn Provider>, ConfigError> {
+    Ok(match which {
         PaymentProvider::Sandbox => Arc::new(Guarded::new(Sandbox::new(config)?, config)),
         PaymentProvider::Stripe => Arc::new(Guarded::new(Stripe::new(config)?, config)),
         PaymentProvider::Yookassa => Arc::new(Guarded::new(Yookassa::new(config)?, config)),

@@ -1,13 +1,14 @@
 //! The payment port: what Usher asks of a provider, whichever it is. No card data passes through any of these types.
 //!
 //! - [`config`]: which provider, and how to reach it.
-//! - [`connect`] gives the chosen one, with its rate and its circuit [`breaker`] in front.
+//! - [`connect`] gives the chosen one and former ones, each with its rate and its circuit [`breaker`] in front.
 //! - [`sandbox`], [`stripe`], [`yookassa`]: the adapters, over the calls of `http` and the signatures of `signature`.
 
 pub mod breaker;
 pub mod config;
 mod guarded;
 mod http;
+mod providers;
 pub mod sandbox;
 mod signature;
 pub mod stripe;
@@ -26,6 +27,7 @@ use crate::domain::{Money, OrderId, PaymentId, RefundId};
 
 pub use breaker::CircuitStatus;
 pub use guarded::connect;
+pub use providers::Providers;
 
 /// A hosted page to open for one attempt to pay.
 #[derive(Debug, Clone)]
@@ -96,14 +98,62 @@ pub struct PaymentState {
 /// Money to give back.
 #[derive(Debug, Clone)]
 pub struct NewRefund {
-    /// The refund; the idempotency key.
+    /// The refund; the provider's records name it, so that it is found whenever it was made.
     pub refund: RefundId,
+    /// How often the provider has refused it for good, as far as somebody was told.
+    pub refusals: u32,
     /// The provider's name for the payment.
     pub reference: String,
     /// How much.
     pub amount: Money,
     /// Why, for the provider's records.
     pub reason: String,
+}
+
+impl NewRefund {
+    /// The idempotency key. It stays the same while it is not known what became of the refund, so that the money goes back
+    /// once; after a refusal it is another one, as a provider repeats under one key what it has said before.
+    pub fn key(&self) -> String {
+        match self.refusals {
+            0 => self.refund.to_string(),
+            refusals => format!("{}-{refusals}", self.refund),
+        }
+    }
+
+    /// After how many refusals something was made under this key; `None` when it is none of this refund's.
+    fn refusals_before(&self, key: &str) -> Option<u32> {
+        match key.strip_prefix(&self.refund.to_string())? {
+            "" => Some(0),
+            rest => rest.strip_prefix('-')?.parse().ok(),
+        }
+    }
+}
+
+/// How something that a provider has under a refund's name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Made {
+    /// It came to nothing.
+    Failed,
+    /// It is under way.
+    Pending,
+    /// The money is back.
+    Done,
+}
+
+/// Which of the refunds that a provider has is the one that is asked for: one that gives the money back or still may,
+/// whatever key it was made under; else one that has failed under the present key, so that somebody is told. One that
+/// failed before that counts for nothing, and another one is made.
+fn present_refund<T>(
+    new: &NewRefund,
+    all: impl IntoIterator<Item = T>,
+    look: impl Fn(&T) -> (Option<u32>, Made),
+) -> Option<T> {
+    let counts = |one: &T| match look(one) {
+        (None, _) => false,
+        (Some(refusals), Made::Failed) => refusals >= new.refusals,
+        (Some(_), Made::Pending | Made::Done) => true,
+    };
+    all.into_iter().filter(counts).max_by_key(|one| look(one).1)
 }
 
 /// How far a refund has come.
@@ -174,7 +224,7 @@ pub enum PayError {
 /// A payment provider. Every call has a time-out of its own, is safe to repeat with the same ids, and reports an
 /// unclear end as [`PayError::Away`].
 pub trait Provider: Send + Sync + 'static {
-    /// Its name in configuration, paths and rows: `sandbox`, `stripe`, `yookassa`.
+    /// Its name in configuration, paths and rows: `sandbox`, `stripe`, `yookassa`. No two have the same.
     fn name(&self) -> &'static str;
 
     /// How the circuit in front of it stands, in this process; `None` where there is none.
@@ -199,7 +249,8 @@ pub trait Provider: Send + Sync + 'static {
         amount: &'a Money,
     ) -> BoxFuture<'a, Result<PaymentState, PayError>>;
 
-    /// Gives money back; an authorised payment that was not captured is released instead.
+    /// Gives money back, once for a refund however often this is called; an authorised payment that was not captured is
+    /// released instead. [`PayError::Refused`]: nothing went back, and nothing will under this key.
     fn refund<'a>(&'a self, refund: &'a NewRefund) -> BoxFuture<'a, Result<RefundState, PayError>>;
 
     /// Whether a webhook is the provider's, and what it says.

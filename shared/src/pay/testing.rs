@@ -61,6 +61,7 @@ pub fn new_session(amount: Money) -> NewSession {
 pub fn new_refund(reference: &str, amount: Money) -> NewRefund {
     NewRefund {
         refund: RefundId::new(),
+        refusals: 0,
         reference: reference.to_owned(),
         amount,
         reason: "cancelled".to_owned(),

@@ -68,7 +68,7 @@ pub use payments::{
     Attempt, DifferenceRecord, DuePayment, Effect, KnownPayment, NewDifference, Noted, Report, Settled,
 };
 pub use people::{NewUser, UserRecord};
-pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding};
+pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding, Unsendable};
 pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};
 pub use tickets::{Entry, Issued, NewScan, TicketRecord, cancel_tickets};

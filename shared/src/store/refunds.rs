@@ -305,12 +305,25 @@ pub struct RefundRecord {
     pub status: String,
     /// How often the provider was asked.
     pub attempts: i32,
+    /// How often it has refused for good, over all that was tried.
+    pub refusals: u32,
     /// What it said the last time.
     pub error: Option<String>,
     /// When it was begun.
     pub created_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Why a refund was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsendable {
+    /// It is tried again by itself.
+    Now,
+    /// It waits for a person; what became of it is not known, so it keeps its key.
+    Unknown,
+    /// It waits for a person; the provider has refused it, so it has another key from now on.
+    Refused,
 }
 
 impl Store {
@@ -326,7 +339,7 @@ impl Store {
     ) -> Result<Vec<RefundRecord>, StoreError> {
         let rows = sqlx::query!(
             "select r.id, r.order_id, r.payment_id, p.provider, p.provider_ref, r.amount_minor, r.currency, r.reason,
-                 r.status, r.attempts, r.error, r.created_at, r.finished_at
+                 r.status, r.attempts, r.refusals, r.error, r.created_at, r.finished_at
              from refunds r join payments p on p.id = r.payment_id
              where ($1::text is null or r.status = $1) and ($2::uuid is null or r.id = $2)
              order by r.created_at desc, r.id desc limit $3",
@@ -346,6 +359,7 @@ impl Store {
             reason: row.reason,
             status: row.status,
             attempts: row.attempts,
+            refusals: u32::try_from(row.refusals).unwrap_or(0),
             error: row.error,
             created_at: row.created_at,
             finished_at: row.finished_at,
@@ -430,7 +444,7 @@ impl Store {
         }
     }
 
-    /// Notes why a refund was not sent; `is_over`: it has failed for good and waits for a person, who is told.
+    /// Notes why a refund was not sent. One that waits for a person is told to the admins.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -438,17 +452,20 @@ impl Store {
         &self,
         refund: RefundId,
         why: &str,
-        is_over: bool,
+        unsent: Unsendable,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
+        let is_over = unsent != Unsendable::Now;
         let noted = sqlx::query!(
             "update refunds
              set error = left($2, 500), status = case when $3 then 'failed' else status end,
+                 refusals = refusals + case when $4 then 1 else 0 end,
                  finished_at = case when $3 then clock_timestamp() end
              where id = $1 and status = 'pending' returning id",
             refund.0,
             why,
-            is_over
+            is_over,
+            unsent == Unsendable::Refused
         )
         .fetch_optional(&mut *tx)
         .await?;

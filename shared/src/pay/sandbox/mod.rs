@@ -178,7 +178,7 @@ impl Sandbox {
 
     async fn give_back(&self, new: &NewRefund) -> Result<RefundState, PayError> {
         let path = format!("sessions/{}/refunds", self.http.name(&new.reference)?);
-        let request = self.request(Method::POST, &path).header("Idempotency-Key", new.refund.to_string());
+        let request = self.request(Method::POST, &path).header("Idempotency-Key", new.key());
         let body = json!({ "amount": new.amount.amount, "reason": new.reason });
         let shown: ShownRefund = self.ask(request.json(&body)).await?;
         Ok(RefundState { is_done: shown.status != "pending", reference: shown.id })

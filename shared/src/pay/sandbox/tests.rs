@@ -43,7 +43,7 @@ impl Lab {
         let hook = format!("--sandbox-webhook-url={}/api/webhook/payment", shop.uri());
         let more =
             [hook.as_str(), "--circuit-breaker-failure-threshold=2", "--circuit-breaker-timeout-seconds=1"];
-        let provider = connect(&config("sandbox", &url, &more)).expect("settings");
+        let provider = connect(&config("sandbox", &url, &more)).expect("settings").chosen().clone();
         Self { provider, url, http: reqwest::Client::new(), shop, shutdown }
     }
 

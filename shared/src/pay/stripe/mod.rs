@@ -20,8 +20,8 @@ use super::guarded::Adapter;
 use super::http::{Answer, Http, decode};
 use super::signature::Signatures;
 use super::{
-    NewRefund, NewSession, Notice, PayError, PaymentState, PaymentStatus, Provider, RefundState, Session,
-    Webhook,
+    Made, NewRefund, NewSession, Notice, PayError, PaymentState, PaymentStatus, Provider, RefundState,
+    Session, Webhook, present_refund,
 };
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
@@ -150,7 +150,7 @@ impl Stripe {
             "canceled" => return Ok(RefundState { reference: intent.id.clone(), is_done: true }),
             "requires_capture" => {
                 let path = format!("payment_intents/{id}/cancel");
-                let released: Intent = self.post(&path, &new.refund.to_string(), &Vec::new()).await?;
+                let released: Intent = self.post(&path, &new.key(), &Vec::new()).await?;
                 return Ok(RefundState { is_done: released.status == "canceled", reference: released.id });
             }
             _ => {}
@@ -158,14 +158,13 @@ impl Stripe {
         // Stripe forgets idempotency keys after a day, and a refund may be tried for longer.
         let refund = match self.find_refund(id, new).await? {
             Some(refund) => refund,
-            None => self.post("refunds", &new.refund.to_string(), &refund_form(id, new)).await?,
+            None => self.post("refunds", &new.key(), &refund_form(id, new)).await?,
         };
         self.told(refund)
     }
 
     async fn find_refund(&self, intent: &str, new: &NewRefund) -> Result<Option<Refund>, PayError> {
-        let wanted = new.refund.to_string();
-        let mut after: Option<String> = None;
+        let (mut all, mut after): (Vec<Refund>, Option<String>) = (Vec::new(), None);
         loop {
             let mut query = vec![("payment_intent", intent.to_owned()), ("limit", PAGE.to_string())];
             query.extend(after.map(|after| ("starting_after", after)));
@@ -174,22 +173,21 @@ impl Stripe {
                 .await?
                 .ok_or_else(|| self.http.refused("no such payment"))?;
             after = list.next(|refund| &refund.id);
-            let found =
-                list.data.into_iter().find(|refund| refund.metadata.refund_id.as_ref() == Some(&wanted));
-            if found.is_some() || after.is_none() {
-                return Ok(found);
+            all.extend(list.data);
+            if after.is_none() {
+                return Ok(present_refund(new, all, |refund| refund.made_for(new)));
             }
         }
     }
 
     fn told(&self, refund: Refund) -> Result<RefundState, PayError> {
-        match refund.status.as_deref() {
-            Some("succeeded") => Ok(RefundState { reference: refund.id, is_done: true }),
-            Some("failed" | "canceled") => {
+        match refund.made() {
+            Made::Done => Ok(RefundState { reference: refund.id, is_done: true }),
+            Made::Pending => Ok(RefundState { reference: refund.id, is_done: false }),
+            Made::Failed => {
                 let why = refund.failure_reason.unwrap_or_else(|| "the refund did not go through".to_owned());
                 Err(self.http.refused(&why))
             }
-            _ => Ok(RefundState { reference: refund.id, is_done: false }),
         }
     }
 
@@ -302,7 +300,7 @@ fn refund_form(intent: &str, new: &NewRefund) -> Form {
         ("payment_intent", intent.to_owned()),
         ("amount", new.amount.amount.to_string()),
         ("reason", "requested_by_customer".to_owned()),
-        ("metadata[refund_id]", new.refund.to_string()),
+        ("metadata[refund_id]", new.key()),
         ("metadata[why]", new.reason.chars().take(500).collect()),
     ]
 }

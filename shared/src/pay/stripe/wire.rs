@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::NAME;
 use crate::domain::{Money, PaymentId};
 use crate::pay::http::decode;
-use crate::pay::{PayError, PaymentState, PaymentStatus};
+use crate::pay::{Made, NewRefund, PayError, PaymentState, PaymentStatus};
 
 /// Our own words on their objects.
 #[derive(Debug, Default, Deserialize)]
 pub struct Metadata {
     /// The attempt to pay.
     pub payment_id: Option<String>,
-    /// The refund.
+    /// The refund: its id, and after refusals their number, as in its key.
     pub refund_id: Option<String>,
 }
 
@@ -213,7 +213,23 @@ pub struct Refund {
     pub status: Option<String>,
     pub failure_reason: Option<String>,
     #[serde(default)]
-    pub metadata: Metadata,
+    metadata: Metadata,
+}
+
+impl Refund {
+    /// How it stands. What waits for the payer may still give the money back.
+    pub fn made(&self) -> Made {
+        match self.status.as_deref() {
+            Some("succeeded") => Made::Done,
+            Some("failed" | "canceled") => Made::Failed,
+            Some(_) | None => Made::Pending,
+        }
+    }
+
+    /// After how many refusals it was made for a refund, if it was, and how it stands.
+    pub fn made_for(&self, new: &NewRefund) -> (Option<u32>, Made) {
+        (self.metadata.refund_id.as_deref().and_then(|key| new.refusals_before(key)), self.made())
+    }
 }
 
 /// A webhook's body.

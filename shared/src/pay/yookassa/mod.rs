@@ -23,7 +23,10 @@ use serde::de::DeserializeOwned;
 use super::config::PayConfig;
 use super::guarded::Adapter;
 use super::http::{Answer, Http, decode};
-use super::{NewRefund, NewSession, Notice, PayError, PaymentState, Provider, RefundState, Session, Webhook};
+use super::{
+    Made, NewRefund, NewSession, Notice, PayError, PaymentState, Provider, RefundState, Session, Webhook,
+    present_refund,
+};
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
 use wire::{Capture, Create, Failure, GiveBack, List, Notification, Payment, Refund};
@@ -132,7 +135,7 @@ impl Yookassa {
 
     async fn give_back(&self, new: &NewRefund) -> Result<RefundState, PayError> {
         let payment = self.payment(&new.reference).await?;
-        let key = new.refund.to_string();
+        let key = new.key();
         match payment.status.as_str() {
             "canceled" => return Ok(RefundState { reference: payment.id, is_done: true }),
             "waiting_for_capture" => {
@@ -145,7 +148,7 @@ impl Yookassa {
             _ => {}
         }
         // Keys are forgotten after a day, and a refund may be tried for longer: it is known by its description.
-        let found = self.find_refund(&payment.id, &key).await?;
+        let found = self.find_refund(&payment.id, new).await?;
         let refund = match found {
             Some(refund) => refund,
             None => {
@@ -153,25 +156,25 @@ impl Yookassa {
                 self.ask(request).await?.ok_or_else(|| self.http.refused("no such payment"))?
             }
         };
-        match refund.status.as_str() {
-            "succeeded" => Ok(RefundState { reference: refund.id, is_done: true }),
-            "canceled" => Err(self.http.refused(&refund.why())),
-            _ => Ok(RefundState { reference: refund.id, is_done: false }),
+        match refund.made() {
+            Made::Done => Ok(RefundState { reference: refund.id, is_done: true }),
+            Made::Pending => Ok(RefundState { reference: refund.id, is_done: false }),
+            Made::Failed => Err(self.http.refused(&refund.why())),
         }
     }
 
-    async fn find_refund(&self, payment: &str, wanted: &str) -> Result<Option<Refund>, PayError> {
-        let mut cursor: Option<String> = None;
+    async fn find_refund(&self, payment: &str, new: &NewRefund) -> Result<Option<Refund>, PayError> {
+        let (mut all, mut cursor): (Vec<Refund>, Option<String>) = (Vec::new(), None);
         loop {
             let mut query = vec![("payment_id", payment.to_owned()), ("limit", PAGE.to_owned())];
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
             let list: Option<List<Refund>> =
                 self.ask(self.request(Method::GET, "refunds").query(&query)).await?;
             let Some(list) = list else { return Ok(None) };
-            let found = list.items.into_iter().find(|refund| refund.is_called(wanted));
+            all.extend(list.items);
             cursor = list.next_cursor;
-            if found.is_some() || cursor.is_none() {
-                return Ok(found);
+            if cursor.is_none() {
+                return Ok(present_refund(new, all, |refund| refund.made_for(new)));
             }
         }
     }

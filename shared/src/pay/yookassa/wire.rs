@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NAME;
 use crate::domain::{Money, PaymentId};
-use crate::pay::{NewRefund, NewSession, PayError, PaymentState, PaymentStatus};
+use crate::pay::{Made, NewRefund, NewSession, PayError, PaymentState, PaymentStatus};
 
 /// Characters that a payment's description may have.
 const MAX_DESCRIPTION: usize = 128;
@@ -144,12 +144,12 @@ pub struct GiveBack {
 }
 
 impl GiveBack {
-    /// The description begins with the refund's id, by which it is found again.
+    /// The description begins with the refund's key, by which it is found again.
     ///
     /// # Errors
     /// The amount is none.
     pub fn new(payment: &str, new: &NewRefund) -> Result<Self, PayError> {
-        let description = format!("{} {}", new.refund, new.reason);
+        let description = format!("{} {}", new.key(), new.reason);
         Ok(Self {
             payment_id: payment.to_owned(),
             amount: Amount::of(&new.amount)?,
@@ -243,15 +243,25 @@ impl Payment {
 #[derive(Debug, Deserialize)]
 pub struct Refund {
     pub id: String,
-    pub status: String,
+    status: String,
     description: Option<String>,
     cancellation_details: Option<Cancellation>,
 }
 
 impl Refund {
-    /// It is the one with this id of ours.
-    pub fn is_called(&self, id: &str) -> bool {
-        self.description.as_deref().is_some_and(|description| description.starts_with(id))
+    /// How it stands.
+    pub fn made(&self) -> Made {
+        match self.status.as_str() {
+            "succeeded" => Made::Done,
+            "canceled" => Made::Failed,
+            _ => Made::Pending,
+        }
+    }
+
+    /// After how many refusals it was made for a refund, if it was, and how it stands.
+    pub fn made_for(&self, new: &NewRefund) -> (Option<u32>, Made) {
+        let key = self.description.as_deref().and_then(|description| description.split(' ').next());
+        (key.and_then(|key| new.refusals_before(key)), self.made())
     }
 
     /// Why it did not go through.

@@ -16,18 +16,19 @@ pub struct CheckoutConfig {
     /// Seconds after that in which places are kept while the provider does not say what became of a payment
     #[arg(long, env = "PAYMENT_GRACE_SECONDS", default_value_t = 120)]
     pub payment_grace_seconds: u32,
-    /// A provider in place of the configured one
+    /// Providers in place of the configured ones
     #[arg(skip)]
-    pub provider: GivenProvider,
+    pub providers: GivenProviders,
 }
 
-/// A provider that the program which embeds Usher brings along.
+/// Providers that the program which embeds Usher brings along: the first one takes new payments. Without any, those of the
+/// settings are asked.
 #[derive(Clone, Default)]
-pub struct GivenProvider(pub Option<Arc<dyn Provider>>);
+pub struct GivenProviders(pub Vec<Arc<dyn Provider>>);
 
-impl std::fmt::Debug for GivenProvider {
+impl std::fmt::Debug for GivenProviders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.as_ref().map_or("none", |provider| provider.name()))
+        f.debug_list().entries(self.0.iter().map(|provider| provider.name())).finish()
     }
 }
 

@@ -7,7 +7,7 @@
 
 pub mod config;
 mod payments;
-mod provider;
+mod providers;
 mod reconcile;
 mod refunds;
 mod shopper;
@@ -15,7 +15,7 @@ mod sweeps;
 mod views;
 
 pub use payments::{Payments, WebhookError};
-pub use provider::provider;
+pub use providers::providers;
 pub use refunds::{RefundError, Refunds, SendError};
 pub use shopper::{Buyer, Checkout, CheckoutError};
 pub use views::{CheckoutView, OrderItemView, OrderView, PaymentStatusView};

@@ -1,25 +1,36 @@
 //! Settling what a provider says, and what is left to be done after it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::config::{ConfigError, ServicesConfig};
 use crate::domain::PaymentId;
-use crate::pay::{PayError, PaymentState, PaymentStatus, Provider, Webhook};
+use crate::pay::{Notice, PayError, PaymentState, PaymentStatus, Provider, Providers, Webhook};
 use crate::queue::Queue;
+use crate::seen::{self, Part};
 use crate::shop::Fault;
 use crate::shop::carts::{announce, announce_sold};
 use crate::store::{Effect, Report, Settled, Store};
 use crate::telemetry::chain;
 
 use super::config::CheckoutConfig;
-use super::provider;
+use super::providers;
+
+/// Counted, for the administration, whenever a payment's provider cannot be asked because it is not connected.
+const MISSING: &str = "payment_provider_missing";
 
 /// Payments; clones share the connections.
 #[derive(Clone)]
 pub struct Payments {
     pub(super) store: Store,
     pub(super) queue: Queue,
-    pub(super) provider: Arc<dyn Provider>,
+    pub(super) providers: Providers,
+    /// In which part of Usher this runs.
+    part: Part,
+    /// Names of providers that are not connected, each told once.
+    told: Arc<Mutex<HashSet<String>>>,
     pub(super) config: CheckoutConfig,
     /// Where shoppers reach us: providers send them back there.
     pub(super) public_url: String,
@@ -45,40 +56,63 @@ pub enum WebhookError {
     Fault(#[from] Fault),
 }
 
+impl From<PayError> for WebhookError {
+    fn from(error: PayError) -> Self {
+        match error {
+            PayError::Forged(name) => Self::Forged(name),
+            PayError::Strange { .. } | PayError::Refused { .. } => Self::Strange,
+            PayError::Away { .. } | PayError::CircuitOpen(_) => Self::Away,
+        }
+    }
+}
+
 impl Payments {
-    /// Payments over these.
+    /// Payments over these, in this part of Usher.
     ///
     /// # Errors
     /// The settings make no sense.
-    pub fn connect(services: &ServicesConfig, store: Store, queue: Queue) -> Result<Self, ConfigError> {
-        let (provider, config) = (provider(services)?, services.checkout.clone());
+    pub fn connect(
+        services: &ServicesConfig,
+        (store, queue): (Store, Queue),
+        part: Part,
+    ) -> Result<Self, ConfigError> {
+        let (providers, config) = (providers(services)?, services.checkout.clone());
         let public_url = services.pay.public_url().to_owned();
-        Ok(Self { store, queue, provider, config, public_url })
+        Ok(Self { store, queue, providers, part, told: Arc::default(), config, public_url })
     }
 
-    /// The provider of a payment, if it is the configured one.
+    /// The provider of a payment, if it is connected. That it is not is counted each time, and logged once.
     pub(super) fn provider_of(&self, name: &str) -> Option<&Arc<dyn Provider>> {
-        let provider = (self.provider.name() == name).then_some(&self.provider);
+        let provider = self.providers.named(name);
         if provider.is_none() {
-            tracing::warn!(provider = name, "a payment is with a provider that is not configured");
+            self.tell_missing(name);
         }
         provider
     }
 
-    /// Works a webhook off; `named` is the provider that its path says.
+    /// Counts that a provider is not connected, and logs it the first time.
+    pub(super) fn tell_missing(&self, name: &str) {
+        seen::error(self.part, MISSING, None);
+        if self.told.lock().insert(name.to_owned()) {
+            tracing::error!(
+                provider = name,
+                "payments are with {name}, which is not connected: nobody asks about them; keep it with PAYMENT_PROVIDERS_KEPT"
+            );
+        }
+    }
+
+    /// Works a webhook off; `named` is the provider that its path says. Without it, it is of whichever knows it as its own.
     ///
     /// # Errors
     /// It is forged, makes no sense or is about nothing of ours; or it shall be sent again.
     pub async fn hear(&self, named: Option<&str>, webhook: Webhook<'_>) -> Result<Effect, WebhookError> {
-        let provider = &self.provider;
-        if named.is_some_and(|named| named != provider.name()) {
-            return Err(WebhookError::Unknown("provider"));
-        }
-        let notice = provider.verify_webhook(webhook).await.map_err(|error| match error {
-            PayError::Forged(name) => WebhookError::Forged(name),
-            PayError::Strange { .. } | PayError::Refused { .. } => WebhookError::Strange,
-            PayError::Away { .. } | PayError::CircuitOpen(_) => WebhookError::Away,
-        })?;
+        let (provider, notice) = match named {
+            Some(named) => {
+                let provider = self.providers.named(named).ok_or(WebhookError::Unknown("provider"))?;
+                (provider, provider.verify_webhook(webhook).await.map_err(WebhookError::from)?)
+            }
+            None => self.recognise(webhook).await?,
+        };
         let Some(state) = notice.state else { return Ok(Effect::Nothing) };
         let report = Report { provider: provider.name(), state: &state, webhook: Some(&notice.id) };
         match self.settle(&report).await?.effect {
@@ -93,6 +127,23 @@ impl Payments {
             | Effect::Undone
             | Effect::ChargedBack) => Ok(effect),
         }
+    }
+
+    /// Whose a webhook is, and what it says. Each knows its own, by signature or sender; what is nobody's is forged, unless
+    /// somebody could make no sense of it.
+    async fn recognise(&self, webhook: Webhook<'_>) -> Result<(&Arc<dyn Provider>, Notice), WebhookError> {
+        let mut refused = WebhookError::Forged(self.providers.chosen().name());
+        for provider in self.providers.all() {
+            match provider.verify_webhook(webhook).await.map_err(WebhookError::from) {
+                Ok(notice) => return Ok((provider, notice)),
+                Err(WebhookError::Forged(_)) => {}
+                Err(WebhookError::Strange) => refused = WebhookError::Strange,
+                Err(error @ (WebhookError::Unknown(_) | WebhookError::Away | WebhookError::Fault(_))) => {
+                    return Err(error);
+                }
+            }
+        }
+        Err(refused)
     }
 
     /// Makes what a provider says true here, tells others, and takes money that was set aside. What cannot be taken now is

@@ -1,4 +1,4 @@
-//! Once a day the provider's list is compared with ours; what can be mended is, and all of it is written down.
+//! Once a day each connected provider's list is compared with ours; what can be mended is, and all of it is written down.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::payments::Payments;
 use crate::domain::PaymentId;
-use crate::pay::{PayError, PaymentState, PaymentStatus};
+use crate::pay::{PayError, PaymentState, PaymentStatus, Provider};
 use crate::shop::Fault;
 use crate::store::{DifferenceRecord, Effect, KnownPayment, NewDifference};
 use crate::telemetry::chain;
@@ -47,7 +47,7 @@ impl Payments {
     /// PostgreSQL is away; the comparison begins anew half an hour later.
     pub async fn reconcile_daily(&self) -> Result<Option<u64>, Fault> {
         let Some((id, now)) = self.store.begin_reconciliation().await? else { return Ok(None) };
-        let Some(compared) = self.compare(now).await? else { return Ok(None) };
+        let Some(compared) = self.compare_all(now).await? else { return Ok(None) };
         self.store.finish_reconciliation(id, compared.payments, compared.differences).await?;
         if compared.differences > 0 {
             tracing::warn!(
@@ -67,16 +67,39 @@ impl Payments {
         Ok(self.store.differences(at_most).await?)
     }
 
+    /// All connected providers; `None` when one of them does not give its list now, after the others were compared.
+    async fn compare_all(&self, now: DateTime<Utc>) -> Result<Option<Compared>, Fault> {
+        let (mut all, mut is_whole) = (Compared::default(), true);
+        for provider in self.providers.all() {
+            match self.compare(provider.as_ref(), now).await? {
+                Some(compared) => {
+                    all.payments += compared.payments;
+                    all.differences += compared.differences;
+                }
+                None => is_whole = false,
+            }
+        }
+        let connected: Vec<&str> = self.providers.all().map(|provider| provider.name()).collect();
+        for name in self.store.unconnected_providers(&connected).await? {
+            self.tell_missing(&name);
+        }
+        Ok(is_whole.then_some(all))
+    }
+
     /// `None` when the provider does not give its list now.
-    async fn compare(&self, now: DateTime<Utc>) -> Result<Option<Compared>, Fault> {
-        let span = (now - TimeDelta::days(DAYS), now - YOUNG);
+    async fn compare(&self, provider: &dyn Provider, now: DateTime<Utc>) -> Result<Option<Compared>, Fault> {
+        let (name, span) = (provider.name(), (now - TimeDelta::days(DAYS), now - YOUNG));
         let (mut compared, mut cursor) = (Compared::default(), None);
         for _ in 0..PAGES {
-            let page: Result<_, PayError> = self.provider.list(span.0, now, cursor.as_deref()).await;
+            let page: Result<_, PayError> = provider.list(span.0, now, cursor.as_deref()).await;
             let (states, next) = match page {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), "the provider's list is read later");
+                    tracing::warn!(
+                        provider = name,
+                        error = chain(&error),
+                        "the provider's list is read later"
+                    );
                     return Ok(None);
                 }
             };
@@ -84,7 +107,7 @@ impl Payments {
                 compared.payments += 1;
                 compared.seen.insert(state.reference.clone());
                 // One that cannot be mended must not hide those after it.
-                match self.compare_one(state).await {
+                match self.compare_one(name, state).await {
                     Ok(is_other) => compared.differences += u64::from(is_other),
                     Err(error) => {
                         let reference = &state.reference;
@@ -97,13 +120,12 @@ impl Payments {
                 break;
             }
         }
-        compared.differences += self.find_missing(span, &compared.seen).await?;
+        compared.differences += self.find_missing(name, span, &compared.seen).await?;
         Ok(Some(compared))
     }
 
     /// Whether a payment differs.
-    async fn compare_one(&self, state: &PaymentState) -> Result<bool, Fault> {
-        let name = self.provider.name();
+    async fn compare_one(&self, name: &str, state: &PaymentState) -> Result<bool, Fault> {
         let known = self.store.known_payment(name, &state.reference, state.payment).await?;
         let has_money = [PaymentStatus::Authorized, PaymentStatus::Captured].contains(&state.status);
         let mut difference = NewDifference {
@@ -146,10 +168,11 @@ impl Payments {
     /// Payments of ours that the provider does not list.
     async fn find_missing(
         &self,
+        name: &str,
         span: (DateTime<Utc>, DateTime<Utc>),
         seen: &HashSet<String>,
     ) -> Result<u64, Fault> {
-        let (name, mut after, mut missing): (_, Option<PaymentId>, _) = (self.provider.name(), None, 0);
+        let (mut after, mut missing): (Option<PaymentId>, _) = (None, 0);
         loop {
             let page = self.store.payments_between(name, span, after, PAYMENTS).await?;
             let Some((last, ..)) = page.last() else { return Ok(missing) };

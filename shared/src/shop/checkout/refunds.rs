@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 
 use super::payments::Payments;
 use crate::domain::{EventId, OrderId, OrderItemId, RefundId, UserId};
-use crate::pay::{NewRefund, PayError};
+use crate::pay::{NewRefund, PayError, Provider};
 use crate::shop::Fault;
 use crate::shop::carts::announce;
-use crate::store::{RefundJob, RefundRecord, RefundRequest, Refunding, StoreError};
+use crate::store::{RefundJob, RefundRecord, RefundRequest, Refunding, StoreError, Unsendable};
 use crate::telemetry::chain;
 
 /// So long a provider that does not answer is asked again; a refusal ends it at once.
@@ -187,42 +187,29 @@ impl Refunds {
     async fn send(&self, refund: RefundId) -> Result<(), SendError> {
         let store = &self.payments.store;
         let Some(record) = store.begin_sending(refund).await? else { return Ok(()) };
-        let (why, is_refused) = match self.ask_back(&record).await {
-            Ok(reference) => {
-                store.complete_refund(refund, &reference).await?;
-                tracing::info!(order.id = %record.order, refund.id = %refund, "money has gone back");
-                return Ok(());
-            }
-            Err(PayError::Refused { why, .. }) => (why, true),
-            Err(error) => (chain(&error), false),
+        let (why, unsent) = match self.payments.provider_of(&record.provider) {
+            // Time alone does not connect it.
+            None => (format!("{} is not connected", record.provider), Unsendable::Unknown),
+            Some(provider) => match ask_back(provider.as_ref(), &record).await {
+                Ok(reference) => {
+                    store.complete_refund(refund, &reference).await?;
+                    tracing::info!(order.id = %record.order, refund.id = %refund, "money has gone back");
+                    return Ok(());
+                }
+                Err(PayError::Refused { why, .. }) => (why, Unsendable::Refused),
+                Err(error) => {
+                    let age = store.now().await? - record.created_at;
+                    let is_old = record.attempts >= ATTEMPTS && age >= PATIENCE;
+                    (chain(&error), if is_old { Unsendable::Unknown } else { Unsendable::Now })
+                }
+            },
         };
-        let is_old = record.attempts >= ATTEMPTS && store.now().await? - record.created_at >= PATIENCE;
-        let is_over = is_refused || is_old;
-        store.note_refund_failure(refund, &why, is_over).await?;
-        if is_over {
-            tracing::error!(refund.id = %refund, why, "a refund has failed and waits for a person");
-            return Err(SendError::Never(why));
+        store.note_refund_failure(refund, &why, unsent).await?;
+        if unsent == Unsendable::Now {
+            return Err(SendError::Later(why));
         }
-        Err(SendError::Later(why))
-    }
-
-    /// The provider's name for what has gone back.
-    async fn ask_back(&self, record: &RefundRecord) -> Result<String, PayError> {
-        let missing = |why: &str| PayError::Away { provider: "payments", why: why.to_owned() };
-        let provider = self
-            .payments
-            .provider_of(&record.provider)
-            .ok_or_else(|| missing("its provider is not configured"))?;
-        let reference =
-            record.reference.clone().ok_or_else(|| missing("the provider's name for it is missing"))?;
-        let new = NewRefund {
-            refund: record.id,
-            reference,
-            amount: record.amount.clone(),
-            reason: record.reason.clone(),
-        };
-        let state = provider.refund(&new).await?;
-        if state.is_done { Ok(state.reference) } else { Err(missing("the provider has not finished")) }
+        tracing::error!(refund.id = %refund, why, "a refund has failed and waits for a person");
+        Err(SendError::Never(why))
     }
 
     async fn give_back_item(&self, reason: &str, item: OrderItemId) -> Result<(), SendError> {
@@ -281,4 +268,19 @@ impl Refunds {
         }
         Ok(())
     }
+}
+
+/// The provider's name for what has gone back.
+async fn ask_back(provider: &dyn Provider, record: &RefundRecord) -> Result<String, PayError> {
+    let away = |why: &str| PayError::Away { provider: provider.name(), why: why.to_owned() };
+    let reference = record.reference.clone().ok_or_else(|| away("the provider's name for it is missing"))?;
+    let new = NewRefund {
+        refund: record.id,
+        refusals: record.refusals,
+        reference,
+        amount: record.amount.clone(),
+        reason: record.reason.clone(),
+    };
+    let state = provider.refund(&new).await?;
+    if state.is_done { Ok(state.reference) } else { Err(away("the provider has not finished")) }
 }

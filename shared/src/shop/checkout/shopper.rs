@@ -6,7 +6,7 @@ use super::payments::Payments;
 use super::views::page_of;
 use super::{CheckoutView, OrderView, PaymentStatusView};
 use crate::domain::{BookingId, OrderId, PaymentId, UserId};
-use crate::pay::{NewSession, PayError};
+use crate::pay::{CircuitStatus, NewSession, PayError};
 use crate::shop::carts::{announce, announce_sold};
 use crate::shop::{BookingView, CartError, Carts, Fault};
 use crate::store::{
@@ -81,9 +81,14 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// How the circuit before the provider stands; `None` where there is none.
-    pub fn circuit(&self) -> Option<crate::pay::CircuitStatus> {
-        self.payments.provider.circuit()
+    /// How the circuit before the provider of new payments stands; `None` where there is none.
+    pub fn circuit(&self) -> Option<CircuitStatus> {
+        self.payments.providers.chosen().circuit()
+    }
+
+    /// How the circuits before former providers stand, where there are any.
+    pub fn kept_circuits(&self) -> Vec<CircuitStatus> {
+        self.payments.providers.kept().iter().filter_map(|provider| provider.circuit()).collect()
     }
 
     /// Checkout over these.
@@ -109,7 +114,7 @@ impl Checkout {
         let new = NewOrder {
             user: buyer.user,
             basket,
-            provider: self.payments.provider.name(),
+            provider: self.payments.providers.chosen().name(),
             limit_s: self.payments.config.payment_limit_seconds,
             ip: buyer.ip,
         };
@@ -142,7 +147,7 @@ impl Checkout {
     /// # Errors
     /// It is not theirs or takes no payment any more, or the provider or a store is away.
     pub async fn pay(&self, user: UserId, order: OrderId) -> Result<CheckoutView, CheckoutError> {
-        let name = self.payments.provider.name();
+        let name = self.payments.providers.chosen().name();
         let payment = match self.store.open_attempt(user, order, name).await? {
             Attempt::Open(payment) => payment,
             Attempt::Not(status) => return Err(CheckoutError::OrderClosed(status)),
@@ -267,6 +272,8 @@ impl Payments {
             return Ok(page_of(Some(&payment)));
         }
         let Some(provider) = self.provider_of(&payment.provider) else {
+            // Nobody has been shown its page: another attempt may be made, with the present provider.
+            self.store.fail_attempt(id, "its provider is not connected").await?;
             return Err(CheckoutError::Unavailable);
         };
         let session = match provider.create_session(&self.session_of(order, &payment).await?).await {

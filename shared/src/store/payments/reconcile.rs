@@ -165,6 +165,25 @@ impl Store {
         Ok(rows.into_iter().map(|row| (PaymentId(row.id), row.provider_ref, row.status)).collect())
     }
 
+    /// Providers that none of these is and that have business with us: attempts that are not closed, or refunds that were
+    /// not sent.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn unconnected_providers(&self, connected: &[&str]) -> Result<Vec<String>, StoreError> {
+        let connected: Vec<String> = connected.iter().map(|name| (*name).to_owned()).collect();
+        let names = sqlx::query_scalar!(
+            r#"select p.provider as "provider!" from payments p where p.poll_at is not null and p.provider <> all($1)
+               union
+               select p.provider from refunds r join payments p on p.id = r.payment_id
+               where r.status in ('pending', 'failed') and r.error is distinct from 'charged_back'
+                   and p.provider <> all($1)
+               order by 1"#,
+            &connected
+        );
+        Ok(names.fetch_all(&self.pool).await?)
+    }
+
     /// Writes down a difference; one that is found again is brought up to date.
     ///
     /// # Errors

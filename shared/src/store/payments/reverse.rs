@@ -57,16 +57,18 @@ pub(super) async fn charge_back(
     let is_promised = payment.status == "authorized";
     mark(connection, payment.id, "reversed", Some("charged_back")).await?;
     drop_refunds(connection, payment).await?;
-    let freed = if is_promised {
-        cancel_order_rows(connection, &payment.order, "charged_back").await?
+    let (bought, freed) = if is_promised {
+        (Vec::new(), cancel_order_rows(connection, &payment.order, "charged_back").await?)
     } else if had_paid {
         revoke(connection, payment).await?
     } else {
-        Vec::new()
+        (Vec::new(), Vec::new())
     };
+    // Of what was given back before, and of what was never paid, nothing is lost now.
     let facts = NewFacts {
         payment: Some(payment.id),
         reason: Some("charged_back"),
+        items: Some(&bought),
         ..NewFacts::of("order.charged_back")
     };
     append_order_facts(connection, payment.order.id, payment.order.user, &facts).await?;
@@ -77,7 +79,11 @@ fn settled(effect: Effect, freed: Vec<Freed>) -> Settled {
     Settled { effect, order: None, payment: None, sold: Vec::new(), freed }
 }
 
-async fn revoke(connection: &mut PgConnection, payment: &Locked<'_>) -> Result<Vec<Freed>, StoreError> {
+/// Takes back what was bought and is not given back yet: which items, and what came free.
+async fn revoke(
+    connection: &mut PgConnection,
+    payment: &Locked<'_>,
+) -> Result<(Vec<Uuid>, Vec<Freed>), StoreError> {
     let order = payment.order.id;
     let items = read_items(connection, order).await?;
     let bookings = lock_bookings(connection, &items).await?;
@@ -94,14 +100,14 @@ async fn revoke(connection: &mut PgConnection, payment: &Locked<'_>) -> Result<V
     .execute(&mut *connection)
     .await?;
     record_freed(connection, &freed, &[], Why::Released).await?;
-    Ok(freed)
+    Ok((bought, freed))
 }
 
-/// What was on its way back is not sent a second time.
+/// What was on its way back, or waits for a person, is not sent a second time.
 async fn drop_refunds(connection: &mut PgConnection, payment: &Locked<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "update refunds set status = 'failed', error = 'charged_back', finished_at = clock_timestamp()
-         where payment_id = $1 and status = 'pending'",
+         where payment_id = $1 and status in ('pending', 'failed')",
         payment.id.0
     )
     .execute(connection)

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId};
 use shared::pay::PaymentState;
+use shared::seen;
 use shared::shop::checkout::Payments;
 use standalone::settings::Part;
 
@@ -51,7 +52,8 @@ impl Till {
     /// What providers say, as the parts of the system see it.
     pub(crate) fn payments(&self) -> Fallible<Payments> {
         let services = self.lab.settings(&[])?.services;
-        Ok(Payments::connect(&services, self.lab.store().clone(), self.lab.system.queue.clone())?)
+        let stores = (self.lab.store().clone(), self.lab.system.queue.clone());
+        Ok(Payments::connect(&services, stores, seen::Part::Worker)?)
     }
 
     /// Puts seats into somebody's cart.

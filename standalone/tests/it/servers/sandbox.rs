@@ -34,7 +34,7 @@ async fn sandbox_is_started_with_keys_that_are_made_once_and_takes_payments() ->
         let mut settings = Settings::from_words(WORDS)?;
         let sandbox = start_unless_set(&mut settings, &[], dir.path()).await?.ok_or("a sandbox")?;
         keys.push(sandbox.key.expose_secret().to_owned());
-        let provider = shared::pay::connect(&settings.services.pay)?;
+        let provider = shared::pay::connect(&settings.services.pay)?.chosen().clone();
         let session = provider.create_session(&new_session()).await?;
         let state = provider.query(&session.reference).await?.ok_or("a state")?;
         assert_eq!(state.status, PaymentStatus::Open);
