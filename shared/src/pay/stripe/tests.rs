@@ -314,6 +314,72 @@ async fn refund_that_is_under_way_is_not_done_and_one_that_failed_is_refused() {
     }
 }
 
+/// What becomes of a refund that was refused so often, where these were made (the ends of their keys, and how they stand);
+/// and the keys under which another one was made.
+async fn after(refusals: u32, made: &[(&str, &str)]) -> (Option<bool>, Vec<String>) {
+    let payment = PaymentId::new();
+    let server = MockServer::start().await;
+    answer_session(&server, session("complete", "paid", payment, intent("succeeded", payment))).await;
+    let new = NewRefund { refusals, ..new_refund(REFERENCE, money(1_500, "EUR")) };
+    let refund = |(end, status): &(&str, &str)| {
+        let named = json!({ "refund_id": format!("{}{end}", new.refund) });
+        json!({ "id": format!("re_{status}"), "status": status, "metadata": named })
+    };
+    let strangers = [
+        json!({ "id": "re_other", "status": "succeeded", "metadata": { "refund_id": PaymentId::new() } }),
+        json!({ "id": "re_by_hand", "status": "failed", "metadata": {} }),
+    ];
+    let data: Vec<Value> = strangers.into_iter().chain(made.iter().map(refund)).collect();
+    answer(&server, "GET", "/v1/refunds", 200, json!({ "data": data, "has_more": false })).await;
+    answer(&server, "POST", "/v1/refunds", 200, json!({ "id": "re_new", "status": "succeeded" })).await;
+    let ended = stripe(&server).refund(&new).await;
+    let requests = server.received_requests().await.expect("requests");
+    let posted = requests.iter().filter(|request| request.method.as_str() == "POST");
+    let keys = posted.map(|request| {
+        let key = request.headers["idempotency-key"].to_str().expect("a key").to_owned();
+        assert!(String::from_utf8_lossy(&request.body).contains(&format!("refund_id%5D={key}")));
+        key.replace(&new.refund.to_string(), "")
+    });
+    (ended.ok().map(|refund| refund.is_done), keys.collect())
+}
+
+/// Refusals so far, what was made, whether it is done, and what is made now.
+type Case = (u32, &'static [(&'static str, &'static str)], Option<bool>, &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    (0, &[], Some(true), &[""]),
+    (0, &[("", "pending")], Some(false), &[]),
+    (0, &[("", "requires_action")], Some(false), &[]),
+    (0, &[("", "succeeded")], Some(true), &[]),
+    // It failed meanwhile: somebody is told first.
+    (0, &[("", "failed")], None, &[]),
+    (1, &[("", "failed")], Some(true), &["-1"]),
+    (1, &[("", "canceled")], Some(true), &["-1"]),
+    // Refused without anything made: the key alone is used up.
+    (1, &[], Some(true), &["-1"]),
+    // What was believed to have failed went through after all.
+    (1, &[("", "succeeded")], Some(true), &[]),
+    (1, &[("", "pending")], Some(false), &[]),
+    // The answer to the second one was lost; or it failed too.
+    (1, &[("-1", "pending"), ("", "failed")], Some(false), &[]),
+    (1, &[("", "failed"), ("-1", "succeeded")], Some(true), &[]),
+    (1, &[("-1", "failed"), ("", "failed")], None, &[]),
+    (2, &[("-1", "failed"), ("", "failed")], Some(true), &["-2"]),
+    (2, &[("-1", "pending"), ("", "succeeded")], Some(true), &[]),
+];
+
+#[tokio::test]
+async fn only_a_refund_that_failed_before_is_followed_by_another() {
+    for (refusals, made, expected, keys) in CASES {
+        let (ended, posted) = after(*refusals, made).await;
+        assert_eq!((ended, posted.as_slice()), (*expected, &owned(keys)[..]), "{refusals} {made:?}");
+    }
+}
+
+fn owned(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
 #[tokio::test]
 async fn refund_of_what_was_only_set_aside_lets_it_go() {
     let payment = PaymentId::new();

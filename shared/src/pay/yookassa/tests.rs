@@ -216,6 +216,58 @@ async fn refund_is_made_once_even_after_its_key_was_forgotten() {
     }
 }
 
+/// What becomes of a refund that was refused so often, where these were made (the ends of their keys, and how they stand);
+/// and the keys under which another one was made.
+async fn after(refusals: u32, made: &[(&str, &str)]) -> (Option<bool>, Vec<String>) {
+    let server = MockServer::start().await;
+    answer_payment(&server, payment("succeeded", PaymentId::new())).await;
+    let new = NewRefund { refusals, ..new_refund(REFERENCE, money(10_050, "RUB")) };
+    let refund = |(end, status): &(&str, &str)| {
+        let description = format!("{}{end} cancelled", new.refund);
+        json!({ "id": "216749f7", "status": status, "payment_id": REFERENCE, "description": description })
+    };
+    let stranger = json!({ "id": "216749f8", "status": "succeeded", "description": "by hand" });
+    let items: Vec<Value> = std::iter::once(stranger).chain(made.iter().map(refund)).collect();
+    answer(&server, "GET", "/v3/refunds", json!({ "type": "list", "items": items })).await;
+    answer(&server, "POST", "/v3/refunds", json!({ "id": "216749f9", "status": "succeeded" })).await;
+    let ended = yookassa(&server).refund(&new).await;
+    let requests = server.received_requests().await.expect("requests");
+    let posted = requests.iter().filter(|request| request.method.as_str() == "POST");
+    let keys = posted.map(|request| {
+        let key = request.headers["idempotence-key"].to_str().expect("a key").to_owned();
+        assert!(String::from_utf8_lossy(&request.body).contains(&format!("\"{key} cancelled\"")));
+        key.replace(&new.refund.to_string(), "")
+    });
+    (ended.ok().map(|refund| refund.is_done), keys.collect())
+}
+
+/// Refusals so far, what was made, whether it is done, and what is made now.
+type Case = (u32, &'static [(&'static str, &'static str)], Option<bool>, &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    (0, &[], Some(true), &[""]),
+    (0, &[("", "pending")], Some(false), &[]),
+    (0, &[("", "canceled")], None, &[]),
+    (1, &[("", "canceled")], Some(true), &["-1"]),
+    (1, &[("", "succeeded")], Some(true), &[]),
+    (1, &[("", "canceled"), ("-1", "pending")], Some(false), &[]),
+    (1, &[("-1", "canceled"), ("", "canceled")], None, &[]),
+    (2, &[("-1", "canceled"), ("", "canceled")], Some(true), &["-2"]),
+    (12, &[("-1", "canceled"), ("-12", "succeeded")], Some(true), &[]),
+];
+
+#[tokio::test]
+async fn only_a_refund_that_was_cancelled_before_is_followed_by_another() {
+    for (refusals, made, expected, keys) in CASES {
+        let (ended, posted) = after(*refusals, made).await;
+        assert_eq!((ended, posted.as_slice()), (*expected, &owned(keys)[..]), "{refusals} {made:?}");
+    }
+}
+
+fn owned(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
 #[tokio::test]
 async fn refund_of_what_was_only_set_aside_lets_it_go() {
     let server = MockServer::start().await;

@@ -1,6 +1,6 @@
 //! A payment provider that does as it is told: it stands for what is outside, and knows what it was asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -15,6 +15,8 @@ use shared::pay::{
 use tokio::sync::Semaphore;
 
 const NAME: &str = "bank";
+/// Says why it refuses.
+const TOLD: &str = "as it was told";
 
 /// What a call comes to, in place of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(crate) enum Fault {
     Lost,
     /// It happens, and nothing is heard.
     Unheard,
-    /// It says no.
+    /// It says no; to a refund also whenever it is asked under the same key.
     Refused,
 }
 
@@ -41,6 +43,10 @@ pub(crate) enum Ask {
 struct Books {
     sessions: HashMap<String, PaymentState>,
     refunds: HashMap<RefundId, i64>,
+    /// Keys of refunds that it was asked for, in order,
+    keys: Vec<String>,
+    /// and those that it has refused.
+    refused: HashSet<String>,
     faults: HashMap<Ask, VecDeque<Fault>>,
     is_away: bool,
     calls: HashMap<Ask, usize>,
@@ -48,6 +54,7 @@ struct Books {
 
 /// The provider.
 pub(crate) struct Bank {
+    name: &'static str,
     books: Mutex<Books>,
     /// Cards are authorised first; others are captured at once.
     takes_cards: bool,
@@ -58,12 +65,27 @@ pub(crate) struct Bank {
 impl Bank {
     /// One that sets money aside first.
     pub(crate) fn cards() -> Arc<Self> {
-        Arc::new(Self { books: Mutex::default(), takes_cards: true, gate: Semaphore::new(100_000) })
+        Self::named(NAME, true)
     }
 
     /// One that takes money at once.
     pub(crate) fn transfers() -> Arc<Self> {
-        Arc::new(Self { books: Mutex::default(), takes_cards: false, gate: Semaphore::new(100_000) })
+        Self::named(NAME, false)
+    }
+
+    /// Another one.
+    pub(crate) fn named(name: &'static str, takes_cards: bool) -> Arc<Self> {
+        Arc::new(Self { name, books: Mutex::default(), takes_cards, gate: Semaphore::new(100_000) })
+    }
+
+    /// It, as the system takes it.
+    pub(crate) fn provider(self: &Arc<Self>) -> Arc<dyn Provider> {
+        self.clone()
+    }
+
+    /// The header that it signs its webhooks in.
+    pub(crate) fn header(&self) -> String {
+        format!("x-{}-signature", self.name)
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -126,6 +148,11 @@ impl Bank {
         self.pay(reference)
     }
 
+    /// The keys of the refunds that it was asked for, in order.
+    pub(crate) fn refund_keys(&self) -> Vec<String> {
+        self.books().keys.clone()
+    }
+
     /// Minor units that it has given back, all in all.
     pub(crate) fn given_back(&self) -> i64 {
         self.books().refunds.values().sum()
@@ -137,7 +164,7 @@ impl Bank {
         ask: Ask,
         effect: impl FnOnce(&mut Books) -> Result<T, PayError>,
     ) -> Result<T, PayError> {
-        let away = || PayError::Away { provider: NAME, why: "as it was told".to_owned() };
+        let away = || PayError::Away { provider: self.name, why: TOLD.to_owned() };
         let mut books = self.books();
         *books.calls.entry(ask).or_default() += 1;
         if books.is_away {
@@ -150,29 +177,28 @@ impl Bank {
                 effect(&mut books)?;
                 Err(away())
             }
-            Some(Fault::Refused) => {
-                Err(PayError::Refused { provider: NAME, why: "as it was told".to_owned() })
-            }
+            Some(Fault::Refused) => Err(refused(TOLD)),
         }
     }
 }
 
 fn known<'a>(books: &'a mut Books, reference: &str) -> Result<&'a mut PaymentState, PayError> {
-    books
-        .sessions
-        .get_mut(reference)
-        .ok_or_else(|| PayError::Refused { provider: NAME, why: "no such session".to_owned() })
+    books.sessions.get_mut(reference).ok_or_else(|| refused("no such session"))
+}
+
+fn refused(why: &str) -> PayError {
+    PayError::Refused { provider: NAME, why: why.to_owned() }
 }
 
 impl Provider for Bank {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn create_session<'a>(&'a self, new: &'a NewSession) -> BoxFuture<'a, Result<Session, PayError>> {
         async move {
             let created = self.ask(Ask::Create, |books| {
-                let reference = format!("session-{}", new.payment);
+                let reference = format!("{}-{}", self.name, new.payment);
                 books.sessions.entry(reference.clone()).or_insert_with(|| PaymentState {
                     reference: reference.clone(),
                     payment: Some(new.payment),
@@ -227,24 +253,34 @@ impl Provider for Bank {
 
     fn refund<'a>(&'a self, new: &'a NewRefund) -> BoxFuture<'a, Result<RefundState, PayError>> {
         async move {
-            self.ask(Ask::Refund, |books| {
+            let key = new.key();
+            self.books().keys.push(key.clone());
+            let answer = self.ask(Ask::Refund, |books| {
+                // As real ones do: a refund that went through is found, and a key is answered as it was before.
+                if books.refused.contains(&key) {
+                    return Err(refused("under this key it was refused before"));
+                }
                 let amount = new.amount.amount;
                 if books.refunds.insert(new.refund, amount).is_none() {
                     known(books, &new.reference)?.refunded_minor += amount;
                 }
                 Ok(RefundState { reference: format!("refund-{}", new.refund), is_done: true })
-            })
+            });
+            if let Err(PayError::Refused { .. }) = &answer {
+                self.books().refused.insert(key);
+            }
+            answer
         }
         .boxed()
     }
 
     fn verify_webhook<'a>(&'a self, webhook: Webhook<'a>) -> BoxFuture<'a, Result<Notice, PayError>> {
         async move {
-            if webhook.headers.get("x-bank-signature").is_none_or(|value| value != "good") {
-                return Err(PayError::Forged(NAME));
+            if webhook.headers.get(self.header()).is_none_or(|value| value != "good") {
+                return Err(PayError::Forged(self.name));
             }
             read_notice(webhook.body)
-                .ok_or_else(|| PayError::Strange { provider: NAME, why: "no notice".to_owned() })
+                .ok_or_else(|| PayError::Strange { provider: self.name, why: "no notice".to_owned() })
         }
         .boxed()
     }

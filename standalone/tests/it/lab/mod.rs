@@ -33,7 +33,7 @@ use secrecy::ExposeSecret as _;
 use shared::auth::{AccessTokens, Role};
 use shared::domain::{EventId, UserId};
 use shared::pay::Provider;
-use shared::shop::checkout::config::GivenProvider;
+use shared::shop::checkout::config::GivenProviders;
 use shared::store::Store;
 use standalone::sandbox::PrivateSandbox;
 use standalone::servers::{PostgresOptions, PrivatePostgres, ScratchServers, scratch, scratch_with};
@@ -61,7 +61,7 @@ pub(crate) struct Lab {
     /// Where its payments go.
     pub(crate) sandbox: PrivateSandbox,
     words: Vec<String>,
-    provider: GivenProvider,
+    providers: GivenProviders,
     tokens: AccessTokens,
 }
 
@@ -75,7 +75,7 @@ impl Lab {
     pub(crate) async fn start_on_cluster() -> Result<Self, Box<dyn std::error::Error>> {
         let servers = scratch().await?;
         let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
-        Self::start_on(servers, Some(cluster), GivenProvider::default(), (&[], &[])).await
+        Self::start_on(servers, Some(cluster), GivenProviders::default(), (&[], &[])).await
     }
 
     /// All parts, with reads that may lag at a streaming replica, which is returned too.
@@ -84,14 +84,14 @@ impl Lab {
         let servers = scratch_with(options).await?;
         let replica = servers.postgres.start_replica(&servers.dir().join("replica")).await?;
         let word = format!("--database-read-url={}", replica.url());
-        Ok((Self::start_on(servers, None, GivenProvider::default(), (&[], &[&word])).await?, replica))
+        Ok((Self::start_on(servers, None, GivenProviders::default(), (&[], &[&word])).await?, replica))
     }
 
     /// The settings of this lab with further ones, for a system of a test's own.
     pub(crate) fn settings(&self, more: &[&str]) -> Result<Settings, Box<dyn std::error::Error>> {
         let words: Vec<String> =
             self.words.iter().cloned().chain(more.iter().map(ToString::to_string)).collect();
-        settings_of(&words, &self.provider)
+        settings_of(&words, &self.providers)
     }
 
     /// The whole system as a process of its own, which writes its logs, all there are, into a file.
@@ -112,28 +112,28 @@ impl Lab {
         parts: &[Part],
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_on(scratch().await?, None, GivenProvider::default(), (parts, words)).await
+        Self::start_on(scratch().await?, None, GivenProviders::default(), (parts, words)).await
     }
 
-    /// The same with a payment provider of the test's own.
+    /// The same with payment providers of the test's own; the first one takes new payments.
     pub(crate) async fn start_paying(
-        provider: Arc<dyn Provider>,
+        providers: Vec<Arc<dyn Provider>>,
         parts: &[Part],
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_on(scratch().await?, None, GivenProvider(Some(provider)), (parts, words)).await
+        Self::start_on(scratch().await?, None, GivenProviders(providers), (parts, words)).await
     }
 
     async fn start_on(
         servers: ScratchServers,
         cluster: Option<PrivateCluster>,
-        provider: GivenProvider,
+        providers: GivenProviders,
         (parts, words): (&[Part], &[&str]),
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let redis = cluster.as_ref().map_or_else(|| servers.redis.url(), PrivateCluster::url);
         let sandbox = PrivateSandbox::start_throwaway().await?;
         let words = words_of(&servers, &redis, &sandbox, words);
-        let settings = settings_of(&words, &provider)?;
+        let settings = settings_of(&words, &providers)?;
         Store::connect(&settings.store).await?.migrate().await?;
         let system = System::start(&settings, parts).await?;
         let secrets = settings.services.auth.secrets()?;
@@ -145,12 +145,25 @@ impl Lab {
             system,
             servers,
             words,
-            provider,
+            providers,
         };
         if !lab.system.url.is_empty() {
             lab.until_ready(&lab.system.url).await;
         }
         Ok(lab)
+    }
+
+    /// These parts on the same servers, in this process, with other payment providers: the first one takes new payments.
+    pub(crate) async fn add_paying(
+        &self,
+        providers: Vec<Arc<dyn Provider>>,
+        parts: &[Part],
+    ) -> Result<System, Box<dyn std::error::Error>> {
+        let system = System::start(&settings_of(&self.words, &GivenProviders(providers))?, parts).await?;
+        if !system.url.is_empty() {
+            self.until_ready(&system.url).await;
+        }
+        Ok(system)
     }
 
     /// One more part on the same servers, in this process.
@@ -265,9 +278,9 @@ impl Lab {
     }
 }
 
-fn settings_of(words: &[String], provider: &GivenProvider) -> Result<Settings, Box<dyn std::error::Error>> {
+fn settings_of(words: &[String], providers: &GivenProviders) -> Result<Settings, Box<dyn std::error::Error>> {
     let mut settings = Settings::from_words(words.iter().map(String::as_str))?;
-    settings.services.checkout.provider = provider.clone();
+    settings.services.checkout.providers = providers.clone();
     Ok(settings)
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId};
-use shared::pay::PaymentState;
+use shared::pay::{PaymentState, Provider};
 use shared::seen;
 use shared::shop::checkout::Payments;
+use shared::shop::checkout::config::GivenProviders;
 use standalone::settings::Part;
 
 use super::bank::notice_of;
@@ -44,14 +45,31 @@ impl Till {
 
     /// The same with these parts and settings.
     pub(crate) async fn open_with(bank: Arc<Bank>, parts: &[Part], words: &[&str]) -> Fallible<Self> {
-        let lab = Lab::start_paying(bank.clone(), parts, words).await?;
+        Self::open_beside(bank, &[], parts, words).await
+    }
+
+    /// The same where former banks are still asked.
+    pub(crate) async fn open_beside(
+        bank: Arc<Bank>,
+        kept: &[Arc<Bank>],
+        parts: &[Part],
+        words: &[&str],
+    ) -> Fallible<Self> {
+        let providers = std::iter::once(&bank).chain(kept).map(Bank::provider).collect();
+        let lab = Lab::start_paying(providers, parts, words).await?;
         let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 10)).await?;
         Ok(Self { lab, bank, event, seats })
     }
 
     /// What providers say, as the parts of the system see it.
     pub(crate) fn payments(&self) -> Fallible<Payments> {
-        let services = self.lab.settings(&[])?.services;
+        self.payments_with(self.lab.settings(&[])?.services.checkout.providers.0)
+    }
+
+    /// The same with other providers.
+    pub(crate) fn payments_with(&self, providers: Vec<Arc<dyn Provider>>) -> Fallible<Payments> {
+        let mut services = self.lab.settings(&[])?.services;
+        services.checkout.providers = GivenProviders(providers);
         let stores = (self.lab.store().clone(), self.lab.system.queue.clone());
         Ok(Payments::connect(&services, stores, seen::Part::Worker)?)
     }
@@ -82,8 +100,18 @@ impl Till {
 
     /// Sends a webhook with this signature.
     pub(crate) async fn send(&self, body: &Value, signature: &str) -> Fallible<StatusCode> {
-        let request = self.lab.http.post(format!("{}/api/webhook/payment", self.lab.system.url));
-        Ok(request.header("x-bank-signature", signature).json(body).send().await?.status())
+        self.send_to(&self.lab.system.url, &self.bank, (body, signature)).await
+    }
+
+    /// Sends a webhook of some bank's to some gateway.
+    pub(crate) async fn send_to(
+        &self,
+        url: &str,
+        bank: &Bank,
+        (body, signature): (&Value, &str),
+    ) -> Fallible<StatusCode> {
+        let request = self.lab.http.post(format!("{url}/api/webhook/payment"));
+        Ok(request.header(bank.header(), signature).json(body).send().await?.status())
     }
 
     /// The bank's payer pays, and the bank tells.

@@ -4,6 +4,7 @@ mod buying;
 mod cancelled;
 mod crowd;
 mod expiry;
+mod providers;
 mod refunds;
 mod tricky;
 

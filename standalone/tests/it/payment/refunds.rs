@@ -278,3 +278,99 @@ async fn the_daily_comparison_finds_and_mends_what_was_never_told() -> TestResul
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_invariants(till.lab.store(), till.event).await
 }
+
+/// A shopper's refund of a paid order, to be sent by hand.
+async fn unsent(till: &Till) -> Result<(Purchase, RefundId), Box<dyn std::error::Error>> {
+    let shopper = till.lab.shopper().await?;
+    let purchase = bought(till, &shopper, 0..1).await?;
+    let path = format!("/api/orders/{}/refund", purchase.order);
+    assert_eq!(shopper.post(&path, json!({})).await?.0, StatusCode::OK);
+    let id = till.text("select id::text from refunds where order_id = $1", &purchase.order).await?;
+    Ok((purchase, RefundId(id.parse()?)))
+}
+
+#[tokio::test]
+async fn a_refund_keeps_its_key_while_nobody_knows_what_became_of_it() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let (purchase, refund) = unsent(&till).await?;
+    till.bank.fail(Ask::Refund, &[Fault::Lost, Fault::Unheard, Fault::Lost]);
+    let (refunds, job) = (Refunds::new(till.payments()?), RefundJob::Send { refund });
+    for _ in 0..2 {
+        assert!(matches!(refunds.run(&job).await, Err(SendError::Later(_))));
+    }
+    // After three days a person has it; that says nothing of what the bank did.
+    sqlx::query("update refunds set created_at = created_at - interval '3 days', attempts = 7")
+        .execute(till.lab.store().pool())
+        .await?;
+    assert!(matches!(refunds.run(&job).await, Err(SendError::Never(_))));
+    assert!(till.lab.store().retry_refund(refund).await?);
+    refunds.run(&job).await?;
+    assert_eq!(till.bank.refund_keys(), vec![refund.to_string(); 4]);
+    assert_eq!(till.bank.given_back(), 1_000, "once");
+    assert_eq!(till.status(&purchase).await?, "refunded");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_refund_that_was_refused_has_another_key_once_a_person_sends_it_again() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let (purchase, refund) = unsent(&till).await?;
+    till.bank.fail(Ask::Refund, &[Fault::Lost, Fault::Refused, Fault::Refused]);
+    let (refunds, job) = (Refunds::new(till.payments()?), RefundJob::Send { refund });
+    assert!(matches!(refunds.run(&job).await, Err(SendError::Later(_))));
+    for _ in 0..2 {
+        assert!(matches!(refunds.run(&job).await, Err(SendError::Never(_))));
+        refunds.run(&job).await?;
+        assert!(till.lab.store().retry_refund(refund).await?);
+    }
+    refunds.run(&job).await?;
+    let keys = ["", "", "-1", "-2"].map(|end| format!("{refund}{end}"));
+    assert_eq!(till.bank.refund_keys(), keys, "nothing is sent while a person has it");
+    assert_eq!(till.bank.given_back(), 1_000);
+    assert_eq!(till.status(&purchase).await?, "refunded");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_refund_that_waits_for_a_person_is_not_sent_after_a_chargeback() -> TestResult {
+    let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
+    let (purchase, refund) = unsent(&till).await?;
+    till.bank.fail(Ask::Refund, &[Fault::Refused]);
+    let (refunds, job) = (Refunds::new(till.payments()?), RefundJob::Send { refund });
+    assert!(matches!(refunds.run(&job).await, Err(SendError::Never(_))));
+    let state = till.bank.charge_back(&purchase.reference);
+    assert_eq!(till.tell("taken back", &state).await?, StatusCode::OK);
+    assert!(!till.lab.store().retry_refund(refund).await?, "the payer's bank has the money");
+    assert_eq!(till.bank.given_back(), 0);
+    assert_eq!(till.status(&purchase).await?, "refunded");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn figures_count_what_was_given_back_before_a_chargeback_once() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = bought(&till, &shopper, 0..3).await?;
+    let (_, order) = shopper.get(&format!("/api/orders/{}", purchase.order)).await?;
+    let path = format!("/api/orders/{}/refund", purchase.order);
+    let body = json!({"itemIds": [order["items"][0]["id"]]});
+    assert_eq!(shopper.post(&path, body).await?.0, StatusCode::OK);
+    till.until(&purchase, "partially_refunded").await;
+    let state = till.bank.charge_back(&purchase.reference);
+    assert_eq!(till.tell("taken back", &state).await?, StatusCode::OK);
+    assert_eq!(till.status(&purchase).await?, "refunded");
+    // The fact says what of it is lost now; the figures follow from it.
+    let operator = till.lab.with_role(Role::Operator).await?;
+    let path = format!("/api/admin/events/{}/figures", till.event);
+    let mut total = json!(null);
+    eventually("all is counted", async || {
+        let Ok((_, report)) = operator.get(&path).await else { return false };
+        total = report["total"].clone();
+        total["sold"] == 3 && total["refunded"].as_i64().is_some_and(|refunded| refunded >= 3)
+    })
+    .await;
+    assert_eq!(total["refunded"], 3, "{total}");
+    assert_eq!(total["revenue"], json!([{"amount": 3_000, "currency": "EUR"}]));
+    assert_eq!(total["returned"], json!([{"amount": 3_000, "currency": "EUR"}]));
+    assert_invariants(till.lab.store(), till.event).await
+}

@@ -1,11 +1,14 @@
 //! The table of tricky cases, each a test.
 
+use std::collections::HashSet;
+
 use futures_util::future::{join_all, try_join};
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::domain::Money;
 use shared::pay::{PaymentState, PaymentStatus};
 use shared::shop::Sweeps;
+use shared::store::ClaimedPlace;
 
 use crate::lab::bank::notice_of;
 use crate::lab::{Ask, Bank, Fault, TestResult, Till, UNSWEPT, assert_invariants, eventually};
@@ -320,6 +323,58 @@ async fn a_late_success_goes_back_when_its_shopper_has_their_one_booking_by_now(
     till.until_given_back(1_000).await;
     assert_eq!(till.seat(1).await?, "reserved");
     assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_late_success_goes_back_when_its_shopper_books_at_the_same_moment() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), &[], &["--payment-limit-seconds=1"]).await?;
+    sqlx::query("update events set one_booking_each = true").execute(till.lab.store().pool()).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    till.until(&purchase, "expired").await;
+    till.until_seat(0, "available").await;
+    // Written and not committed: the look at the shopper's bookings does not see it, the index does.
+    let mut other = till.lab.store().pool().begin().await?;
+    sqlx::query(
+        "insert into bookings (id, event_id, user_id, is_only, expires_at)
+         values (gen_random_uuid(), $1, $2, true, now() + interval '1 hour')",
+    )
+    .bind(till.event.0)
+    .bind(shopper.id.0)
+    .execute(&mut *other)
+    .await?;
+    let waits = "select count(*) from pg_locks where locktype = 'transactionid' and not granted";
+    let committing = async {
+        eventually("the success waits for it", async || {
+            till.count(waits).await.is_ok_and(|waiting| waiting > 0)
+        })
+        .await;
+        other.commit().await
+    };
+    let (told, committed) = tokio::join!(till.pay(&purchase), committing);
+    committed?;
+    assert_eq!(told?, StatusCode::OK, "it is settled, and not told again and again");
+    assert_eq!(till.status(&purchase).await?, "expired");
+    till.until_given_back(1_000).await;
+    till.until_seat(0, "available").await;
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_late_success_that_has_its_seats_again_makes_workers_look_again() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), &[], &["--payment-limit-seconds=1"]).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    till.until(&purchase, "expired").await;
+    let store = till.lab.store();
+    let look = async || store.prepare_batch(till.event, &[], &[], "0", &HashSet::new()).await;
+    let before = look().await?.ok_or("the event")?;
+    assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
+    assert_eq!(till.status(&purchase).await?, "paid");
+    let after = look().await?.ok_or("the event")?;
+    assert!(after.version > before.version, "what was decided on the old map is decided anew");
+    assert!(after.freed.sold.contains(&ClaimedPlace::Seat(till.seats[0])), "and the map learns of it");
+    Ok(())
 }
 
 #[tokio::test]
