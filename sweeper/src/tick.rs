@@ -49,6 +49,12 @@ struct State {
     paying: Option<JoinHandle<()>>,
     comparing: Option<JoinHandle<()>>,
     compared: Option<Instant>,
+    /// Thousands of places may go, and releases do not wait for them.
+    cutting: Option<JoinHandle<()>>,
+}
+
+fn is_over(task: Option<&JoinHandle<()>>) -> bool {
+    task.is_none_or(JoinHandle::is_finished)
 }
 
 impl Ticker {
@@ -97,6 +103,7 @@ impl Ticker {
                 warn("refusals could not be copied into the audit log", &error);
             }
             if look == 0 {
+                self.cut_areas(state);
                 self.mend(state).await;
             }
         }
@@ -105,19 +112,30 @@ impl Ticker {
 
     /// Asks about payments and ends orders, in tasks of their own; none begins before the one before has ended.
     fn look_after_payments(&self, state: &mut State) {
-        let is_over = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
-        if is_over(&state.paying) {
+        if is_over(state.paying.as_ref()) {
             let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
             state.paying = Some(tokio::spawn(async move {
                 shutdown.run_until_cancelled(look_after(&payments)).await;
             }));
         }
-        if is_over(&state.comparing) && state.compared.is_none_or(|last| last.elapsed() > COMPARE) {
+        if is_over(state.comparing.as_ref()) && state.compared.is_none_or(|last| last.elapsed() > COMPARE) {
             state.compared = Some(Instant::now());
             let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
             state.comparing = Some(tokio::spawn(async move {
                 if let Some(Err(error)) = shutdown.run_until_cancelled(payments.reconcile_daily()).await {
                     warn("payments could not be compared with the provider's list", &error);
+                }
+            }));
+        }
+    }
+
+    /// Takes places away from areas that were made smaller, in a task of its own.
+    fn cut_areas(&self, state: &mut State) {
+        if is_over(state.cutting.as_ref()) {
+            let (sweeps, shutdown) = (self.sweeps.clone(), self.shutdown.clone());
+            state.cutting = Some(tokio::spawn(async move {
+                if let Some(Err(error)) = shutdown.run_until_cancelled(sweeps.cut_areas()).await {
+                    warn("places of areas that were made smaller are taken away later", &error);
                 }
             }));
         }

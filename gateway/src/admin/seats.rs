@@ -65,12 +65,15 @@ pub struct RemovedView {
     held: usize,
     /// Paid for; they are told, and the money goes back.
     sold: usize,
+    /// Still somebody's above an area's new capacity: they are taken away within minutes. Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
 }
 
 impl From<PlacesRemoved> for RemovedView {
     fn from(removed: PlacesRemoved) -> Self {
-        let PlacesRemoved { held, sold } = removed;
-        Self { held, sold }
+        let PlacesRemoved { held, sold, left } = removed;
+        Self { held, sold, left: Some(left).filter(|left| *left > 0) }
     }
 }
 
@@ -128,7 +131,8 @@ pub async fn remove_seat(
     Ok(Json(removed.into()))
 }
 
-/// Gives an area another capacity; places above a smaller one are removed as seats are.
+/// Gives an area another capacity; places above a smaller one are removed as seats are: a thousand at once, the others by the
+/// sweeper. Nobody gets one of them any more.
 #[utoipa::path(patch, path = "/api/admin/events/{id}/areas/{area}", tag = "admin", params(("id" = i64, Path), ("area" = i64, Path)),
     request_body = CapacityBody,
     responses((status = 200, body = RemovedView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Fault;
+use super::admin::cut_area;
 use super::carts::announce;
 use super::copy_controls;
 use super::jobs::queue_jobs;
@@ -29,6 +30,8 @@ const JOB_DAYS: i32 = 14;
 const WEBHOOK_DAYS: i32 = 60;
 /// Days for which messages that no consumer could handle are kept.
 const STREAM_DAYS: i32 = 30;
+/// Areas that are made smaller looked at in one run.
+const AREAS: i64 = 20;
 /// Reservation keys in one call.
 const KEYS: i64 = 1_000;
 
@@ -100,6 +103,29 @@ impl Sweeps {
             let _ = announced.await;
         }
         Ok((released, looked_at))
+    }
+
+    /// Goes on taking places away from areas that were made smaller; returns how many went.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn cut_areas(&self) -> Result<usize, Fault> {
+        let mut removed = 0;
+        for (event, area) in self.store.areas_being_cut(AREAS).await? {
+            let cut = cut_area(&self.store, &self.queue, (event, area)).await?;
+            removed += cut.held + cut.sold;
+            if cut.held + cut.sold > 0 {
+                tracing::info!(
+                    event.id = event.0,
+                    area.id = area.0,
+                    held = cut.held,
+                    sold = cut.sold,
+                    left = cut.left,
+                    "places of an area that was made smaller are taken away"
+                );
+            }
+        }
+        Ok(removed)
     }
 
     /// Copies pauses to Redis, and puts lanes back that somebody waits in and no worker would look at; returns

@@ -40,8 +40,8 @@ pub use accounts::{
     ProfileRecord, Refreshed, RoleChange, SecondFactorRecord,
 };
 pub use admin::{
-    AddedPlaces, ArtistData, By, Deleted, EventData, EventRow, LayoutRow, NewLayout, NewSeat, NewTier, Part,
-    Removal, RemovedPlace, VenueData,
+    AddedPlaces, ArtistData, By, Cut, Deleted, EventData, EventRow, LayoutRow, NewLayout, NewSeat, NewTier,
+    Part, Removal, RemovedPlace, Resizing, VenueData,
 };
 pub use audit::{AuditFilter, AuditRecord, NewAudit};
 pub use batch::{BatchWrite, BuyFreeBooking, Commit, FREE_BOOKINGS, JobWrite, Prepared, Usage};

@@ -13,6 +13,7 @@ pub use artists::ArtistPatch;
 pub use events::{EventPatch, Warning};
 pub use layouts::{Format, LayoutInput};
 pub use places::PlacesRemoved;
+pub(super) use places::cut_area;
 pub use template::{Template, TemplateArea, TemplateRow, TemplateSeat, TemplateSection};
 pub use venues::VenuePatch;
 

@@ -5,19 +5,43 @@ use std::collections::{BTreeMap, HashSet};
 use super::template::is_label;
 use super::{AdminError, Administration, invalid};
 use crate::domain::{AreaId, BookingId, EventId, SeatId};
+use crate::queue::Queue;
 use crate::queue::feed::{SeatsChanged, Told};
-use crate::store::{AddedPlaces, By, ClaimedPlace, NewSeat, Removal, RemovedPlace};
+use crate::store::{
+    AddedPlaces, By, ClaimedPlace, Cut, NewSeat, Removal, RemovedPlace, Resizing, Store, StoreError,
+};
 
 /// Seats in one call at most: workers wait for it.
 const SEATS: usize = 2_000;
+/// Why nothing is removed for the moment.
+const PAYING: &str = "somebody is paying for such a place right now; try again in some minutes";
+
+/// Parts of what an area loses that are taken away before an admin is answered; the sweeper goes on.
+const PARTS: usize = 5;
 
 /// What became of places that were removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlacesRemoved {
     /// Taken out of somebody's cart.
     pub held: usize,
     /// Paid for; the money goes back.
     pub sold: usize,
+    /// Still somebody's; they are taken away within minutes.
+    pub left: u64,
+}
+
+impl PlacesRemoved {
+    /// All of these, and those before them.
+    fn add(&mut self, more: Self) {
+        self.held += more.held;
+        self.sold += more.sold;
+        self.left = more.left;
+    }
+
+    /// Nothing is left, or nothing that can go now.
+    fn is_over(&self) -> bool {
+        self.left == 0 || self.held + self.sold == 0
+    }
 }
 
 impl Administration {
@@ -36,7 +60,7 @@ impl Administration {
             AddedPlaces::Done(added) => {
                 // Whoever stands by is asked again: there is more than before.
                 let changed = SeatsChanged { seats: added.clone(), ..SeatsChanged::default() };
-                self.announce(event, &changed).await;
+                announce(&self.queue, event, &changed).await;
                 Ok(added)
             }
             AddedPlaces::NoEvent => Err(AdminError::NotFound("event")),
@@ -59,11 +83,15 @@ impl Administration {
         if !(1..=SEATS).contains(&seats.len()) || distinct.len() != seats.len() {
             return invalid(format!("seatIds must be 1 to {SEATS} different ones"));
         }
-        let removal = self.store.remove_seats(event, seats, by).await?;
-        self.removed(event, removal, "seat of this event").await
+        match self.store.remove_seats(event, seats, by).await? {
+            Removal::Done(removed) => Ok(tell(&self.queue, event, &removed, 0).await),
+            Removal::NotFound => Err(AdminError::NotFound("seat of this event")),
+            Removal::BeingPaid => Err(AdminError::InUse(PAYING)),
+        }
     }
 
-    /// Gives an area another capacity; places above it are removed as [`Self::remove_seats`] does.
+    /// Gives an area another capacity; places above it are removed as [`Self::remove_seats`] does, the first ones at once
+    /// and the others by the sweeper. Nobody gets one any more.
     ///
     /// # Errors
     /// There is no such event or area, or somebody is paying for a place that would go.
@@ -77,40 +105,48 @@ impl Administration {
         if !(1..=200_000).contains(&capacity) {
             return invalid("capacity must be 1 to 200,000");
         }
-        let removal = self.store.resize_area(event, area, capacity, by).await?;
-        self.removed(event, removal, "area of this event").await
-    }
-
-    async fn removed(
-        &self,
-        event: EventId,
-        removal: Removal,
-        what: &'static str,
-    ) -> Result<PlacesRemoved, AdminError> {
-        match removal {
-            Removal::Done(removed) => {
-                let sold = removed.iter().filter(|place| place.is_sold).count();
-                // Only whose they were: nobody else shall see these places free.
-                let changed = SeatsChanged { told: told(&removed), ..SeatsChanged::default() };
-                self.announce(event, &changed).await;
-                Ok(PlacesRemoved { held: removed.len() - sold, sold })
-            }
-            Removal::NotFound => Err(AdminError::NotFound(what)),
-            Removal::BeingPaid => Err(AdminError::InUse(
-                "somebody is paying for such a place right now; try again in some minutes",
-            )),
+        match self.store.resize_area(event, area, capacity, by).await? {
+            Resizing::Begun => Ok(cut_area(&self.store, &self.queue, (event, area)).await?),
+            Resizing::NotFound => Err(AdminError::NotFound("area of this event")),
+            Resizing::BeingPaid => Err(AdminError::InUse(PAYING)),
         }
     }
+}
 
-    /// It is only a hint: without Redis gateways find out within half a minute.
-    async fn announce(&self, event: EventId, changed: &SeatsChanged) {
-        if let Err(error) = self.queue.announce_seats(event, changed).await {
-            tracing::warn!(
-                event.id = event.0,
-                error = crate::telemetry::chain(&error),
-                "changed places could not be announced"
-            );
+/// Takes some parts of the places above an area's new capacity away, and tells whose they were.
+pub(in crate::shop) async fn cut_area(
+    store: &Store,
+    queue: &Queue,
+    (event, area): (EventId, AreaId),
+) -> Result<PlacesRemoved, StoreError> {
+    let mut all = PlacesRemoved::default();
+    for _ in 0..PARTS {
+        let Cut { removed, left } = store.cut_area(event, area).await?;
+        let part = tell(queue, event, &removed, left).await;
+        all.add(part);
+        if part.is_over() {
+            break;
         }
+    }
+    Ok(all)
+}
+
+/// Tells whose places were removed: nobody else shall see them free.
+async fn tell(queue: &Queue, event: EventId, removed: &[RemovedPlace], left: u64) -> PlacesRemoved {
+    let sold = removed.iter().filter(|place| place.is_sold).count();
+    let changed = SeatsChanged { told: told(removed), ..SeatsChanged::default() };
+    announce(queue, event, &changed).await;
+    PlacesRemoved { held: removed.len() - sold, sold, left }
+}
+
+/// It is only a hint: without Redis gateways find out within half a minute.
+async fn announce(queue: &Queue, event: EventId, changed: &SeatsChanged) {
+    if let Err(error) = queue.announce_seats(event, changed).await {
+        tracing::warn!(
+            event.id = event.0,
+            error = crate::telemetry::chain(&error),
+            "changed places could not be announced"
+        );
     }
 }
 

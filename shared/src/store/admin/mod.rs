@@ -1,6 +1,7 @@
 //! What admins do to the catalogue. Each change is one transaction with its line in the audit log.
 
 mod added;
+mod areas;
 mod artists;
 mod event_rows;
 mod events;
@@ -9,6 +10,7 @@ mod places;
 mod venues;
 
 pub use added::{AddedPlaces, NewSeat};
+pub use areas::{Cut, Resizing};
 pub use artists::ArtistData;
 pub use events::{Deleted, EventData, EventRow, NewTier};
 pub use layouts::{LayoutRow, NewLayout};

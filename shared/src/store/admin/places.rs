@@ -6,12 +6,13 @@
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::events::lock_event;
 use super::{By, allow_time, audit, column, raise_layout};
 use crate::domain::{AreaId, BookingId, EventId, OrderId, OrderItemId, SeatId, UserId};
 use crate::messages::{self, Message, Outgoing, Recipient};
-use crate::store::claims::{Fact, Why, append_outbox, record_freed, slot};
+use crate::store::claims::{Fact, Why, append_outbox, record_freed};
 use crate::store::{ClaimedPlace, Freed, NewNamedJob, Store, StoreError, cancel_tickets, insert_job};
 
 /// The queue that gives money back, and lanes that its jobs are spread over.
@@ -40,11 +41,11 @@ pub enum Removal {
 }
 
 /// A claim on a place that goes, once nobody else can change it.
-struct Claim {
-    removed: RemovedPlace,
-    is_alive: bool,
+pub(super) struct Claim {
+    pub(super) removed: RemovedPlace,
+    pub(super) is_alive: bool,
     /// The place in words.
-    words: String,
+    pub(super) words: String,
 }
 
 /// What the outside is told of a place that was paid for.
@@ -86,7 +87,9 @@ impl Store {
             sqlx::query_scalar!("select booking_id from seat_claims where seat_id = any($1)", &ids)
                 .fetch_all(&mut *tx)
                 .await?;
-        let Some(()) = lock_bookings(&mut tx, &bookings).await? else { return Ok(Removal::BeingPaid) };
+        if !lock_bookings(&mut tx, &bookings).await?.is_empty() {
+            return Ok(Removal::BeingPaid);
+        }
         let claims = take_seats(&mut tx, &ids).await?;
         let removed = settle(&mut tx, event, &claims).await?;
         let gone = sqlx::query!("delete from seats where event_id = $1 and id = any($2)", event.0, &ids)
@@ -100,53 +103,15 @@ impl Store {
         tx.commit().await?;
         Ok(Removal::Done(removed))
     }
-
-    /// Gives an area another capacity. Places above a smaller one are removed as [`Self::remove_seats`] does.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn resize_area(
-        &self,
-        event: EventId,
-        area: AreaId,
-        capacity: u32,
-        by: &By,
-    ) -> Result<Removal, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        allow_time(&mut tx).await?;
-        if !lock_event(&mut tx, event).await? {
-            return Ok(Removal::NotFound);
-        }
-        let known =
-            sqlx::query_scalar!("select id from areas where id = $1 and event_id = $2", area.0, event.0);
-        if known.fetch_optional(&mut *tx).await?.is_none() {
-            return Ok(Removal::NotFound);
-        }
-        let bookings = sqlx::query_scalar!(
-            "select booking_id from area_claims where area_id = $1 and slot > $2",
-            area.0,
-            column(capacity)
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let Some(()) = lock_bookings(&mut tx, &bookings).await? else { return Ok(Removal::BeingPaid) };
-        let claims = take_slots(&mut tx, area, capacity).await?;
-        let removed = settle(&mut tx, event, &claims).await?;
-        sqlx::query!("update areas set capacity = $2 where id = $1", area.0, column(capacity))
-            .execute(&mut *tx)
-            .await?;
-        raise_layout(&mut tx, event).await?;
-        let object = format!("area {area} of event {event} to {capacity}");
-        audit(&mut tx, by, "event.resize_area", &object).await?;
-        tx.commit().await?;
-        Ok(Removal::Done(removed))
-    }
 }
 
-/// Locks orders and bookings, in the order that everybody does; `None` when one is being paid for.
-async fn lock_bookings(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Result<Option<()>, StoreError> {
+/// Locks orders and bookings, in the order that everybody does; those that are being paid for.
+pub(super) async fn lock_bookings(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
     if ids.is_empty() {
-        return Ok(Some(()));
+        return Ok(Vec::new());
     }
     sqlx::query!(
         "select 1 as one from orders
@@ -155,12 +120,12 @@ async fn lock_bookings(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Res
     )
     .fetch_all(&mut *connection)
     .await?;
-    let statuses =
-        sqlx::query_scalar!("select status from bookings where id = any($1) order by id for update", ids)
+    let locked =
+        sqlx::query!("select id, status from bookings where id = any($1) order by id for update", ids)
             .fetch_all(connection)
             .await?;
-    let is_paying = statuses.iter().any(|status| status == "pending_payment");
-    Ok((!is_paying).then_some(()))
+    let paying = locked.into_iter().filter(|booking| booking.status == "pending_payment");
+    Ok(paying.map(|booking| booking.id).collect())
 }
 
 async fn take_seats(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Claim>, StoreError> {
@@ -190,39 +155,8 @@ async fn take_seats(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Cl
     Ok(claims.collect())
 }
 
-async fn take_slots(
-    connection: &mut PgConnection,
-    area: AreaId,
-    capacity: u32,
-) -> Result<Vec<Claim>, StoreError> {
-    let rows = sqlx::query!(
-        r#"with gone as (
-               delete from area_claims where area_id = $1 and slot > $2
-               returning slot, booking_id, user_id, status, expires_at
-           )
-           select g.slot, g.booking_id, g.user_id, g.status = 'sold' as "is_sold!",
-               g.status = 'sold' or g.expires_at > clock_timestamp() as "is_alive!",
-               format('%s, place %s', a.name, g.slot) as "words!"
-           from gone g join areas a on a.id = $1 order by g.booking_id, g.slot"#,
-        area.0,
-        column(capacity)
-    )
-    .fetch_all(connection)
-    .await?;
-    let claims = rows.into_iter().map(|row| Claim {
-        removed: RemovedPlace {
-            place: ClaimedPlace::Slot(area, slot(row.slot)),
-            holder: Some((UserId(row.user_id), BookingId(row.booking_id))),
-            is_sold: row.is_sold,
-        },
-        is_alive: row.is_alive,
-        words: row.words,
-    });
-    Ok(claims.collect())
-}
-
 /// What follows from claims that are gone: carts go on with the rest, people are told, money is given back.
-async fn settle(
+pub(super) async fn settle(
     connection: &mut PgConnection,
     event: EventId,
     claims: &[Claim],

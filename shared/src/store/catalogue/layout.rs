@@ -36,7 +36,8 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?;
         let areas = sqlx::query!(
-            "select id, name, tier_id, capacity from areas where event_id = $1 order by position, id",
+            r#"select id, name, tier_id, coalesce(cut_to, capacity) as "capacity!"
+               from areas where event_id = $1 order by position, id"#,
             event.0
         )
         .map(|row| Area {

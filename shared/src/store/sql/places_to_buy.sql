@@ -10,7 +10,9 @@ join price_tiers t on t.id = s.tier_id
 where c.booking_id = any($1) and c.status = 'reserved'
 union all
 select c.booking_id, c.event_id, null, c.area_id, c.slot, t.name, t.price_minor, t.currency,
-    a.name || ', place ' || c.slot, c.expires_at > clock_timestamp()
+    a.name || ', place ' || c.slot,
+    -- What is being taken away is not bought any more.
+    c.expires_at > clock_timestamp() and c.slot <= coalesce(a.cut_to, a.capacity)
 from area_claims c
 join areas a on a.id = c.area_id
 join price_tiers t on t.id = a.tier_id

@@ -4,6 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::{EventId, SeatId};
+use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
 
@@ -237,5 +238,134 @@ async fn an_area_grows_and_shrinks_while_it_is_sold() -> TestResult {
         shopper.outcome(&shopper.book(event, json!({"quantity": 1, "areaId": area})).await?).await?;
     assert_eq!(refused["code"], "sold_out");
     assert_eq!(resize(0).await?.0.as_u16(), 422);
+    assert_invariants(lab.store(), event).await
+}
+
+/// So many sold places of an area, each an order of its own that cost nothing; their slots are the lowest ones.
+async fn sell_out(
+    lab: &Lab,
+    event: EventId,
+    area: i64,
+    places: i32,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut tx = lab.store().pool().begin().await?;
+    sqlx::query(
+        "create temporary table sold_out on commit drop as
+         select gen_random_uuid() as booking, gen_random_uuid() as order_id, slot from generate_series(1, $1) as slot",
+    )
+    .bind(places)
+    .execute(&mut *tx)
+    .await?;
+    for (sql, bind) in [
+        (
+            "insert into bookings (id, event_id, user_id, status, closed_at)
+             select booking, $1, 1000000 + slot, 'paid', now() from sold_out",
+            event.0,
+        ),
+        (
+            "insert into area_claims (area_id, slot, capacity, event_id, booking_id, user_id, status)
+             select a.id, s.slot, a.capacity, a.event_id, s.booking, 1000000 + s.slot, 'sold'
+             from sold_out s, areas a where a.id = $1",
+            area,
+        ),
+        (
+            "insert into orders (id, user_id, status, currency, total_minor, pay_until, paid_at)
+             select order_id, 1000000 + slot, 'paid', 'EUR', 0, now(), now() from sold_out where $1 > 0",
+            event.0,
+        ),
+        (
+            "insert into order_items
+                 (id, order_id, booking_id, event_id, area_id, slot, tier_name, place, price_minor, status)
+             select gen_random_uuid(), s.order_id, s.booking, a.event_id, a.id, s.slot, 'One', 'Floor', 0, 'sold'
+             from sold_out s, areas a where a.id = $1",
+            area,
+        ),
+    ] {
+        sqlx::query(sql).bind(bind).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_of_sold_places_are_taken_away_some_at_a_time_and_none_is_sold_meanwhile() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let (event, _, area) = make_event(lab.store(), &EventPlan::club(2_000)).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let [holder, payer, late]: [_; 3] = lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    sell_out(&lab, event, area, 1_500).await?;
+    for shopper in [&holder, &payer] {
+        let job = shopper.book(event, json!({"quantity": 1, "areaId": area})).await?;
+        assert_eq!(shopper.outcome(&job).await?["status"], "completed");
+    }
+    let path = format!("/api/admin/events/{event}/areas/{area}");
+    let (status, cut) = admin.call(Method::PATCH, &path, Some(json!({"capacity": 100}))).await?;
+    assert_eq!(
+        (status, &cut),
+        (StatusCode::OK, &json!({"held": 0, "sold": 1_000, "left": 402})),
+        "not all at once"
+    );
+    // Nobody gets what is going, whether or not it is gone: neither from the line nor from a cart.
+    let job = late.book(event, json!({"quantity": 1, "areaId": area})).await?;
+    assert_eq!(late.outcome(&job).await?["code"], "sold_out");
+    let (status, refused) = holder.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::CONFLICT, &json!("reservation_expired")),
+        "{refused}"
+    );
+    let count = async |sql: &'static str| {
+        sqlx::query_scalar::<_, i64>(sql).bind(area).fetch_one(lab.store().pool()).await
+    };
+    let above = "select count(*) from area_claims where area_id = $1 and slot > 100";
+    assert_eq!(count(above).await?, 402);
+    // Whoever was paying already is waited for.
+    let paying = "update bookings set status = $2 where user_id = $1";
+    let mark = async |status: &'static str| {
+        sqlx::query(paying).bind(payer.id.0).bind(status).execute(lab.store().pool()).await
+    };
+    mark("pending_payment").await?;
+    let sweeper = lab.add(&[Part::Sweeper]).await?;
+    eventually("all others are gone", async || count(above).await.is_ok_and(|left| left == 1)).await;
+    let capacity = "select capacity::bigint from areas where id = $1";
+    assert_eq!(count(capacity).await?, 2_000, "the constraint follows at the end");
+    mark("created").await?;
+    eventually("the area is as small as was asked", async || {
+        count(capacity).await.is_ok_and(|capacity| capacity == 100)
+    })
+    .await;
+    assert_eq!(count("select count(*) from area_claims where area_id = $1").await?, 100);
+    let places = "select e.capacity::bigint from events e join areas a on a.event_id = e.id where a.id = $1";
+    assert_eq!(count(places).await?, 100);
+    eventually("whoever had paid has their money back", async || {
+        let sold = "select count(*) from order_items where area_id = $1 and status = 'sold'";
+        count(sold).await.is_ok_and(|sold| sold == 100)
+    })
+    .await;
+    sweeper.stop().await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn an_area_that_is_being_cut_may_grow_again() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let (event, _, area) = make_event(lab.store(), &EventPlan::club(1_300)).await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let shopper = lab.shopper().await?;
+    sell_out(&lab, event, area, 1_300).await?;
+    let path = format!("/api/admin/events/{event}/areas/{area}");
+    let resize =
+        async |capacity: u32| admin.call(Method::PATCH, &path, Some(json!({"capacity": capacity}))).await;
+    assert_eq!(resize(100).await?.1, json!({"held": 0, "sold": 1_000, "left": 200}));
+    assert_eq!(resize(1_200).await?.1, json!({"held": 0, "sold": 100}), "the others stay");
+    let (capacity, claims): (i32, i64) = sqlx::query_as(
+        "select capacity, (select count(*) from area_claims where area_id = $1) from areas where id = $1",
+    )
+    .bind(area)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!((capacity, claims), (1_200, 200));
+    let job = shopper.book(event, json!({"quantity": 1, "areaId": area})).await?;
+    assert_eq!(shopper.outcome(&job).await?["status"], "completed", "there is room again");
     assert_invariants(lab.store(), event).await
 }

@@ -2,26 +2,46 @@
 
 use shared::domain::EventId;
 use shared::store::Store;
+use sqlx::PgConnection;
 
 use super::TestResult;
 
 /// Checks all of them for an event.
 pub(crate) async fn assert_invariants(store: &Store, event: EventId) -> TestResult {
-    assert_each(store, event, INVARIANTS).await?;
-    assert_each(store, event, &[ORDER]).await
+    assert_invariants_but_order(store, event).await?;
+    let mut connection = store.pool().acquire().await?;
+    assert_eq!(broken(&mut connection, event, &[ORDER]).await?, [""; 0]);
+    Ok(())
 }
 
 /// The same where jobs stood by: they were decided once in their order already, and got nothing then.
 pub(crate) async fn assert_invariants_but_order(store: &Store, event: EventId) -> TestResult {
-    assert_each(store, event, INVARIANTS).await
+    let mut connection = store.pool().acquire().await?;
+    assert_eq!(broken_invariants(&mut connection, event).await?, [""; 0]);
+    Ok(())
 }
 
-async fn assert_each(store: &Store, event: EventId, invariants: &[(&str, &'static str)]) -> TestResult {
+/// Those that do not hold, but for the order of decisions.
+pub(crate) async fn broken_invariants(
+    connection: &mut PgConnection,
+    event: EventId,
+) -> Result<Vec<&'static str>, sqlx::Error> {
+    broken(connection, event, INVARIANTS).await
+}
+
+async fn broken(
+    connection: &mut PgConnection,
+    event: EventId,
+    invariants: &[(&'static str, &'static str)],
+) -> Result<Vec<&'static str>, sqlx::Error> {
+    let mut broken = Vec::new();
     for (what, sql) in invariants {
-        let violations: i64 = sqlx::query_scalar(*sql).bind(event.0).fetch_one(store.pool()).await?;
-        assert_eq!(violations, 0, "{what}: {violations} violations");
+        let violations: i64 = sqlx::query_scalar(*sql).bind(event.0).fetch_one(&mut *connection).await?;
+        if violations > 0 {
+            broken.push(*what);
+        }
     }
-    Ok(())
+    Ok(broken)
 }
 
 const ORDER: (&str, &str) = (
@@ -113,11 +133,47 @@ const INVARIANTS: &[(&str, &str)] = &[
              group by p.order_id having count(*) > 1) x",
     ),
     (
-        "6: money that was taken and is not kept does not go back",
-        "select count(*) from payments p
-         where p.captured_at is not null and p.status = 'reversed' and p.failure <> 'charged_back'
-             and p.order_id in (select order_id from order_items where event_id = $1)
-             and not exists (select 1 from refunds r where r.payment_id = p.id)",
+        "6: money that was taken and is not kept does not go back as a whole",
+        // Of a wrong amount goes back what was paid, which stands nowhere else.
+        "select count(*) from (
+             select p.amount_minor, p.currency, p.failure, (
+                 select sum(r.amount_minor) from refunds r where r.payment_id = p.id and r.currency = p.currency
+             ) as back, (select count(*) from refunds r where r.payment_id = p.id) as refunds
+             from payments p
+             where p.captured_at is not null and p.status = 'reversed'
+                 and p.failure is distinct from 'charged_back'
+                 and p.order_id in (select order_id from order_items where event_id = $1)) x
+         where refunds = 0 or (failure is distinct from 'amount_mismatch' and back is distinct from amount_minor)",
+    ),
+    (
+        "6: more goes back than was taken",
+        "select count(*) from (
+             select p.id from payments p join refunds r on r.payment_id = p.id
+             where p.failure is distinct from 'amount_mismatch' and r.error is distinct from 'charged_back'
+                 and p.order_id in (select order_id from order_items where event_id = $1)
+             group by p.id, p.amount_minor having sum(r.amount_minor) > p.amount_minor) x",
+    ),
+    (
+        "6: money is on its way back and nobody sends it",
+        "select count(*) from refunds r
+         where r.status = 'pending' and r.order_id in (select order_id from order_items where event_id = $1)
+             and not exists (
+                 select 1 from jobs j where j.queue = 'refunds' and j.status = 'waiting'
+                     and j.payload ->> 'refund' = r.id::text)",
+    ),
+    (
+        "6: a ticket is good for a place that is nobody's or somebody else's",
+        "select count(*) from tickets t join order_items i on i.id = t.order_item_id
+         join orders o on o.id = i.order_id
+         where t.event_id = $1 and t.status <> 'cancelled' and (i.status <> 'sold' or o.user_id <> t.user_id)",
+    ),
+    (
+        "6: an order is paid and nobody has paid for it",
+        "select count(*) from orders o
+         where o.status in ('paid', 'fulfilled', 'partially_refunded') and o.total_minor > 0
+             and o.id in (select order_id from order_items where event_id = $1)
+             and (select count(*) from payments p
+                 where p.order_id = o.id and p.status in ('authorized', 'captured')) <> 1",
     ),
     (
         "6: money taken less money returned is not the price of what is sold",

@@ -18,7 +18,7 @@ pub(crate) use account::{PASSWORD, digits_of, wrong};
 pub(crate) use bank::{Ask, Bank, Fault};
 pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
-pub(crate) use invariants::{assert_invariants, assert_invariants_but_order};
+pub(crate) use invariants::{assert_invariants, assert_invariants_but_order, broken_invariants};
 pub(crate) use mail_server::MailServer;
 pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;

@@ -1,18 +1,19 @@
 //! A box office with a bank behind it: seats in carts become orders, and the bank tells.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId};
-use shared::pay::{PaymentState, Provider};
+use shared::pay::{PaymentState, PaymentStatus, Provider};
 use shared::seen;
 use shared::shop::checkout::Payments;
 use shared::shop::checkout::config::GivenProviders;
 use standalone::settings::Part;
 
 use super::bank::notice_of;
-use super::{Bank, EventPlan, Lab, Shopper, eventually, make_event};
+use super::{Bank, EventPlan, Lab, PATIENCE, Shopper, eventually, make_event};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -166,5 +167,59 @@ impl Till {
             self.seat(at).await.is_ok_and(|now| now == status)
         })
         .await;
+    }
+
+    /// Waits until the bank's own books say the same as ours: of every order it has kept the price of what is sold, and what
+    /// has still to go back.
+    pub(crate) async fn until_books_agree(&self) {
+        let mut differing = String::new();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < deadline {
+            match self.differing_orders().await {
+                Ok(none) if none.is_empty() => return,
+                Ok(orders) => differing = orders,
+                Err(error) => differing = error.to_string(),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the bank's books differ: {differing}");
+    }
+
+    async fn differing_orders(&self) -> Fallible<String> {
+        let mut kept: BTreeMap<uuid::Uuid, i64> = BTreeMap::new();
+        for state in self.bank.sessions() {
+            let order: Option<uuid::Uuid> = sqlx::query_scalar("select order_id from payments where id = $1")
+                .bind(state.payment.map(|payment| payment.0))
+                .fetch_optional(self.lab.store().pool())
+                .await?;
+            let of_it = match state.status {
+                PaymentStatus::Authorized | PaymentStatus::Captured => {
+                    state.amount.amount - state.refunded_minor
+                }
+                PaymentStatus::Open
+                | PaymentStatus::Declined
+                | PaymentStatus::Expired
+                | PaymentStatus::ChargedBack => 0,
+            };
+            *kept.entry(order.ok_or("a session of nobody")?).or_default() += of_it;
+        }
+        let mut differing = Vec::new();
+        for (order, kept) in kept {
+            let ours: i64 = sqlx::query_scalar(
+                "select ((
+                     select coalesce(sum(price_minor), 0) from order_items where order_id = $1 and status = 'sold'
+                 ) + (
+                     select coalesce(sum(amount_minor), 0) from refunds
+                     where order_id = $1 and status <> 'completed' and error is distinct from 'charged_back'
+                 ))::bigint",
+            )
+            .bind(order)
+            .fetch_one(self.lab.store().pool())
+            .await?;
+            if kept != ours {
+                differing.push(format!("order {order}: {kept} there, {ours} here"));
+            }
+        }
+        Ok(differing.join("; "))
     }
 }

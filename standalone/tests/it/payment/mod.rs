@@ -1,5 +1,6 @@
 //! From the cart to a paid order and back: with a bank that does as it is told, and at the sandbox.
 
+mod books;
 mod buying;
 mod cancelled;
 mod crowd;

@@ -55,6 +55,7 @@ async fn shoppers_give_back_items_and_then_the_rest_within_the_rules() -> TestRe
     assert_eq!(till.bank.given_back(), 3_000);
     let (_, bookings) = shopper.get("/api/bookings").await?;
     assert_eq!(bookings["items"][0]["status"], "cancelled");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -308,6 +309,7 @@ async fn a_refund_keeps_its_key_while_nobody_knows_what_became_of_it() -> TestRe
     assert_eq!(till.bank.refund_keys(), vec![refund.to_string(); 4]);
     assert_eq!(till.bank.given_back(), 1_000, "once");
     assert_eq!(till.status(&purchase).await?, "refunded");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -328,6 +330,7 @@ async fn a_refund_that_was_refused_has_another_key_once_a_person_sends_it_again(
     assert_eq!(till.bank.refund_keys(), keys, "nothing is sent while a person has it");
     assert_eq!(till.bank.given_back(), 1_000);
     assert_eq!(till.status(&purchase).await?, "refunded");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -343,6 +346,7 @@ async fn a_refund_that_waits_for_a_person_is_not_sent_after_a_chargeback() -> Te
     assert!(!till.lab.store().retry_refund(refund).await?, "the payer's bank has the money");
     assert_eq!(till.bank.given_back(), 0);
     assert_eq!(till.status(&purchase).await?, "refunded");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -372,5 +376,6 @@ async fn figures_count_what_was_given_back_before_a_chargeback_once() -> TestRes
     assert_eq!(total["refunded"], 3, "{total}");
     assert_eq!(total["revenue"], json!([{"amount": 3_000, "currency": "EUR"}]));
     assert_eq!(total["returned"], json!([{"amount": 3_000, "currency": "EUR"}]));
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }

@@ -97,6 +97,7 @@ async fn a_wrong_amount_or_currency_goes_back_and_never_pays() -> TestResult {
     assert_eq!(till.count("select count(*) from refunds where currency = 'USD'").await?, 1);
     assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
     assert_eq!(till.status(&purchase).await?, "paid", "the right amount still pays");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -152,6 +153,7 @@ async fn a_second_success_for_one_order_goes_back() -> TestResult {
     till.until_given_back(1_000).await;
     assert_eq!(till.status(&first).await?, "paid");
     assert_eq!(till.bank.calls(Ask::Capture), 1, "what goes back is not taken");
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -179,6 +181,7 @@ async fn a_sweeper_and_a_webhook_that_race_end_in_one_of_two_ways() -> TestResul
     }
     assert_eq!(till.count(TICKET_JOBS).await?, 10);
     assert_eq!(till.count("select count(*) from refunds").await?, 0);
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -250,6 +253,7 @@ async fn a_refund_whose_answer_was_lost_is_made_once() -> TestResult {
     till.until(&purchase, "refunded").await;
     assert_eq!((till.bank.given_back(), till.bank.calls(Ask::Refund)), (2_000, 3));
     assert_eq!(till.bank.state(&purchase.reference).refunded_minor, 2_000);
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -306,6 +310,7 @@ async fn a_late_success_goes_back_when_one_of_its_seats_is_gone() -> TestResult 
     assert_eq!(till.seat(0).await?, "available", "all or nothing");
     let refunded = "select count(*) from jobs where queue = 'messages' and payload::text like '%refunded%'";
     eventually("the shopper is told", async || till.count(refunded).await.is_ok_and(|told| told == 1)).await;
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -357,6 +362,7 @@ async fn a_late_success_goes_back_when_its_shopper_books_at_the_same_moment() ->
     assert_eq!(till.status(&purchase).await?, "expired");
     till.until_given_back(1_000).await;
     till.until_seat(0, "available").await;
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
