@@ -81,6 +81,8 @@ export interface NewSeat {
 export interface Removed {
   held: number;
   sold: number;
+  /** Still somebody's, and taken away within minutes; absent when there are none. */
+  left?: number;
 }
 
 export interface OfficeUser {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -172,17 +173,15 @@ impl Till {
     /// Waits until the bank's own books say the same as ours: of every order it has kept the price of what is sold, and what
     /// has still to go back.
     pub(crate) async fn until_books_agree(&self) {
-        let mut differing = String::new();
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while std::time::Instant::now() < deadline {
-            match self.differing_orders().await {
-                Ok(none) if none.is_empty() => return,
-                Ok(orders) => differing = orders,
-                Err(error) => differing = error.to_string(),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let differing = self.differing_orders().await.unwrap_or_else(|error| error.to_string());
+            if differing.is_empty() {
+                return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(Instant::now() < deadline, "the bank's books differ: {differing}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the bank's books differ: {differing}");
     }
 
     async fn differing_orders(&self) -> Fallible<String> {

@@ -74,6 +74,7 @@ export const office = {
   'places.removeCount': 'Remove: {count}',
   'places.removeSure': 'Whoever has one of them is told; what was paid goes back.',
   'places.removed': 'Done. In carts: {held}, paid for: {sold}.',
+  'places.left': 'Being taken away: {left}.',
   'places.capacity': 'Room in {area}',
   'layouts.title': 'Layouts',
   'layouts.import': 'Import a layout',

@@ -75,6 +75,7 @@ export const office: Record<keyof typeof source, string> = {
   'places.removeCount': 'Убрать: {count}',
   'places.removeSure': 'Владельцам сообщат, уплаченное вернётся.',
   'places.removed': 'Готово. Было в корзинах: {held}, оплачено: {sold}.',
+  'places.left': 'Ещё забирается: {left}.',
   'places.capacity': 'Вместимость: {area}',
   'layouts.title': 'Схемы',
   'layouts.import': 'Импортировать схему',

@@ -75,6 +75,7 @@ export const office: Record<keyof typeof source, string> = {
   'places.removeCount': 'Прибрати: {count}',
   'places.removeSure': 'Власникам повідомлять, сплачене повернеться.',
   'places.removed': 'Готово. Було в кошиках: {held}, оплачено: {sold}.',
+  'places.left': 'Ще забирається: {left}.',
   'places.capacity': 'Місткість: {area}',
   'layouts.title': 'Схеми',
   'layouts.import': 'Імпортувати схему',
