@@ -32,6 +32,7 @@ pub mod checkin;
 pub mod checkout;
 pub mod config;
 pub mod events;
+pub mod head_timer;
 pub mod headers;
 pub mod idempotency;
 pub mod limits;

@@ -8,13 +8,14 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::middleware::AddExtension;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use crate::head_timer::HeadTimers;
 use crate::tls::Tls;
 
 /// A header must be complete within this time, so that half-sent ones do not hold connections.
@@ -43,7 +44,8 @@ pub async fn serve(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut http = http1::Builder::new();
     // Answers are small: head and body go out as one piece.
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).writev(false);
+    http.header_read_timeout(HEADER_TIMEOUT).writev(false);
+    let timers = HeadTimers::start();
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -61,7 +63,8 @@ pub async fn serve(
             Ok(service) => TowerToHyperService::new(service),
             Err(never) => match never {},
         };
-        let (http, shutdown) = (http.clone(), shutdown.clone());
+        let (mut http, shutdown) = (http.clone(), shutdown.clone());
+        http.timer(timers.timer());
         match tls.clone() {
             None => connections.spawn(converse(http, stream, service, shutdown)),
             Some(tls) => connections.spawn(async move {
