@@ -3,6 +3,7 @@
 mod cluster;
 mod gateway;
 mod jobs;
+mod named;
 mod postgres;
 mod redis;
 mod worker;
