@@ -2,6 +2,7 @@
 # Installs what building and running Usher needs and this machine lacks. Quick when nothing is missing.
 #   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
 #   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
+#   scripts/install.sh --faketime   also libfaketime, by which `make soak` lets a Redis live through days in minutes
 #   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
 . "$(dirname "$0")/env.sh"
 
@@ -17,6 +18,12 @@ node_suffices() {
         at_least "$(npm --version 2>/dev/null)" "$npm_wanted"
 }
 
+has_faketime() {
+    local library=faketime/libfaketimeMT.so.1
+    compgen -G "/usr/lib*/*/$library" >/dev/null || compgen -G "/usr/lib*/$library" >/dev/null ||
+        [ -e "/usr/local/lib/$library" ]
+}
+
 # The Debian packages of what is missing.
 missing_packages() {
     has redis-server || has valkey-server || echo redis-server
@@ -26,6 +33,7 @@ missing_packages() {
     has git || echo git
     has curl || echo curl
     [ "$also" != --python ] || python3 -c "import ensurepip, venv" 2>/dev/null || printf "%s\n" python3 python3-venv
+    [ "$also" != --faketime ] || has_faketime || echo libfaketime
     # Debian's npm brings some hundred packages, so only where there is none at all.
     has node || echo nodejs
     has npm || echo npm

@@ -2,7 +2,7 @@
 # The proofs that take longer than a test may, in release builds, and then the figures.
 . "$(dirname "$0")/env.sh"
 
-scripts/install.sh
+scripts/install.sh --faketime
 . scripts/env.sh
 export USHER_SOAK=1
 say "running the longer proofs"

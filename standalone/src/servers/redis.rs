@@ -57,6 +57,8 @@ pub struct RedisOptions {
     pub throwaway: bool,
     /// Further settings, as name and value; they win over ours.
     pub settings: Vec<(String, String)>,
+    /// Variables of its environment beside ours.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for RedisOptions {
@@ -67,6 +69,7 @@ impl Default for RedisOptions {
             max_memory_bytes: None,
             throwaway: false,
             settings: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -214,6 +217,7 @@ impl PrivateRedis {
     fn command(&self) -> Result<Command, ServerError> {
         let at_owners_death = if self.options.throwaway { "KILL" } else { "TERM" };
         let mut command = self.home.account().command(&self.program, Some(at_owners_death))?;
+        command.envs(self.options.environment.iter().cloned());
         command.arg("--dir").arg(self.home.data());
         match self.port {
             Some(port) => command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]),

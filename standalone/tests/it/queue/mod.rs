@@ -1,6 +1,7 @@
 //! The scripts of the queue, on a single Redis and on a Cluster, each: as it should go, told twice, with nothing to do,
 //! and too late.
 
+mod keeping;
 mod named;
 mod property;
 mod scripts;
