@@ -9,6 +9,7 @@ use shared::shop::checkout::{Buyer, Checkout, CheckoutError};
 use shared::store::{Basket, BuyFreeBooking};
 use shared::telemetry::chain;
 
+use crate::progress::Progress;
 use crate::run_jobs::{Backoff, Handler, JobError, Policy};
 
 /// How they are bought: soon, as their holds run.
@@ -33,7 +34,7 @@ impl FreeBookings {
 }
 
 impl Handler for FreeBookings {
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+    fn run<'a>(&'a self, job: &'a Job, _: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let BuyFreeBooking { booking, user } = serde_json::from_slice(&job.payload)
                 .map_err(|error| JobError::Fatal(format!("no booking to buy: {error}")))?;

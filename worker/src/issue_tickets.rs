@@ -8,6 +8,7 @@ use shared::store::{Issued, Store};
 use shared::telemetry::chain;
 use shared::tickets::IssueTickets;
 
+use crate::progress::Progress;
 use crate::run_jobs::{Handler, JobError};
 
 /// Issues tickets; a second delivery finds them issued.
@@ -23,7 +24,7 @@ impl TicketIssuer {
 }
 
 impl Handler for TicketIssuer {
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+    fn run<'a>(&'a self, job: &'a Job, _: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let IssueTickets { order } = serde_json::from_slice(&job.payload)
                 .map_err(|error| JobError::Fatal(format!("no order to issue for: {error}")))?;

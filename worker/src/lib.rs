@@ -3,8 +3,9 @@
 //! - [`config`]: its settings.
 //! - [`lane_source`]: which lane to claim next, as an apalis backend.
 //! - [`mod@reserve_seats`]: the job that decides a batch under its lease.
-//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler. [`queues`]: which handlers there are:
-//!   [`free_bookings`], [`mod@issue_tickets`], [`refunds`], and [`send_messages`] for mail, SMS and push.
+//! - [`mod@run_jobs`]: jobs of named queues, each run by its queue's handler, which may tell its [`progress`].
+//!   [`queues`]: which handlers there are: [`free_bookings`], [`mod@issue_tickets`], [`refunds`], and [`send_messages`]
+//!   for mail, SMS and push.
 //! - [`consumers`]: the event stream, sent and handled.
 //!
 //! [`run`] and [`run_queue`] put them together. apalis' types stay in this crate.
@@ -14,6 +15,7 @@ pub mod consumers;
 pub mod free_bookings;
 pub mod issue_tickets;
 pub mod lane_source;
+pub mod progress;
 pub mod queues;
 pub mod refunds;
 pub mod reserve_seats;

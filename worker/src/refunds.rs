@@ -8,6 +8,7 @@ use shared::queue::jobs::Job;
 use shared::shop::checkout::{Payments, Refunds, SendError};
 use shared::store::RefundJob;
 
+use crate::progress::Progress;
 use crate::run_jobs::{Backoff, Handler, JobError, Policy};
 
 /// How refunds are sent. When a refund has failed for good is said by the refund itself, after three days at the earliest
@@ -33,7 +34,7 @@ impl SendRefunds {
 }
 
 impl Handler for SendRefunds {
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+    fn run<'a>(&'a self, job: &'a Job, _: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let what: RefundJob = serde_json::from_slice(&job.payload)
                 .map_err(|_| JobError::Fatal("its payload is no refund".to_owned()))?;

@@ -18,14 +18,16 @@ use shared::store::Store;
 use uuid::Uuid;
 
 use crate::lane_source::Scheduler;
+use crate::progress::Progress;
 
 /// After a fault of a store, before a lane is claimed again.
 const REST: Duration = Duration::from_secs(1);
 
 /// Does the work of one queue.
 pub trait Handler: Send + Sync + 'static {
-    /// Does one job. It may be delivered more than once: its id is the same then, and the effect must be one.
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>>;
+    /// Does one job. It may be delivered more than once: its id is the same then, and the effect must be one. One that
+    /// takes long may say how far it has come.
+    fn run<'a>(&'a self, job: &'a Job, progress: &'a Progress) -> BoxFuture<'a, Result<(), JobError>>;
 }
 
 /// Why a job was not done.
@@ -172,7 +174,8 @@ impl RunJobs {
         if attempt > self.policy.attempts {
             return self.failed(job, format!("{} attempts ended with their worker", self.policy.attempts));
         }
-        let running = AssertUnwindSafe(self.handler.run(job)).catch_unwind();
+        let progress = Progress::new(self.store.clone(), job.id, attempt);
+        let running = AssertUnwindSafe(self.handler.run(job, &progress)).catch_unwind();
         let error = match tokio::time::timeout(self.policy.timeout, running).await {
             Ok(Ok(Ok(()))) => return JobEnding::Completed,
             Ok(Ok(Err(JobError::Fatal(error)))) => return self.failed(job, error),

@@ -9,6 +9,7 @@ use shared::messages::{Outgoing, SendError, Sender, Sent};
 use shared::queue::jobs::Job;
 use shared::telemetry::chain;
 
+use crate::progress::Progress;
 use crate::run_jobs::{Backoff, Handler, JobError, Policy};
 
 /// Lanes at once; codes, which somebody is waiting for, have one of their own.
@@ -47,7 +48,7 @@ pub fn policy(config: &MessagesConfig) -> Policy {
 }
 
 impl Handler for SendMessages {
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+    fn run<'a>(&'a self, job: &'a Job, _: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let no_message = || JobError::Fatal("its payload is no message".to_owned());
             let outgoing = Outgoing::from_payload(&job.payload).ok_or_else(no_message)?;

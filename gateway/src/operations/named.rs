@@ -100,12 +100,20 @@ pub struct NamedJobView {
     finished_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_of: Option<Uuid>,
+    /// How far the attempt that runs has come, in percent, where its handler says so; about once a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 100)]
+    progress: Option<i16>,
+    /// When it said so last. Long ago: its worker has died, and another attempt follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress_at: Option<DateTime<Utc>>,
 }
 
 impl From<JobRecord> for NamedJobView {
     fn from(job: JobRecord) -> Self {
-        let JobRecord { id, status, attempts, error, created_at, run_at, finished_at, retry_of } = job;
-        Self { id, status, attempts, error, created_at, run_at, finished_at, retry_of }
+        let JobRecord { id, status, attempts, error, created_at, run_at, finished_at, .. } = job;
+        let JobRecord { retry_of, progress, progress_at, .. } = job;
+        Self { id, status, attempts, error, created_at, run_at, finished_at, retry_of, progress, progress_at }
     }
 }
 

@@ -193,13 +193,31 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn begin_attempts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, u32>, StoreError> {
         let rows = sqlx::query!(
-            "update jobs set attempts = attempts + 1 where id = any($1) and finished_at is null
+            "update jobs set attempts = attempts + 1, progress = null, progress_at = null
+             where id = any($1) and finished_at is null
              returning id, attempts",
             ids
         )
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (row.id, u32::try_from(row.attempts).unwrap_or(0))).collect())
+    }
+
+    /// Writes how far an attempt has come, in percent; nothing when it is not the job's last one any more.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn note_progress(&self, id: Uuid, attempt: u32, percent: u8) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update jobs set progress = $3, progress_at = clock_timestamp()
+             where id = $1 and attempts = $2 and finished_at is null",
+            id,
+            i32::try_from(attempt).unwrap_or(i32::MAX),
+            i16::from(percent.min(100))
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Writes how an attempt ended; `status` is `None` while further ones follow. What is finished stays as it is.
@@ -214,7 +232,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "update jobs
-             set error = coalesce($3, error), status = coalesce($2, status),
+             set error = coalesce($3, error), status = coalesce($2, status), progress = null, progress_at = null,
                  finished_at = case when $2::text is null then null else clock_timestamp() end
              where id = $1 and finished_at is null",
             id,
@@ -277,6 +295,10 @@ pub struct JobRecord {
     pub finished_at: Option<DateTime<Utc>>,
     /// The failed job that this one does once more.
     pub retry_of: Option<Uuid>,
+    /// How far the attempt that runs has come, in percent, as its handler said last.
+    pub progress: Option<i16>,
+    /// When it said so.
+    pub progress_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -330,8 +352,8 @@ impl Store {
     ) -> Result<Vec<JobRecord>, StoreError> {
         let rows = sqlx::query_as!(
             JobRecord,
-            "select id, status, attempts, error, created_at, run_at, finished_at, retry_of from jobs
-             where queue = $1 and status = $2 order by created_at desc, id desc limit $3",
+            "select id, status, attempts, error, created_at, run_at, finished_at, retry_of, progress, progress_at
+             from jobs where queue = $1 and status = $2 order by created_at desc, id desc limit $3",
             queue,
             status,
             at_most
@@ -386,7 +408,7 @@ impl Store {
         at_most: i64,
     ) -> Result<u64, StoreError> {
         let removed = sqlx::query!(
-            "update jobs set status = 'removed', finished_at = clock_timestamp()
+            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
              where finished_at is null and id in (
                  select id from jobs where queue = $1 and finished_at is null and ($2::uuid is null or id = $2)
                  order by created_at, id limit $3)",

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
+use shared::auth::Role;
 use shared::queue::jobs::Job;
 use shared::store::{NewNamedJob, insert_job};
 use standalone::settings::{Part, Settings};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use worker::progress::Progress;
 use worker::run_jobs::{Backoff, Handler, JobError, Policy};
 
 use crate::lab::{Lab, TestResult, eventually};
@@ -24,6 +27,8 @@ const QUEUE: &str = "post";
 struct Office {
     runs: Mutex<Vec<(Uuid, String)>>,
     tries: Mutex<HashMap<Uuid, u32>>,
+    /// What takes long goes on.
+    goes_on: Notify,
 }
 
 impl Office {
@@ -33,7 +38,7 @@ impl Office {
 }
 
 impl Handler for Office {
-    fn run<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), JobError>> {
+    fn run<'a>(&'a self, job: &'a Job, progress: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let word: String = serde_json::from_slice(&job.payload).unwrap_or_default();
             let tries = self.tries.lock().map_or(0, |mut tries| {
@@ -47,6 +52,14 @@ impl Handler for Office {
                 "fatal" => return Err(JobError::Fatal("no such address".to_owned())),
                 "panic" => panic!("as it was told"),
                 "slow" => tokio::time::sleep(Duration::from_secs(5)).await,
+                "long" => {
+                    progress.report(40).await;
+                    progress.report(41).await;
+                    self.goes_on.notified().await;
+                    if tries < 2 {
+                        return Err(JobError::Retry("from the beginning".to_owned()));
+                    }
+                }
                 "pause" => tokio::time::sleep(Duration::from_millis(300)).await,
                 _ => {}
             }
@@ -75,11 +88,20 @@ fn start(
     office: &Arc<Office>,
     stop: &CancellationToken,
 ) -> Result<JoinHandle<()>, Box<dyn std::error::Error>> {
+    start_by(lab, office, policy(), stop)
+}
+
+fn start_by(
+    lab: &Lab,
+    office: &Arc<Office>,
+    policy: Policy,
+    stop: &CancellationToken,
+) -> Result<JoinHandle<()>, Box<dyn std::error::Error>> {
     let config = Settings::from_words(["--worker-shutdown-ms=2000"])?.worker;
     let (office, stop) = (Arc::clone(office) as Arc<dyn Handler>, stop.clone());
     let (store, queue) = (lab.store().clone(), lab.system.queue.clone());
     Ok(tokio::spawn(async move {
-        let ended = worker::run_queue(QUEUE, office, policy(), config, (store, &queue), stop).await;
+        let ended = worker::run_queue(QUEUE, office, policy, config, (store, &queue), stop).await;
         assert!(ended.is_ok(), "{ended:?}");
     }))
 }
@@ -231,6 +253,45 @@ async fn a_job_waits_for_its_time() -> TestResult {
             .fetch_one(lab.store().pool())
             .await?;
     assert!(!early, "{}", json!({ "due": due }));
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn how_far_an_attempt_has_come_is_shown_while_it_runs() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let backoff = Backoff::Fixed(Duration::from_millis(1_500));
+    let patient = Policy { timeout: Duration::from_mins(1), backoff, ..policy() };
+    let worker = start_by(&lab, &office, patient, &stop)?;
+    let job = lab.store().add_job(&job("long")).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shown = async |status: &str| -> Value {
+        let jobs = operator.get(&format!("/api/admin/queue/jobs?queue={QUEUE}&status={status}")).await;
+        jobs.map(|(_, jobs)| jobs["items"][0].clone()).unwrap_or_default()
+    };
+    eventually("it is shown", async || !shown("waiting").await["progress"].is_null()).await;
+    let first = shown("waiting").await;
+    assert_eq!(
+        (&first["progress"], &first["attempts"]),
+        (&json!(40), &json!(1)),
+        "what comes within a second is left out"
+    );
+    assert!(first["progressAt"].is_string(), "{first}");
+    office.goes_on.notify_one();
+    eventually("nothing is shown of what rests", async || shown("waiting").await["progress"].is_null()).await;
+    eventually("it is tried again", async || shown("waiting").await["attempts"] == 2).await;
+    eventually("it is shown", async || shown("waiting").await["progress"] == 40).await;
+    lab.store().note_progress(job, 1, 99).await?;
+    assert_eq!(shown("waiting").await["progress"], 40, "an attempt that is over says nothing any more");
+    office.goes_on.notify_one();
+    until_finished(&lab).await;
+    let done = shown("completed").await;
+    assert_eq!(
+        (&done["id"], &done["progress"], &done["progressAt"]),
+        (&json!(job), &Value::Null, &Value::Null)
+    );
     stop.cancel();
     worker.await?;
     Ok(())
