@@ -3,6 +3,7 @@
 
 mod keeping;
 mod named;
+mod named_property;
 mod property;
 mod scripts;
 
