@@ -69,12 +69,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0usize..50).prop_map(Step::AddAgain),
         2 => (one(), 30u64..120).prop_map(|(lane, in_ms)| Step::Schedule { lane, in_ms }),
         7 => (one(), 1usize..6).prop_map(|(lane, most)| Step::Claim { lane, most }),
-        5 => (one(), proptest::collection::vec(end, 1..5))
+        4 => (one(), proptest::collection::vec(end, 1..5))
             .prop_map(|(lane, endings)| Step::Settle { lane, endings }),
-        1 => (one(), prop_oneof![Just(0u64), 30u64..90])
+        2 => (one(), prop_oneof![Just(0u64), 30u64..90])
             .prop_map(|(lane, rest_ms)| Step::GiveBack { lane, rest_ms }),
         1 => (one_or_all(), any::<bool>()).prop_map(|(lane, paused)| Step::Pause { lane, paused }),
-        1 => (one_or_all(), rate()).prop_map(|(lane, rate)| Step::Limit { lane, rate }),
+        2 => (one_or_all(), rate()).prop_map(|(lane, rate)| Step::Limit { lane, rate }),
         1 => proptest::option::of(1u32..3).prop_map(Step::LanesAtOnce),
         2 => (1u64..60).prop_map(Step::Wait),
     ];
