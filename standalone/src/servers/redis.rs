@@ -216,8 +216,15 @@ impl PrivateRedis {
 
     fn command(&self) -> Result<Command, ServerError> {
         let at_owners_death = if self.options.throwaway { "KILL" } else { "TERM" };
-        let mut command = self.home.account().command(&self.program, Some(at_owners_death))?;
-        command.envs(self.options.environment.iter().cloned());
+        let mut command = if self.options.environment.is_empty() {
+            self.home.account().command(&self.program, Some(at_owners_death))?
+        } else {
+            // For the server alone, not for what starts it under its account.
+            let mut command = self.home.account().command("env", Some(at_owners_death))?;
+            command.args(self.options.environment.iter().map(|(name, value)| format!("{name}={value}")));
+            command.arg(&self.program);
+            command
+        };
         command.arg("--dir").arg(self.home.data());
         match self.port {
             Some(port) => command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]),
