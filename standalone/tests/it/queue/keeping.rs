@@ -120,7 +120,7 @@ impl Load {
         for nth in 0..BOOKINGS {
             self.shopper += 1;
             let mut job = job(self.shopper, 1)?;
-            if nth % 5 == 0 {
+            if nth.is_multiple_of(5) {
                 job.envelope.is_keyed = true;
                 job.idempotency = Some(NewJob::idempotency_of(&job.envelope, "key"));
             }
@@ -282,7 +282,7 @@ async fn assert_fast(queue: &Queue) -> TestResult {
 fn print(samples: &[Sample]) {
     eprintln!("{:>6} {:>12} {:>8} {:>10} {:>8}", "hour", "used_memory", "keys", "jobs", "waiting");
     for one in samples {
-        let (hour, half) = (one.minute / 60, if one.minute % 60 == 0 { ":00" } else { ":30" });
+        let (hour, half) = (one.minute / 60, if one.minute.is_multiple_of(60) { ":00" } else { ":30" });
         eprintln!("{hour:>3}{half} {:>12} {:>8} {:>10} {:>8}", one.memory, one.keys, one.added, one.waiting);
     }
 }
@@ -329,7 +329,7 @@ async fn soak_keeping_needs_no_more_memory_on_the_second_day() -> TestResult {
         }
         assert!(now_ms < due_ms + MOST_LAG_MS, "this machine cannot keep up: it is minute {minute}");
         load.minute(minute, i64::try_from(now_ms)?).await?;
-        if minute % SAMPLE_EVERY == 0 {
+        if minute.is_multiple_of(SAMPLE_EVERY) {
             samples.push(load.sample(minute).await?);
         }
     }
