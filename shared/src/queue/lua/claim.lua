@@ -102,7 +102,7 @@ if p[7] then redis.call('HINCRBY', partition, 'rate_used', #jobs) end
 local fence = redis.call('HINCRBY', meta, 'fence', 1)
 local until_ms, upto = now + lease_ms, string.match(jobs[#jobs], '^%d+')
 redis.call('HSET', meta, 'lease_worker', worker, 'lease_until', text(until_ms), 'lease_since', text(now),
-  'lease_count', #jobs, 'lease_upto', upto)
+  'lease_count', #jobs, 'lease_upto', upto, 'lease_of_lane', m[6] and #jobs or 0, 'lease_of_queue', p[7] and #jobs or 0)
 redis.call('HDEL', meta, 'not_before')
 if m[2] then redis.call('HINCRBY', meta, 'stalled', 1) end
 redis.call('ZADD', ready, text(until_ms), lane)

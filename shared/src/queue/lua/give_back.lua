@@ -27,7 +27,7 @@ local lane, worker, fence, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay_ms, number, least_fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local feed_keep_ms = 60000
 
-local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_count', 'lease_since')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_since', 'lease_of_lane', 'lease_of_queue')
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 local mine = lane .. ':' .. fence
 for i = 7, #KEYS do
@@ -36,11 +36,11 @@ end
 local tries = number ~= '' and redis.call('HINCRBY', attempts, number, 1) or 0
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
--- What was taken and not done does not count towards a limit.
-for _, key in ipairs({ meta, partition }) do
-  local rate = redis.call('HMGET', key, 'rate_max', 'rate_from')
-  if rate[1] and rate[2] and m[3] and tonumber(rate[2]) <= tonumber(m[4] or 0) then
-    redis.call('HINCRBY', key, 'rate_used', -m[3])
+-- What was taken and not done does not count towards the limits that it was counted for.
+for i, key in ipairs({ meta, partition }) do
+  local counted, rate = tonumber(m[3 + i] or 0), redis.call('HMGET', key, 'rate_max', 'rate_from')
+  if counted > 0 and rate[1] and rate[2] and tonumber(rate[2]) <= tonumber(m[3] or 0) then
+    redis.call('HINCRBY', key, 'rate_used', -counted)
   end
 end
 redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since')

@@ -214,3 +214,22 @@ async fn what_is_due_during_a_pause_is_looked_at_after_it(
     assert_eq!(payloads(&batch(&queue, 5).await?), ["1"]);
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn what_was_taken_without_a_limit_is_not_given_back_to_one(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let limited = Controls { rate: Some(Rate { max: 2, window_ms: 60_000 }), ..Controls::default() };
+    let queue = named(&lab, &limited).await?;
+    add(&queue, &["1", "2", "3", "4", "5", "6", "7"]).await?;
+    let first = batch(&queue, 1).await?;
+    queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await??;
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    let unlimited = batch(&queue, 5).await?;
+    queue.copy_controls(partition(), &limited).await?;
+    queue.give_back(&unlimited.lease, &GiveBack::default()).await??;
+    assert_eq!(payloads(&batch(&queue, 5).await?), ["2"], "one of two is left in this window");
+    Ok(())
+}
