@@ -18,6 +18,10 @@ use crate::store::{Store, StoreError};
 const REACH: i64 = 10_000;
 /// Events that are ranked for one search.
 const RANKED: i64 = 300;
+/// Of the soonest events, or latest, so many are read as they come before the index of words is asked.
+const READ: i64 = 1_500;
+/// Of the rarest of several words, so many events are looked through; it is an estimate that decides.
+const REACH_OF_WORDS: f64 = 100_000.0;
 /// Where whole words find no more than this, their beginnings are looked for as well.
 const FEW: i64 = 100;
 
@@ -143,6 +147,19 @@ struct Ids {
     total: i64,
 }
 
+/// Ids in order, how many there are, and whether there may be more.
+struct Ranked {
+    ids: Vec<i64>,
+    total: i64,
+    is_more: bool,
+}
+
+impl From<Ids> for Ranked {
+    fn from(found: Ids) -> Self {
+        Self { ids: found.ids, total: found.total.min(REACH), is_more: found.total > REACH }
+    }
+}
+
 impl Store {
     /// Events by date: soonest first, or latest first in the archive.
     ///
@@ -159,7 +176,7 @@ impl Store {
             (None, None, Some(city)) => self.ids_by_city(city, filter, wanted).await?,
             (None, None, None) => self.ids_by_date(filter, wanted).await?,
         };
-        self.listings_of(found, wanted, REACH).await
+        self.listings_of(found.into(), wanted).await
     }
 
     /// Events by words, best first. `prefixes` is what [`crate::shop`] makes of the same words; of words that a great many
@@ -191,7 +208,7 @@ impl Store {
             found = search(&mut tx, text, prefixes, wanted).await?;
         }
         tx.commit().await?;
-        self.listings_of(found, wanted, RANKED).await
+        self.listings_of(found, wanted).await
     }
 
     async fn ids_by_date(&self, filter: &ListingFilter, wanted: Wanted) -> Result<Ids, StoreError> {
@@ -307,7 +324,7 @@ impl Store {
         Ok(ids.fetch_one(&self.pool).await?)
     }
 
-    async fn listings_of(&self, found: Ids, wanted: Wanted, most: i64) -> Result<Found, StoreError> {
+    async fn listings_of(&self, found: Ranked, wanted: Wanted) -> Result<Found, StoreError> {
         let rows = sqlx::query!(
             r#"select event_id, name, description, venue, city, address,
                    artists as "artists: Json<Vec<ListedArtist>>", starts_at, ends_at, sales_open_at,
@@ -343,8 +360,8 @@ impl Store {
         let mut listings: HashMap<i64, Listing> = listings.collect();
         Ok(Found {
             items: found.ids.iter().filter_map(|id| listings.remove(id)).collect(),
-            total: u64::try_from(found.total.min(most)).unwrap_or(0),
-            is_more: found.total > most,
+            total: u64::try_from(found.total).unwrap_or(0),
+            is_more: found.is_more,
         })
     }
 
@@ -382,17 +399,19 @@ async fn search(
     text: &str,
     prefixes: &str,
     wanted: Wanted,
-) -> Result<Ids, StoreError> {
+) -> Result<Ranked, StoreError> {
     let (first, last) = wanted.slice();
-    let ids = sqlx::query_file_as!(
-        Ids,
+    let ranked = sqlx::query_file_as!(
+        Ranked,
         "src/store/sql/search.sql",
         wanted.is_past,
         text,
         prefixes,
         RANKED,
         first,
-        last
+        last,
+        READ,
+        REACH_OF_WORDS
     );
-    Ok(ids.fetch_one(connection).await?)
+    Ok(ranked.fetch_one(connection).await?)
 }

@@ -1,19 +1,70 @@
 -- $1 the archive; $2 what was typed; $3 words and beginnings of words, or nothing; $4 events ranked at most;
--- $5 and $6 the first and last one wanted
-with candidates as materialized (
-    -- The soonest of them, or latest: words that are everywhere say little about any, and are met at once on the way through
-    -- the index by time; words that are rare are looked up. The planner knows which are which.
-    select event_id, sort_key, search from listed_events
-    where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
-        -- What only says which words must not be there would be everything.
-        and querytree(websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3)) not in ('', 'T')
-        and search @@ (websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3))
-    order by sort_key, event_id limit $4::bigint + 1
+-- $5 and $6 the first and last one wanted; $7 events that are read as they come; $8 events with the rarest word that are
+-- looked through
+with recursive asked as materialized (
+    -- Where words must stand side by side, the index only knows that they are there.
+    select query, regexp_replace(querytree(query), '<[-0-9]+>', '&', 'g') as indexable
+    from (select websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3) as query) made
+    -- What only says which words must not be there would be everything.
+    where querytree(query) not in ('', 'T')
+), soonest as materialized (
+    -- Words that are everywhere are met at once among the soonest, or latest.
+    select event_id, sort_key, search from (
+        select event_id, sort_key, search from listed_events
+        where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
+        order by sort_key, event_id limit $7
+    ) read, asked where search @@ query limit $4::bigint + 1
+), first as materialized (
+    -- Where these were too few, and there are more: from which period on, and how many events a period has here.
+    select listing_period(low.sort_key) as period,
+        $7 * 2.0 ^ 40 / greatest(high.sort_key - low.sort_key, 1) as events
+    from (
+        select sort_key from listed_events
+        where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
+        order by sort_key, event_id limit 1
+    ) low, (
+        select sort_key from listed_events
+        where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
+        order by sort_key, event_id offset $7 limit 1
+    ) high
+    where (select count(*) from soonest) <= $4 and exists (select 1 from asked)
+), reach as materialized (
+    -- Of words that are everywhere fewer periods are looked through.
+    select ceil($8 / (events * share_of_events($1,
+        array[querytree(websearch_to_tsquery('russian', $2)), querytree(to_tsquery('simple', $3))]))) as periods
+    from first
+), periods (period, place) as (
+    select period, 1 from first
+    union all
+    -- The next one in which there is anything.
+    select (
+        select listing_period(sort_key) from listed_events
+        where is_past = $1 and sort_key >= (p.period + 1) << 40 order by sort_key limit 1), place + 1
+    from periods p where p.period is not null and place <= (select periods from reach)
+), further as (
+    -- Each period is looked through only when those before it had too few.
+    select found.event_id, found.sort_key, found.search
+    from periods p cross join asked a cross join lateral (
+        select event_id, sort_key, search from (
+            select event_id, sort_key, search from listed_events
+            where is_past = $1 and period_words(sort_key, search) @@ period_query(p.period, a.indexable)
+                and sort_key >= first_sort_key($1, -9223372036854775807) and search @@ a.query
+            -- Else the planner would read by time, for as long as it takes.
+            offset 0
+        ) met order by sort_key, event_id limit $4::bigint + 1
+    ) found
+    where p.period is not null and p.place <= (select periods from reach)
+    limit $4::bigint + 1
+), candidates as materialized (
+    select event_id, sort_key, search from soonest where not exists (select 1 from first)
+    union all
+    select event_id, sort_key, search from further
 ), ranked as (
-    select event_id, sort_key,
-        ts_rank(search, websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3)) as rank
-    from candidates
+    select event_id, sort_key, ts_rank(search, query) as rank from candidates, asked
 )
 select coalesce((array_agg(event_id order by rank desc, sort_key, event_id))[$5:$6], '{}') as "ids!",
-    count(*) as "total!"
+    least(count(*), $4) as "total!",
+    -- More than are ranked; or what was looked through ended before the events did.
+    count(*) > $4 or exists (
+        select 1 from periods where period is not null and place > (select periods from reach)) as "is_more!"
 from ranked

@@ -5,6 +5,7 @@ mod access_table;
 mod accounts;
 mod accounts_admin;
 mod accounts_changes;
+mod accounts_many;
 mod accounts_second_factor;
 mod accounts_sessions;
 mod accounts_verification;

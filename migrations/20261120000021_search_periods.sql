@@ -1,0 +1,51 @@
+-- Words are found period by period, so that no search costs more than the periods that it looks through.
+
+-- A period is 2^40 µs, nearly thirteen days, of sort keys: soonest first, and latest first in the archive.
+create function listing_period(sort_key bigint) returns bigint language sql immutable parallel safe as $$
+    select sort_key >> 40
+$$;
+
+-- The words of an event, each behind its period. So each word of each period has a list of its own in the index, and what
+-- begins with the same letters in one period stands together.
+create function period_words(sort_key bigint, search tsvector) returns tsvector
+language sql immutable parallel safe as $$
+    -- A word with its period must not be longer than words may be.
+    select array_to_tsvector(array(
+        select (sort_key >> 40)::text || ' ' || left(word, 500) from unnest(tsvector_to_array(search)) word))
+$$;
+
+-- What a search asks of the index, for one period. Where words must stand side by side, it is enough here that they are
+-- there; what must not be there is no matter of the index.
+create function period_query(period bigint, indexable text) returns tsquery language sql immutable parallel safe as $$
+    select regexp_replace(indexable, '''((?:[^'']|'''')+)''', '''' || period || ' \1''', 'g')::tsquery
+$$;
+
+drop index listed_events_by_words;
+create index listed_events_by_words on listed_events using gin (period_words(sort_key, search)) with (fastupdate = off);
+
+-- Which share of all events has the words that are asked for, as PostgreSQL has counted them in `analyze`: the thousand
+-- most common ones, all others count as one event in a thousand. `asked` are queries of which either may be met; in each
+-- the word that the fewest events have decides, as the others are only looked up for these.
+-- The plan is kept, since it would take longer to make than to follow.
+create function share_of_events(past boolean, asked text[]) returns double precision
+language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+begin
+    return (
+        with common as materialized (
+            select c.word, c.share
+            from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as c (word, share)
+            where s.schemaname = current_schema() and s.attname = 'search' and c.word is not null
+                and s.tablename = case when past then 'events_archive' else 'event_listings' end
+        ), words as (
+            select query, term[1] as word, term[2] is not null as is_open
+            from unnest(asked) query, regexp_matches(query, '''((?:[^'']|'''')+)''(:\*)?', 'g') term
+        ), counted as (
+            select query, (
+                select coalesce(sum(c.share), 0) from common c
+                where c.word = w.word or w.is_open and starts_with(c.word, w.word)) as share
+            from words w
+        ), shares as (
+            select case when query like '%|%' then sum(share) else min(share) end as share from counted group by query
+        )
+        select greatest(sum(share), 0.001) from shares);
+end $$;
