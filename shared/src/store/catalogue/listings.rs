@@ -179,8 +179,9 @@ impl Store {
         self.listings_of(found.into(), wanted).await
     }
 
-    /// Events by words, best first. `prefixes` is what [`crate::shop`] makes of the same words; of words that a great many
-    /// events have, the three hundred that come first are ranked.
+    /// Events by words, best first. `prefixes` is what [`crate::shop`] makes of the same words. The three hundred that come
+    /// first are ranked, and of words that are all common only the events of some months are looked through; either is told
+    /// as more.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -194,13 +195,12 @@ impl Store {
     }
 
     async fn search(&self, text: &str, prefixes: &str, wanted: Wanted) -> Result<Found, StoreError> {
-        // The pool's connections read by plain indexes only, and keep plans; words are looked up by bitmaps, and how many
-        // events have them decides how.
+        // The pool's connections read by plain indexes only, and keep plans; words are looked up by bitmaps, and a plan that
+        // was made for an empty catalogue would sort a full one.
         let mut tx = self
             .pool
             .begin_with(
-                "begin read only; set local enable_bitmapscan = on; set local work_mem = '32MB';
-                 set local plan_cache_mode = force_custom_plan",
+                "begin read only; set local enable_bitmapscan = on; set local plan_cache_mode = force_custom_plan",
             )
             .await?;
         let mut found = search(&mut tx, text, "", wanted).await?;

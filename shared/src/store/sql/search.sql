@@ -29,10 +29,11 @@ with recursive asked as materialized (
     ) high
     where (select count(*) from soonest) <= $4 and exists (select 1 from asked)
 ), reach as materialized (
-    -- Of words that are everywhere fewer periods are looked through.
-    select ceil($8 / (events * share_of_events($1,
-        array[querytree(websearch_to_tsquery('russian', $2)), querytree(to_tsquery('simple', $3))]))) as periods
-    from first
+    -- Of words that are everywhere fewer periods are looked through, unless there are few events at all.
+    select case when c.reltuples < $8::double precision then 'infinity' else ceil($8 / (events * share_of_events($1,
+        array[querytree(websearch_to_tsquery('russian', $2)), querytree(to_tsquery('simple', $3))]))) end as periods
+    from first, pg_class c
+    where c.oid = case when $1 then 'events_archive'::regclass else 'event_listings'::regclass end
 ), periods (period, place) as (
     select period, 1 from first
     union all

@@ -356,11 +356,38 @@ async fn p95(
     Ok(took.into_iter().map(percentile).collect())
 }
 
+/// What is found in the archive is what reading everything finds, in the same order.
+async fn assert_found_as_if_all_were_read(pool: &PgPool, shopper: &Shopper, words: &Words) {
+    for round in 0..4 {
+        for (kind, text) in words.searches(round) {
+            // A sign, so that no beginnings are looked for.
+            let text = format!("{text} -elsewhere");
+            eventually(&format!("{kind} is found: {text}"), async || {
+                let all = sqlx::query_scalar::<_, Vec<i64>>(
+                    "select coalesce((array_agg(event_id order by ts_rank(search, query) desc, sort_key, event_id))[1:20], '{}')
+                     from (
+                         select event_id, sort_key, search, query
+                         from listed_events, websearch_to_tsquery('russian', $1) query
+                         where is_past and search @@ query order by sort_key, event_id limit 301
+                     ) found",
+                );
+                let path = format!("/api/events/search?archive=true&q={}", encoded(&text));
+                let (all, found) = tokio::join!(all.bind(&text).fetch_one(pool), ids(shopper, &path));
+                all.is_ok_and(|all| found.is_ok_and(|found| found.0 == all))
+            })
+            .await;
+        }
+    }
+}
+
 async fn stay_fast(count: i32, rounds: usize, most: Duration) -> TestResult {
     let lab = Lab::start().await?;
     many(lab.store().pool(), count).await?;
     let words = Words::read(lab.store().pool()).await?;
     let shopper = lab.shopper().await?;
+    if count < 100_000 {
+        assert_found_as_if_all_were_read(lab.store().pool(), &shopper, &words).await;
+    }
     let slowest = p95(&shopper, &words, rounds).await?;
     for (kind, p95) in &slowest {
         eprintln!("{count} events, p95: {p95:>10.1?} {kind}");
