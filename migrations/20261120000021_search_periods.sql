@@ -23,11 +23,11 @@ $$;
 drop index listed_events_by_words;
 create index listed_events_by_words on listed_events using gin (period_words(sort_key, search)) with (fastupdate = off);
 
--- Which share of all events has the words that are asked for, as PostgreSQL has counted them in `analyze`: the thousand
--- most common ones, all others count as one event in a thousand. `asked` are queries of which either may be met; in each
--- the word that the fewest events have decides, as the others are only looked up for these.
--- The plan is kept, since it would take longer to make than to follow.
-create function share_of_events(past boolean, asked text[]) returns double precision
+-- How much of its lists the index reads for what is asked, in lists that have every event; by what PostgreSQL has counted in
+-- `analyze`, the thousand most common words, all others count as one event in a thousand. Of words that must all be there
+-- the one that the fewest events have decides, as the others are only looked up for these; but of a beginning all lists are
+-- read. The plan is kept, since it would take longer to make than to follow.
+create function share_to_read(past boolean, indexable text) returns double precision
 language plpgsql stable set plan_cache_mode = force_generic_plan as $$
 begin
     return (
@@ -37,15 +37,15 @@ begin
             where s.schemaname = current_schema() and s.attname = 'search' and c.word is not null
                 and s.tablename = case when past then 'events_archive' else 'event_listings' end
         ), words as (
-            select query, term[1] as word, term[2] is not null as is_open
-            from unnest(asked) query, regexp_matches(query, '''((?:[^'']|'''')+)''(:\*)?', 'g') term
+            select term[1] as word, term[2] is not null as is_open
+            from regexp_matches(indexable, '''((?:[^'']|'''')+)''(:\*)?', 'g') term
         ), counted as (
-            select query, (
-                select coalesce(sum(c.share), 0) from common c
+            select is_open, (
+                select coalesce(sum(c.share), 0.001) from common c
                 where c.word = w.word or w.is_open and starts_with(c.word, w.word)) as share
             from words w
-        ), shares as (
-            select case when query like '%|%' then sum(share) else min(share) end as share from counted group by query
         )
-        select greatest(sum(share), 0.001) from shares);
+        select case when indexable like '%|%' then sum(share)
+            else min(share) + coalesce(sum(share) filter (where is_open), 0) end
+        from counted);
 end $$;

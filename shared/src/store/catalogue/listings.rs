@@ -20,8 +20,8 @@ const REACH: i64 = 10_000;
 const RANKED: i64 = 300;
 /// Of the soonest events, or latest, so many are read as they come before the index of words is asked.
 const READ: i64 = 1_500;
-/// Of the rarest of several words, so many events are looked through; it is an estimate that decides.
-const REACH_OF_WORDS: f64 = 100_000.0;
+/// Entries of the index that are read for one search, about.
+const ENTRIES: f64 = 100_000.0;
 /// Where whole words find no more than this, their beginnings are looked for as well.
 const FEW: i64 = 100;
 
@@ -87,6 +87,12 @@ impl Wanted {
     fn slice(self) -> (i32, i32) {
         let column = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         (column(self.offset.saturating_add(1)), column(self.offset.saturating_add(self.limit)))
+    }
+
+    /// Those of all in order that are wanted.
+    fn page(self, ids: Vec<i64>) -> Vec<i64> {
+        let count = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        ids.into_iter().skip(count(self.offset)).take(count(self.limit)).collect()
     }
 
     /// The page lies within what is reached.
@@ -203,11 +209,14 @@ impl Store {
                 "begin read only; set local enable_bitmapscan = on; set local plan_cache_mode = force_custom_plan",
             )
             .await?;
-        let mut found = search(&mut tx, text, "", wanted).await?;
+        let mut found = search(&mut tx, text, "", wanted, &[]).await?;
         if found.total <= FEW && !prefixes.is_empty() {
-            found = search(&mut tx, text, prefixes, wanted).await?;
+            let known = found;
+            found = search(&mut tx, text, prefixes, wanted, &known.ids).await?;
+            found.is_more |= known.is_more;
         }
         tx.commit().await?;
+        found.ids = wanted.page(found.ids);
         self.listings_of(found, wanted).await
     }
 
@@ -394,13 +403,14 @@ impl Store {
     }
 }
 
+/// All that is ranked, best first: events with the words, or with their beginnings as well as those that are known.
 async fn search(
     connection: &mut PgConnection,
     text: &str,
     prefixes: &str,
     wanted: Wanted,
+    known: &[i64],
 ) -> Result<Ranked, StoreError> {
-    let (first, last) = wanted.slice();
     let ranked = sqlx::query_file_as!(
         Ranked,
         "src/store/sql/search.sql",
@@ -408,10 +418,9 @@ async fn search(
         text,
         prefixes,
         RANKED,
-        first,
-        last,
         READ,
-        REACH_OF_WORDS
+        ENTRIES,
+        known
     );
     Ok(ranked.fetch_one(connection).await?)
 }

@@ -1,10 +1,10 @@
--- $1 the archive; $2 what was typed; $3 words and beginnings of words, or nothing; $4 events ranked at most;
--- $5 and $6 the first and last one wanted; $7 events that are read as they come; $8 events with the rarest word that are
--- looked through
+-- $1 the archive; $2 what was typed; $3 words and beginnings of words to be looked for in place of it, or nothing; $4 events
+-- ranked at most; $5 events that are read as they come; $6 entries of the index that are read; $7 events that are known to
+-- have what was typed
 with recursive asked as materialized (
     -- Where words must stand side by side, the index only knows that they are there.
     select query, regexp_replace(querytree(query), '<[-0-9]+>', '&', 'g') as indexable
-    from (select websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3) as query) made
+    from (select case when $3 = '' then websearch_to_tsquery('russian', $2) else to_tsquery('simple', $3) end as query) made
     -- What only says which words must not be there would be everything.
     where querytree(query) not in ('', 'T')
 ), soonest as materialized (
@@ -12,12 +12,11 @@ with recursive asked as materialized (
     select event_id, sort_key, search from (
         select event_id, sort_key, search from listed_events
         where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
-        order by sort_key, event_id limit $7
+        order by sort_key, event_id limit $5
     ) read, asked where search @@ query limit $4::bigint + 1
 ), first as materialized (
     -- Where these were too few, and there are more: from which period on, and how many events a period has here.
-    select listing_period(low.sort_key) as period,
-        $7 * 2.0 ^ 40 / greatest(high.sort_key - low.sort_key, 1) as events
+    select listing_period(low.sort_key) as period, $5 * 2.0 ^ 40 / greatest(high.sort_key - low.sort_key, 1) as events
     from (
         select sort_key from listed_events
         where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
@@ -25,14 +24,14 @@ with recursive asked as materialized (
     ) low, (
         select sort_key from listed_events
         where is_past = $1 and sort_key >= first_sort_key($1, -9223372036854775807)
-        order by sort_key, event_id offset $7 limit 1
+        order by sort_key, event_id offset $5 limit 1
     ) high
     where (select count(*) from soonest) <= $4 and exists (select 1 from asked)
 ), reach as materialized (
     -- Of words that are everywhere fewer periods are looked through, unless there are few events at all.
-    select case when c.reltuples < $8::double precision then 'infinity' else ceil($8 / (events * share_of_events($1,
-        array[querytree(websearch_to_tsquery('russian', $2)), querytree(to_tsquery('simple', $3))]))) end as periods
-    from first, pg_class c
+    select case when c.reltuples < $6::double precision then 'infinity'
+        else ceil($6 / (events * share_to_read($1, indexable))) end as periods
+    from first, asked, pg_class c
     where c.oid = case when $1 then 'events_archive'::regclass else 'event_listings'::regclass end
 ), periods (period, place) as (
     select period, 1 from first
@@ -56,14 +55,24 @@ with recursive asked as materialized (
     ) found
     where p.period is not null and p.place <= (select periods from reach)
     limit $4::bigint + 1
-), candidates as materialized (
+), candidates as (
     select event_id, sort_key, search from soonest where not exists (select 1 from first)
     union all
     select event_id, sort_key, search from further
+), known as (
+    select event_id, sort_key, search from listed_events where is_past = $1 and event_id = any($7::bigint[])
 ), ranked as (
-    select event_id, sort_key, ts_rank(search, query) as rank from candidates, asked
+    select event_id, sort_key,
+        ts_rank(search, websearch_to_tsquery('russian', $2) || to_tsquery('simple', $3)) as rank
+    from (
+        select event_id, sort_key, search from candidates
+        union all
+        select event_id, sort_key, search from known k
+        where not exists (select 1 from candidates c where c.event_id = k.event_id)
+        order by sort_key, event_id limit $4::bigint + 1
+    ) found
 )
-select coalesce((array_agg(event_id order by rank desc, sort_key, event_id))[$5:$6], '{}') as "ids!",
+select coalesce(array_agg(event_id order by rank desc, sort_key, event_id), '{}') as "ids!",
     least(count(*), $4) as "total!",
     -- More than are ranked; or what was looked through ended before the events did.
     count(*) > $4 or exists (
