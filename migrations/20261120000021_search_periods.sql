@@ -14,10 +14,16 @@ language sql immutable parallel safe as $$
         select (sort_key >> 40)::text || ' ' || left(word, 500) from unnest(tsvector_to_array(search)) word))
 $$;
 
--- What a search asks of the index, for one period. Where words must stand side by side, it is enough here that they are
--- there; what must not be there is no matter of the index.
-create function period_query(period bigint, indexable text) returns tsquery language sql immutable parallel safe as $$
-    select regexp_replace(indexable, '''((?:[^'']|'''')+)''', '''' || period || ' \1''', 'g')::tsquery
+-- What a search asks of the index, with a mark where each word's period is to stand. Where words must stand side by side, it
+-- is enough here that they are there; what must not be there is no matter of the index.
+create function marked_query(query tsquery) returns text language sql immutable parallel safe as $$
+    select regexp_replace(
+        regexp_replace(querytree(query), '<[-0-9]+>', '&', 'g'), '''((?:[^'']|'''')+)''', E'''\x01\\1''', 'g')
+$$;
+
+-- The same for one period.
+create function period_query(period bigint, marked text) returns tsquery language sql immutable parallel safe as $$
+    select replace(marked, E'\x01', period || ' ')::tsquery
 $$;
 
 drop index listed_events_by_words;
@@ -27,7 +33,7 @@ create index listed_events_by_words on listed_events using gin (period_words(sor
 -- `analyze`, the thousand most common words, all others count as one event in a thousand. Of words that must all be there
 -- the one that the fewest events have decides, as the others are only looked up for these; but of a beginning all lists are
 -- read. The plan is kept, since it would take longer to make than to follow.
-create function share_to_read(past boolean, indexable text) returns double precision
+create function share_to_read(past boolean, marked text) returns double precision
 language plpgsql stable set plan_cache_mode = force_generic_plan as $$
 begin
     return (
@@ -38,14 +44,14 @@ begin
                 and s.tablename = case when past then 'events_archive' else 'event_listings' end
         ), words as (
             select term[1] as word, term[2] is not null as is_open
-            from regexp_matches(indexable, '''((?:[^'']|'''')+)''(:\*)?', 'g') term
+            from regexp_matches(marked, E'\x01((?:[^'']|'''')+)''(:\\*)?', 'g') term
         ), counted as (
             select is_open, (
                 select coalesce(sum(c.share), 0.001) from common c
                 where c.word = w.word or w.is_open and starts_with(c.word, w.word)) as share
             from words w
         )
-        select case when indexable like '%|%' then sum(share)
+        select case when marked like '%|%' then sum(share)
             else min(share) + coalesce(sum(share) filter (where is_open), 0) end
         from counted);
 end $$;

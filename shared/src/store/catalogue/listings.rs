@@ -20,8 +20,10 @@ const REACH: i64 = 10_000;
 const RANKED: i64 = 300;
 /// Of the soonest events, or latest, so many are read as they come before the index of words is asked.
 const READ: i64 = 1_500;
-/// Entries of the index that are read for one search, about.
-const ENTRIES: f64 = 100_000.0;
+/// Entries of the index of words that are read for one way of asking, about.
+const ENTRIES: f64 = 30_000.0;
+/// Events that are read because that index names them.
+const MET: i64 = 3_000;
 /// Where whole words find no more than this, their beginnings are looked for as well.
 const FEW: i64 = 100;
 
@@ -209,10 +211,10 @@ impl Store {
                 "begin read only; set local enable_bitmapscan = on; set local plan_cache_mode = force_custom_plan",
             )
             .await?;
-        let mut found = search(&mut tx, text, "", wanted, &[]).await?;
+        let mut found = search(&mut tx, (text, ""), wanted, &[]).await?;
         if found.total <= FEW && !prefixes.is_empty() {
             let known = found;
-            found = search(&mut tx, text, prefixes, wanted, &known.ids).await?;
+            found = search(&mut tx, (text, prefixes), wanted, &known.ids).await?;
             found.is_more |= known.is_more;
         }
         tx.commit().await?;
@@ -406,8 +408,7 @@ impl Store {
 /// All that is ranked, best first: events with the words, or with their beginnings as well as those that are known.
 async fn search(
     connection: &mut PgConnection,
-    text: &str,
-    prefixes: &str,
+    (text, prefixes): (&str, &str),
     wanted: Wanted,
     known: &[i64],
 ) -> Result<Ranked, StoreError> {
@@ -420,7 +421,8 @@ async fn search(
         RANKED,
         READ,
         ENTRIES,
-        known
+        known,
+        MET
     );
     Ok(ranked.fetch_one(connection).await?)
 }

@@ -1,9 +1,8 @@
 -- $1 the archive; $2 what was typed; $3 words and beginnings of words to be looked for in place of it, or nothing; $4 events
 -- ranked at most; $5 events that are read as they come; $6 entries of the index that are read; $7 events that are known to
--- have what was typed
+-- have what was typed; $8 events that are read because the index names them
 with recursive asked as materialized (
-    -- Where words must stand side by side, the index only knows that they are there.
-    select query, regexp_replace(querytree(query), '<[-0-9]+>', '&', 'g') as indexable
+    select query, marked_query(query) as marked
     from (select case when $3 = '' then websearch_to_tsquery('russian', $2) else to_tsquery('simple', $3) end as query) made
     -- What only says which words must not be there would be everything.
     where querytree(query) not in ('', 'T')
@@ -29,8 +28,8 @@ with recursive asked as materialized (
     where (select count(*) from soonest) <= $4 and exists (select 1 from asked)
 ), reach as materialized (
     -- Of words that are everywhere fewer periods are looked through, unless there are few events at all.
-    select case when c.reltuples < $6::double precision then 'infinity'
-        else ceil($6 / (events * share_to_read($1, indexable))) end as periods
+    select case when c.reltuples < 100000 then 'infinity'
+        else ceil($6 / (events * share_to_read($1, marked))) end as periods
     from first, asked, pg_class c
     where c.oid = case when $1 then 'events_archive'::regclass else 'event_listings'::regclass end
 ), periods (period, place) as (
@@ -41,20 +40,23 @@ with recursive asked as materialized (
         select listing_period(sort_key) from listed_events
         where is_past = $1 and sort_key >= (p.period + 1) << 40 order by sort_key limit 1), place + 1
     from periods p where p.period is not null and place <= (select periods from reach)
-), further as (
+), met as materialized (
     -- Each period is looked through only when those before it had too few.
     select found.event_id, found.sort_key, found.search
     from periods p cross join asked a cross join lateral (
         select event_id, sort_key, search from (
             select event_id, sort_key, search from listed_events
-            where is_past = $1 and period_words(sort_key, search) @@ period_query(p.period, a.indexable)
-                and sort_key >= first_sort_key($1, -9223372036854775807) and search @@ a.query
+            where is_past = $1 and period_words(sort_key, search) @@ period_query(p.period, a.marked)
+                and sort_key >= first_sort_key($1, -9223372036854775807)
             -- Else the planner would read by time, for as long as it takes.
             offset 0
-        ) met order by sort_key, event_id limit $4::bigint + 1
+        ) all_of_period order by sort_key, event_id limit $8
     ) found
     where p.period is not null and p.place <= (select periods from reach)
-    limit $4::bigint + 1
+    limit $8
+), further as (
+    -- What the index does not know is seen in the events themselves.
+    select event_id, sort_key, search from met, asked where search @@ query limit $4::bigint + 1
 ), candidates as (
     select event_id, sort_key, search from soonest where not exists (select 1 from first)
     union all
@@ -75,6 +77,6 @@ with recursive asked as materialized (
 select coalesce(array_agg(event_id order by rank desc, sort_key, event_id), '{}') as "ids!",
     least(count(*), $4) as "total!",
     -- More than are ranked; or what was looked through ended before the events did.
-    count(*) > $4 or exists (
+    count(*) > $4 or (select count(*) from met) = $8 or exists (
         select 1 from periods where period is not null and place > (select periods from reach)) as "is_more!"
 from ranked
