@@ -268,9 +268,13 @@ struct Words {
 impl Words {
     async fn read(pool: &PgPool) -> Result<Self, Box<dyn std::error::Error>> {
         let common: Vec<String> = sqlx::query_scalar(
-            "select word from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as c (word, share)
+            // One of those that mean the same, the longest.
+            "select distinct on (stem) word
+             from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as c (word, share),
+                 lateral (select to_tsvector('russian', word) as stem) stemmed
              where s.tablename = 'events_archive' and s.attname = 'search' and share between 0.05 and 0.2
-                 and word ~ '^[[:alpha:]]{4,}$' order by word",
+                 and word ~ '^[[:alpha:]]{4,}$'
+             order by stem, length(word) desc",
         )
         .fetch_all(pool)
         .await?;
@@ -339,7 +343,8 @@ async fn p95(
         let mut questions: Vec<(String, String)> =
             lists(round)?.into_iter().map(|(kind, path)| (format!("list: {kind}"), path)).collect();
         for (kind, text) in words.searches(round) {
-            let path = format!("/api/events/search?q={}&page={}", encoded(&text), 1 + round % 3);
+            let page = format!("page={}&pageSize={}", 1 + round % 3, 10 + round % 90);
+            let path = format!("/api/events/search?{page}&q={}", encoded(&text));
             questions.push((format!("search of the archive: {kind}"), format!("{path}&archive=true")));
             questions.push((format!("search: {kind}"), path));
         }

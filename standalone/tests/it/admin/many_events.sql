@@ -54,3 +54,4 @@ insert into event_artists
 select m.id, a.id, 1 from made m
 join (select id, row_number() over (order by id) - 1 as a from artists) a on a.a = m.id * 69621 % 15009;
 reset session_replication_role;
+analyze events, event_artists;
