@@ -37,18 +37,21 @@ create function share_to_read(past boolean, marked text) returns double precisio
 language plpgsql stable set plan_cache_mode = force_generic_plan as $$
 begin
     return (
-        with common as materialized (
-            select c.word, c.share
-            from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as c (word, share)
-            where s.schemaname = current_schema() and s.attname = 'search' and c.word is not null
-                and s.tablename = case when past then 'events_archive' else 'event_listings' end
-        ), words as (
+        with words as materialized (
             select term[1] as word, term[2] is not null as is_open
             from regexp_matches(marked, E'\x01((?:[^'']|'''')+)''(:\\*)?', 'g') term
+        ), common as materialized (
+            select c.word, c.share
+            from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as c (word, share)
+            where s.schemaname = current_schema() and s.attname = 'search'
+                and s.tablename = case when past then 'events_archive' else 'event_listings' end
+                -- A few of a thousand.
+                and (c.word = any(array(select word from words))
+                    or c.word ^@ any(array(select word from words where is_open)))
         ), counted as (
             select is_open, (
                 select coalesce(sum(c.share), 0.001) from common c
-                where c.word = w.word or w.is_open and starts_with(c.word, w.word)) as share
+                where c.word = w.word or w.is_open and c.word ^@ w.word) as share
             from words w
         )
         select case when marked like '%|%' then sum(share)

@@ -290,7 +290,7 @@ impl Words {
     }
 
     /// Every way to ask for words, for something else each round.
-    fn searches(&self, round: usize) -> [(&'static str, String); 11] {
+    fn searches(&self, round: usize) -> [(&'static str, String); 12] {
         let (count, turn) = (self.common.len(), round / self.common.len());
         let common = |place: usize| self.common[(round + place * (1 + turn)) % count].as_str();
         // As typed so far.
@@ -307,6 +307,14 @@ impl Words {
             ("the beginning of a common word", begun(0)),
             ("beginnings of two common words", format!("{} {}", begun(0), begun(1))),
             ("beginnings of three common words", format!("{} {} {}", begun(0), begun(1), begun(2))),
+            (
+                "four common words and three letters of a fifth",
+                format!(
+                    "{one} {two} {three} {} {}",
+                    common(3),
+                    common(4).chars().take(3).collect::<String>()
+                ),
+            ),
             ("common words side by side", format!("\"{one} {two}\"")),
             ("common words, or, and not", format!("{one} {two} or {three} -{}", common(3))),
             ("common words and one that is nowhere", format!("{one} {two} nowhere{round}")),
