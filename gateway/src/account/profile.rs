@@ -30,6 +30,8 @@ pub struct Profile {
     last_name: String,
     /// `en`, `uk` or `ru`.
     language: String,
+    /// SMS about bookings and orders go to the phone number, if there is one.
+    sms_updates: bool,
     role: Role,
     /// When they agreed to the processing of their data, and to which text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +54,7 @@ impl From<ProfileRecord> for Profile {
             first_name: record.first_name,
             last_name: record.last_name,
             language: record.language,
+            sms_updates: record.has_sms_updates,
             role: record.role,
             consent_at: record.consent_at,
             consent_version: record.consent_version,
@@ -71,6 +74,9 @@ pub struct ProfileBody {
     last_name: Option<String>,
     /// `en`, `uk` or `ru`.
     language: Option<String>,
+    /// Whether SMS about bookings and orders go to the phone number.
+    #[serde(alias = "sms_updates")]
+    sms_updates: Option<bool>,
     /// Not here: `POST /api/account/changes`.
     #[schema(value_type = Option<String>)]
     email: Option<serde_json::Value>,
@@ -94,7 +100,7 @@ pub async fn show_account(
     Ok(Json(app.accounts.profile(caller.user).await?.into()))
 }
 
-/// Changes names and language; e-mail address, phone and login take a code.
+/// Changes names, language, and whether SMS are sent; e-mail address, phone and login take a code.
 #[utoipa::path(patch, path = "/api/account", tag = "account", request_body = ProfileBody,
     responses((status = 200, body = Profile), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn edit_account(
@@ -107,7 +113,11 @@ pub async fn edit_account(
         let detail = "email, phone and login change by a code: POST /api/account/changes";
         return Err(Problem::new(Code::Validation, detail));
     }
-    let edit =
-        ProfileEdit { first_name: body.first_name, last_name: body.last_name, language: body.language };
+    let edit = ProfileEdit {
+        first_name: body.first_name,
+        last_name: body.last_name,
+        language: body.language,
+        has_sms_updates: body.sms_updates,
+    };
     Ok(Json(app.accounts.edit_profile(caller.user, &edit).await?.into()))
 }

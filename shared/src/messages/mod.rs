@@ -159,6 +159,17 @@ impl Message {
     pub fn is_pushed(&self) -> bool {
         matches!(self, Self::SeatsReserved { .. } | Self::OrderPaid { .. })
     }
+
+    /// Whether it goes to the phone of whoever has switched that on, too.
+    pub fn is_texted(&self) -> bool {
+        matches!(
+            self,
+            Self::SeatsReserved { .. }
+                | Self::OrderPaid { .. }
+                | Self::OrderExpired { .. }
+                | Self::EventCancelled { .. }
+        )
+    }
 }
 
 /// Writes the job that sends a message; returns its id.

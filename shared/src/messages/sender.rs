@@ -191,6 +191,12 @@ impl Sender {
             if self.push.is_some() && outgoing.message.is_pushed() {
                 deliveries.push(of(Channel::Push, format!("user {}", person.id)));
             }
+            if self.sms.is_some()
+                && outgoing.message.is_texted()
+                && let Some(phone) = &person.sms_to
+            {
+                deliveries.push(of(Channel::Sms, phone.clone()));
+            }
         }
         Ok(deliveries)
     }
@@ -277,6 +283,7 @@ mod tests {
             email: "old@example.test".to_owned(),
             first_name: "Nova".to_owned(),
             language: "en".to_owned(),
+            sms_to: None,
         };
         for (purpose, target, channel, to) in [
             ("email", "new@example.test", Channel::Mail, "new@example.test"),

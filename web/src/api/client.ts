@@ -91,7 +91,7 @@ export const door = {
 
 export const account = {
   get: () => request<Profile>('GET', '/api/account'),
-  edit: (body: { firstName?: string; lastName?: string; language?: Language }) =>
+  edit: (body: { firstName?: string; lastName?: string; language?: Language; smsUpdates?: boolean }) =>
     request<Profile>('PATCH', '/api/account', { body }),
   requestChange: (field: ContactField, value: string, password: string) =>
     request<ChangeSent>('POST', '/api/account/changes', { body: { field, value, password } }),

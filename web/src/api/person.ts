@@ -14,6 +14,8 @@ export interface Profile {
   firstName: string;
   lastName: string;
   language: Language;
+  /** SMS about bookings and orders go to the phone number. */
+  smsUpdates: boolean;
   role: Role;
   consentAt?: string;
   consentVersion?: string;

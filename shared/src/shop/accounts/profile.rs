@@ -13,6 +13,8 @@ pub struct ProfileEdit {
     pub last_name: Option<String>,
     /// The language of messages.
     pub language: Option<String>,
+    /// Whether they want SMS about their bookings and orders; none go out while there is no phone number.
+    pub has_sms_updates: Option<bool>,
 }
 
 impl Accounts {
@@ -24,7 +26,7 @@ impl Accounts {
         self.store.profile(user).await?.ok_or(AccountError::SessionEnded)
     }
 
-    /// Changes names and language.
+    /// Changes names, language, and whether SMS are sent.
     ///
     /// # Errors
     /// A field is not acceptable, or as [`Self::profile`].
@@ -38,7 +40,8 @@ impl Accounts {
         };
         let (first, last) = (text(&edit.first_name, "firstName")?, text(&edit.last_name, "lastName")?);
         let language = edit.language.as_deref().map(fields::language).transpose()?;
-        self.store.update_profile(user, (first.as_deref(), last.as_deref()), language.as_deref()).await?;
+        let names = (first.as_deref(), last.as_deref());
+        self.store.update_profile(user, names, language.as_deref(), edit.has_sms_updates).await?;
         self.profile(user).await
     }
 }

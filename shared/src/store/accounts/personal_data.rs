@@ -56,8 +56,8 @@ impl Store {
         let erased: Option<DateTime<Utc>> = sqlx::query_scalar!(
             r#"update users
                set email = format('erased-%s@erased.invalid', id), login = null, phone = null, password_hash = null,
-                   first_name = 'Erased', last_name = '', language = 'en', role = 'shopper', email_verified_at = null,
-                   erased_at = clock_timestamp()
+                   first_name = 'Erased', last_name = '', language = 'en', sms_updates = false, role = 'shopper',
+                   email_verified_at = null, erased_at = clock_timestamp()
                where id = $1 and erased_at is null and not is_service returning erased_at as "erased_at!""#,
             user.0
         )

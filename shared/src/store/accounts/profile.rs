@@ -43,6 +43,8 @@ pub struct ProfileRecord {
     pub last_name: String,
     /// `en`, `uk` or `ru`.
     pub language: String,
+    /// They want SMS about their bookings and orders.
+    pub has_sms_updates: bool,
     /// What they may do.
     pub role: Role,
     /// When they agreed to the processing of their data.
@@ -110,8 +112,8 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
         let row = sqlx::query!(
-            r#"select u.id, u.email, u.login, u.phone, u.first_name, u.last_name, u.language, u.role, u.consent_at,
-                   u.consent_version, u.created_at, u.email_verified_at is not null as "is_email_verified!",
+            r#"select u.id, u.email, u.login, u.phone, u.first_name, u.last_name, u.language, u.sms_updates, u.role,
+                   u.consent_at, u.consent_version, u.created_at, u.email_verified_at is not null as "is_email_verified!",
                    exists (select 1 from second_factors f where f.user_id = u.id and f.confirmed_at is not null)
                        as "has_second_factor!"
                from users u where u.id = $1 and u.erased_at is null"#,
@@ -128,6 +130,7 @@ impl Store {
             first_name: row.first_name,
             last_name: row.last_name,
             language: row.language,
+            has_sms_updates: row.sms_updates,
             role: Role::from_word(&row.role),
             consent_at: row.consent_at,
             consent_version: row.consent_version,
@@ -145,15 +148,17 @@ impl Store {
         user: UserId,
         (first_name, last_name): (Option<&str>, Option<&str>),
         language: Option<&str>,
+        has_sms_updates: Option<bool>,
     ) -> Result<bool, StoreError> {
         let updated = sqlx::query!(
             "update users set first_name = coalesce($2, first_name), last_name = coalesce($3, last_name),
-                 language = coalesce($4, language)
+                 language = coalesce($4, language), sms_updates = coalesce($5, sms_updates)
              where id = $1 and erased_at is null",
             user.0,
             first_name,
             last_name,
-            language
+            language,
+            has_sms_updates
         )
         .execute(&self.pool)
         .await?;

@@ -27,6 +27,8 @@ pub struct Addressee {
     pub first_name: String,
     /// `en`, `uk`, `ru`.
     pub language: String,
+    /// Where SMS about bookings and orders reach them; `None` when they have no phone or have not switched it on.
+    pub sms_to: Option<String>,
 }
 
 /// A code that is still good, and where it goes.
@@ -61,14 +63,19 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn addressee(&self, user: UserId) -> Result<Option<Addressee>, StoreError> {
-        let row = sqlx::query!("select id, email, first_name, language from users where id = $1", user.0)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query!(
+            "select id, email, first_name, language, case when sms_updates then phone end as sms_to
+             from users where id = $1",
+            user.0
+        )
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|row| Addressee {
             id: UserId(row.id),
             email: row.email,
             first_name: row.first_name,
             language: row.language,
+            sms_to: row.sms_to,
         }))
     }
 
@@ -78,7 +85,8 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn admins_to_tell(&self) -> Result<Vec<Addressee>, StoreError> {
         let rows = sqlx::query!(
-            "select id, email, first_name, language from users where role = 'admin' order by id limit $1",
+            "select id, email, first_name, language, case when sms_updates then phone end as sms_to
+             from users where role = 'admin' order by id limit $1",
             MOST_ADMINS
         )
         .fetch_all(&self.pool)
@@ -88,6 +96,7 @@ impl Store {
             email: row.email,
             first_name: row.first_name,
             language: row.language,
+            sms_to: row.sms_to,
         });
         Ok(of.collect())
     }

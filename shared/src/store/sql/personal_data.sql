@@ -2,7 +2,8 @@
 select json_build_object(
     'account', json_build_object(
         'userId', u.id, 'email', u.email, 'emailVerifiedAt', u.email_verified_at, 'login', u.login, 'phone', u.phone,
-        'firstName', u.first_name, 'lastName', u.last_name, 'language', u.language, 'role', u.role, 'createdAt', u.created_at),
+        'firstName', u.first_name, 'lastName', u.last_name, 'language', u.language, 'smsUpdates', u.sms_updates, 'role', u.role,
+        'createdAt', u.created_at),
     'consent', json_build_object('at', u.consent_at, 'textVersion', u.consent_version),
     'sessions', (
         select coalesce(json_agg(s), '[]') from (

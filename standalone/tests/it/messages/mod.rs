@@ -3,6 +3,7 @@
 mod changes;
 mod mailbox;
 mod page;
+mod sms;
 mod smtp;
 
 use std::sync::Arc;

@@ -14,12 +14,16 @@ async fn a_profile_is_seen_and_edited() -> TestResult {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(profile["email"], "nova@example.test");
     assert_eq!((&profile["language"], &profile["secondFactor"]), (&json!("en"), &json!(false)));
-    assert_eq!(profile["emailVerified"], false);
+    assert_eq!((&profile["emailVerified"], &profile["smsUpdates"]), (&json!(false), &json!(false)));
     assert!(profile["consentAt"].is_string() && profile["consentVersion"].is_string(), "{profile}");
     let edit = json!({"first_name": " Надія ", "language": "uk"});
     let (status, profile) = nova.call(Method::PATCH, "/api/account", Some(edit)).await?;
     assert_eq!((status, &profile["firstName"]), (StatusCode::OK, &json!("Надія")));
     assert_eq!((&profile["lastName"], &profile["language"]), (&json!("Tester"), &json!("uk")));
+    let edit = json!({"smsUpdates": true});
+    let (status, profile) = nova.call(Method::PATCH, "/api/account", Some(edit)).await?;
+    assert_eq!((status, &profile["smsUpdates"]), (StatusCode::OK, &json!(true)));
+    assert_eq!(profile["firstName"], "Надія", "what is absent stays");
     for body in [json!({"email": "x@y.test"}), json!({"language": "de"}), json!({"firstName": ""})] {
         let (status, problem) = nova.call(Method::PATCH, "/api/account", Some(body)).await?;
         assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));

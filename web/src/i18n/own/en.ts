@@ -159,6 +159,8 @@ export const own = {
   'account.new.login': 'New login name',
   'account.contactCode': 'A code goes there first.',
   'account.loginCode': 'A code goes to your e-mail address first.',
+  'account.smsUpdates': 'Send me SMS too',
+  'account.smsHint': 'When places are in your cart, when an order is paid or has run out, and when an event is cancelled.',
   'account.data': 'Your data and devices',
   'account.export': 'Download',
   'account.exportHint': 'All that we keep about you, as a file.',

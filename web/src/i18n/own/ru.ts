@@ -160,6 +160,8 @@ export const own: Record<keyof typeof source, string> = {
   'account.new.login': 'Новый логин',
   'account.contactCode': 'Сначала туда придёт код.',
   'account.loginCode': 'Сначала на вашу почту придёт код.',
+  'account.smsUpdates': 'Присылать мне также SMS',
+  'account.smsHint': 'Когда места в корзине, когда заказ оплачен или его время вышло и когда мероприятие отменено.',
   'account.data': 'Ваши данные и устройства',
   'account.export': 'Скачать',
   'account.exportHint': 'Всё, что мы о вас храним, одним файлом.',

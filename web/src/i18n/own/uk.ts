@@ -160,6 +160,8 @@ export const own: Record<keyof typeof source, string> = {
   'account.new.login': 'Новий логін',
   'account.contactCode': 'Спершу туди прийде код.',
   'account.loginCode': 'Спершу на вашу пошту прийде код.',
+  'account.smsUpdates': 'Надсилати мені також SMS',
+  'account.smsHint': 'Коли місця в кошику, коли замовлення оплачено або його час минув і коли подію скасовано.',
   'account.data': 'Ваші дані та пристрої',
   'account.export': 'Завантажити',
   'account.exportHint': 'Усе, що ми про вас зберігаємо, одним файлом.',
