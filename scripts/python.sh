@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Python tools that tests use (a mail server), in an environment of their own. Quick when nothing is missing; prints
+# Python tools that tests use (a mail server, a reader of YAML), in an environment of their own. Quick when nothing is missing; prints
 # where its python is.
 . "$(dirname "$0")/env.sh"
 
-wanted="aiosmtpd==1.4.6"
+wanted="aiosmtpd==1.4.6 pyyaml==6.0.3"
 python_dir=$tools_dir/python
 python=$python_dir/bin/python
 

@@ -8,6 +8,16 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+/// Python with what tests use. Brings it where that is missing.
+pub(crate) async fn python() -> Result<Command, Box<dyn std::error::Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/python.sh");
+    let python = Command::new(script).stderr(Stdio::inherit()).output().await?;
+    if !python.status.success() {
+        return Err("scripts/python.sh did not bring what tests use".into());
+    }
+    Ok(Command::new(String::from_utf8(python.stdout)?.trim()))
+}
+
 /// Ends when dropped.
 pub(crate) struct MailServer {
     port: u16,
@@ -21,15 +31,8 @@ impl MailServer {
     pub(crate) async fn start(
         log_in: Option<(&'static str, &'static str)>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python =
-            Command::new(here.join("../scripts/python.sh")).stderr(Stdio::inherit()).output().await?;
-        if !python.status.success() {
-            return Err("scripts/python.sh did not bring the mail server".into());
-        }
-        let python = String::from_utf8(python.stdout)?;
-        let mut command = Command::new(python.trim());
-        command.arg(here.join("tests/it/lab/mail_server.py"));
+        let mut command = python().await?;
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/lab/mail_server.py"));
         if let Some((user, password)) = log_in {
             command.args([user, password]);
         }

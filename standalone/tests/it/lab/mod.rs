@@ -21,7 +21,7 @@ pub(crate) use cluster::PrivateCluster;
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use fast_redis::start_fast_redis;
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order, broken_invariants};
-pub(crate) use mail_server::MailServer;
+pub(crate) use mail_server::{MailServer, python};
 pub(crate) use order::make_order;
 pub(crate) use process::UsherProcess;
 pub(crate) use provider_book::{Booked, ProviderBook};

@@ -116,6 +116,16 @@ async fn the_schema_knows_the_states_of_the_document_and_no_others() -> TestResu
     Ok(())
 }
 
+/// The variables that `.env.example` names.
+pub(super) fn settings_of_the_example() -> BTreeSet<String> {
+    let example = include_str!("../../../../.env.example");
+    let lines = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
+    let names = lines.map(|(name, _)| name).filter(|name| {
+        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+    });
+    names.map(str::to_owned).collect()
+}
+
 #[test]
 fn the_example_of_settings_names_every_variable_and_no_other() {
     use clap::CommandFactory as _;
@@ -123,12 +133,7 @@ fn the_example_of_settings_names_every_variable_and_no_other() {
     let arguments = commands.iter().flat_map(clap::Command::get_arguments);
     let known: BTreeSet<String> =
         arguments.filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned)).collect();
-    let example = include_str!("../../../../.env.example");
-    let lines = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
-    let names = lines.map(|(name, _)| name).filter(|name| {
-        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
-    });
-    let mut named: BTreeSet<String> = names.map(str::to_owned).collect();
+    let mut named = settings_of_the_example();
     assert!(named.remove("POSTGRES_PASSWORD"), "compose.yaml needs it");
     assert_eq!(named, known);
 }

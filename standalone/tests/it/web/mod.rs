@@ -13,6 +13,7 @@ mod audit;
 mod bad_input;
 mod catalogue;
 mod connections;
+mod deployment;
 mod document;
 mod headers;
 mod idempotency;
