@@ -128,6 +128,7 @@ async fn an_event_from_a_layout_is_sold_and_told_of_when_it_moves_and_is_cancell
         (&event["totalSeats"], &event["warnings"][0]["code"]),
         (&json!(12), &json!("sale_opens_late"))
     );
+    assert_eq!(event["holdSeconds"], 900, "a quarter of an hour where nothing else is said");
     let id = &event["id"];
     let (_, shown) = admin.get(&format!("/api/events/{id}")).await?;
     assert_eq!(

@@ -3,6 +3,7 @@
 mod accounts;
 mod booking;
 mod cart;
+mod inside;
 mod limits;
 mod operators;
 mod reserve;

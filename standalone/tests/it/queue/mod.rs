@@ -2,6 +2,7 @@
 //! and too late.
 
 mod keeping;
+mod finished;
 mod named;
 mod named_property;
 mod property;

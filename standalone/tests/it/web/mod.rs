@@ -17,6 +17,7 @@ mod deployment;
 mod document;
 mod headers;
 mod idempotency;
+mod injection;
 mod limits;
 mod logs;
 mod logs_ways;
