@@ -11,7 +11,7 @@
 //! | `sweep` | 100,000 reservations that run out at the same moment |
 //! | `chain` | 10,000 bookings a second over HTTP until 100,000 seats are gone |
 //! | `sold_out` | 150,000 jobs for 100,000 seats |
-//! | `push` | one message to 10,000 sockets |
+//! | `push` | one message to 10,000 sockets, and to 20,000 where so many files may be open |
 //!
 //! At the end [`invariants`] looks whether everything that was written is as it must be.
 

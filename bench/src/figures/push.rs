@@ -1,4 +1,4 @@
-//! One message to 10,000 sockets: an operator pauses the lane of an event that all of them watch.
+//! One message to 10,000 sockets, and to 20,000: an operator pauses the lane of an event that all of them watch.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,12 @@ use crate::bare;
 use crate::lab::server::Server;
 use crate::lab::watch::resident_bytes;
 use crate::lab::{Event, Lab};
+use crate::limits::require_sockets;
 use crate::load::sockets::{ListenPlan, listen};
-use crate::report::float;
+use crate::report::{float, say, thousands};
 
-const SOCKETS: usize = 10_000;
+/// So many at once; a step that this shell has not enough open files for is left out, but never the first.
+const STEPS: [usize; 2] = [10_000, 20_000];
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// What became of one message.
@@ -25,28 +27,44 @@ struct Pushed {
     missing: u64,
 }
 
-/// Measures Usher, then the bare server.
+/// Measures Usher, then the bare server, with each number of sockets.
 pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
-    let event = Event::create(&lab.pool, "One message to all", 1_000).await?;
+    let mut rows = Vec::new();
+    for (nth, sockets) in STEPS.into_iter().enumerate() {
+        match require_sockets(sockets as u64) {
+            Err(error) if nth > 0 => say(&format!("  not with {sockets} sockets: {error:#}")),
+            allowed => {
+                allowed?;
+                rows.extend(measure_with(lab, sockets).await?);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+async fn measure_with(lab: &Lab, sockets: usize) -> Result<Vec<Row>> {
+    let event = Event::create(&lab.pool, &format!("One message to {sockets}"), 1_000).await?;
     let usher = lab.start_usher().await?;
     let hello = format!(r#"{{"type":"watch","eventId":{}}}"#, event.id);
-    let pushed = push(&usher, hello, lab.tell_pause(&usher, event.id, "One moment, please")).await?;
+    let asked = lab.tell_pause(&usher, event.id, "One moment, please");
+    let pushed = push(&usher, sockets, hello, asked).await?;
     usher.stop().await?;
     let bare = lab.start_bare().await?;
     let told = async {
         lab.http.post(format!("{}/push", bare.target.url())).send().await.context("tell the bare server")?;
         Ok(())
     };
-    let limit = push(&bare, bare::GREETING.to_owned(), told).await?;
+    let limit = push(&bare, sockets, bare::GREETING.to_owned(), told).await?;
     bare.stop().await?;
+    let many = thousands(sockets as u64);
     let span = Row::new(
-        "push to 10,000 sockets, first to last",
+        format!("push to {many} sockets, first to last"),
         Quantity::Ms(pushed.span_ms),
         Some(Quantity::Ms(limit.span_ms)),
         Target::Nothing,
     );
     let memory = Row::new(
-        "memory of a socket",
+        format!("memory of each of {many} sockets"),
         Quantity::Bytes(pushed.bytes_each),
         Some(Quantity::Bytes(limit.bytes_each)),
         Target::Nothing,
@@ -55,11 +73,16 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     Ok(vec![span.with_note(note).without_errors(pushed.missing, "sockets that were not told"), memory])
 }
 
-async fn push(server: &Server, hello: String, ask: impl Future<Output = Result<()>>) -> Result<Pushed> {
+async fn push(
+    server: &Server,
+    sockets: usize,
+    hello: String,
+    ask: impl Future<Output = Result<()>>,
+) -> Result<Pushed> {
     let before = resident_bytes(server.pid())?;
     let plan = ListenPlan {
         target: server.target.clone(),
-        sockets: SOCKETS,
+        sockets,
         hello,
         greeting: r#""type":"event""#,
         awaited: r#""type":"paused""#,
@@ -74,7 +97,7 @@ async fn push(server: &Server, hello: String, ask: impl Future<Output = Result<(
     Ok(Pushed {
         span_ms: (*last - *first).as_secs_f64() * 1_000.0,
         since_asked_ms: (*last - asked).as_secs_f64() * 1_000.0,
-        bytes_each: float(after.saturating_sub(before)) / float(SOCKETS as u64),
-        missing: (SOCKETS - told.len()) as u64,
+        bytes_each: float(after.saturating_sub(before)) / float(sockets as u64),
+        missing: (sockets - told.len()) as u64,
     })
 }

@@ -41,7 +41,7 @@ enum Figure {
     Chain,
     /// 150,000 jobs for 100,000 seats
     SoldOut,
-    /// One message to 10,000 sockets
+    /// One message to 10,000 sockets, and to 20,000 where so many files may be open
     Push,
 }
 

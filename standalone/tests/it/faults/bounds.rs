@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use shared::store::Store;
 use sqlx::{Connection as _, PgConnection};
+use standalone::servers::scratch;
 use standalone::settings::{Part, Settings};
 
 use crate::lab::{Lab, TestResult, eventually};
@@ -31,10 +33,13 @@ async fn lacks(lab: &Lab, missing: &str, other: &str) -> bool {
 
 #[tokio::test]
 async fn a_process_serves_many_with_as_many_connections_as_it_may_have() -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway], &["--database-max-connections=4"]).await?;
-    let mut watch = PgConnection::connect(&lab.servers.postgres.url()).await?;
-    let pool = lab.store().pool();
-    let asked = (0..40).map(|_| sqlx::query("select pg_sleep(0.05)").execute(pool));
+    // Nobody else is at this PostgreSQL.
+    let servers = scratch().await?;
+    let url = format!("--database-url={}", servers.postgres.url());
+    let settings = Settings::from_words([url.as_str(), "--database-max-connections=4"])?;
+    let store = Store::connect(&settings.store).await?;
+    let mut watch = PgConnection::connect(&servers.postgres.url()).await?;
+    let asked = (0..40).map(|_| sqlx::query("select pg_sleep(0.05)").execute(store.pool()));
     let mut asking = pin!(futures_util::future::try_join_all(asked));
     let mut most = 0;
     loop {
