@@ -1,6 +1,7 @@
 //! The probes, the OpenAPI document and the pages that go with it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use gateway::problem::Code;
 use serde_json::Value;
@@ -136,4 +137,54 @@ fn the_example_of_settings_names_every_variable_and_no_other() {
     let mut named = settings_of_the_example();
     assert!(named.remove("POSTGRES_PASSWORD"), "compose.yaml needs it");
     assert_eq!(named, known);
+}
+
+/// Where the tests of a module may stand: in those of the whole system, or in the crate that is named before it.
+fn files_of(module: &str) -> Vec<String> {
+    let (roots, module) = match module.split_once(' ') {
+        Some((of, module)) => (vec![format!("{of}/src"), format!("{of}/tests/it")], module),
+        None => (vec!["standalone/tests/it".to_owned()], module),
+    };
+    let module = module.replace("::", "/");
+    let all = roots
+        .iter()
+        .flat_map(|root| [".rs", "/mod.rs", "/tests.rs"].map(|ending| format!("{root}/{module}{ending}")));
+    all.collect()
+}
+
+#[test]
+fn the_five_documents_name_files_and_tests_that_are_there() {
+    let document = include_str!("../../../../docs/SEEDS.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = [
+        "gateway/",
+        "worker/",
+        "sweeper/",
+        "shared/",
+        "sandbox/",
+        "standalone/",
+        "bench/",
+        "migrations/",
+        "web/",
+        "docker/",
+        "scripts/",
+    ];
+    let (mut files, mut tests) = (0, 0);
+    for row in document.lines().filter(|line| line.starts_with('|')) {
+        let said = row.to_lowercase();
+        assert!(!said.contains("not shown") && !said.contains("missing"), "a row is open: {row}");
+        for name in row.split('`').skip(1).step_by(2) {
+            if folders.iter().any(|folder| name.starts_with(folder)) {
+                assert!(root.join(name).exists(), "{name}");
+                files += 1;
+            } else if let Some((module, test)) = name.rsplit_once("::") {
+                let (places, head) = (files_of(module), format!("fn {test}("));
+                let mut texts =
+                    places.iter().filter_map(|file| std::fs::read_to_string(root.join(file)).ok());
+                assert!(texts.any(|text| text.contains(&head)), "{name}");
+                tests += 1;
+            }
+        }
+    }
+    assert!(files > 100 && tests > 100, "{files} files, {tests} tests");
 }
