@@ -1,8 +1,8 @@
 //! The scripts of the queue, on a single Redis and on a Cluster, each: as it should go, told twice, with nothing to do,
 //! and too late.
 
-mod keeping;
 mod finished;
+mod keeping;
 mod named;
 mod named_property;
 mod property;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use shared::queue::claim::{Batch, Claim, Lease};
+use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause, Rate};
 use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
 use shared::queue::lease::GiveBack;
@@ -170,8 +170,8 @@ struct Lane {
     delayed: Vec<Delayed>,
     rests: Option<Moment>,
     window: Window,
-    /// The lease, what was taken with it, when, and by which claim.
-    taken: Option<(Lease, Vec<u64>, Moment, u64)>,
+    /// The batch, the places of its jobs, when it was taken, and by which claim.
+    taken: Option<(Batch<Job>, Vec<u64>, Moment, u64)>,
     /// Numbers as they were seen, by place: they rise with the places.
     numbers: BTreeMap<u64, u64>,
 }
@@ -428,7 +428,7 @@ impl World {
             (Claim::Batch(batch), Expected::Batch(places)) => {
                 self.see(nth, &batch, &places)?;
                 let claim = self.count;
-                self.lanes[usize::from(nth)].taken = Some((batch.lease, places, at, claim));
+                self.lanes[usize::from(nth)].taken = Some((batch, places, at, claim));
             }
             (other, expected) => return Err(fail(format!("{other:?} for {expected:?}"))),
         }
@@ -464,12 +464,10 @@ impl World {
 
     async fn settle(&mut self, nth: u16, endings: &[End]) -> Fallible<()> {
         let lane = &self.lanes[usize::from(nth)];
-        let Some((lease, places, ..)) = lane.taken.clone() else { return Ok(()) };
-        let (mut told, mut batch) = (Vec::new(), Vec::new());
+        let Some((batch, places, ..)) = lane.taken.clone() else { return Ok(()) };
+        let mut told = Vec::new();
         for (place, end) in places.iter().zip(endings.iter().cycle()) {
-            let (number, known) = (lane.numbers[place], lane.line[place]);
-            let id = self.jobs[known].1.id;
-            batch.push(Job { number, id, payload: Vec::new(), attempts: self.attempts[known] });
+            let number = lane.numbers[place];
             match end {
                 End::Completed => told.push((number, JobEnding::Completed)),
                 End::Failed => told.push((number, JobEnding::Failed("it cannot be done".to_owned()))),
@@ -480,7 +478,6 @@ impl World {
                 End::Missing => {}
             }
         }
-        let batch = Batch { lease, jobs: batch, was_stalled: false };
         let from = self.now().await?;
         let waiting = self.queue.settle_jobs(&batch, &told, Duration::ZERO).await.map_err(failed)?;
         let at = Moment { from, to: self.now().await? };
@@ -510,10 +507,10 @@ impl World {
 
     async fn give_back(&mut self, nth: u16, rest_ms: u64) -> Fallible<()> {
         let lane = &mut self.lanes[usize::from(nth)];
-        let Some((lease, places, _, claim)) = lane.taken.take() else { return Ok(()) };
+        let Some((batch, places, _, claim)) = lane.taken.take() else { return Ok(()) };
         let from = self.now().await?;
         let how = GiveBack { delay: Duration::from_millis(rest_ms), ..GiveBack::default() };
-        prop_assert!(self.queue.give_back(&lease, &how).await.map_err(failed)?.is_ok());
+        prop_assert!(self.queue.give_back(&batch.lease, &how).await.map_err(failed)?.is_ok());
         let at = Moment { from, to: self.now().await? };
         let lane = &mut self.lanes[usize::from(nth)];
         lane.rests = (rest_ms > 0).then(|| at.plus(rest_ms));
@@ -528,8 +525,8 @@ impl World {
         self.controls = Controls::default();
         self.copy_controls().await?;
         for nth in 0..LANES {
-            if let Some((lease, ..)) = self.lanes[usize::from(nth)].taken.take() {
-                let given = self.queue.give_back(&lease, &GiveBack::default()).await.map_err(failed)?;
+            if let Some((batch, ..)) = self.lanes[usize::from(nth)].taken.take() {
+                let given = self.queue.give_back(&batch.lease, &GiveBack::default()).await.map_err(failed)?;
                 prop_assert!(given.is_ok());
             }
         }

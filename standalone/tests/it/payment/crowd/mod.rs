@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::domain::{EventId, SeatId};
+use shared::seen;
 use shared::shop::checkout::Payments;
 use standalone::settings::Part;
 
@@ -140,8 +141,8 @@ impl Sale {
              set started_at = started_at - interval '2 days', finished_at = finished_at - interval '2 days'";
         sqlx::query(a_day).execute(self.lab.store().pool()).await?;
         let services = self.lab.settings(&[])?.services;
-        let queue = self.lab.system.queue.clone();
-        let payments = Payments::connect(&services, self.lab.store().clone(), queue)?;
+        let stores = (self.lab.store().clone(), self.lab.system.queue.clone());
+        let payments = Payments::connect(&services, stores, seen::Part::Worker)?;
         // The sweeper may be the one that does it.
         eventually_within(self.patience, "the lists are compared", async || {
             payments.reconcile_daily().await.is_ok()
