@@ -292,6 +292,9 @@ impl Provider for Bank {
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(Vec<PaymentState>, Option<String>), PayError>> {
         async move {
+            if self.books().is_away {
+                return Err(PayError::Away { provider: self.name, why: TOLD.to_owned() });
+            }
             // One a page.
             let at: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
             let sessions = self.sessions();

@@ -15,7 +15,7 @@ use crate::lab::{Ask, Bank, Fault, Lab, TestResult, Till, UNSWEPT, assert_invari
 #[tokio::test]
 async fn a_former_provider_is_heard_and_asked_about_its_payments() -> TestResult {
     let (present, former) = (Bank::cards(), Bank::named("former", true));
-    let till = Till::open_beside(present.clone(), &[former.clone()], &[], &[]).await?;
+    let till = Till::open_beside(present.clone(), std::slice::from_ref(&former), &[], &[]).await?;
     let before = till.lab.add_paying(vec![former.provider()], &[Part::Gateway]).await?;
     let shoppers = till.lab.shoppers(4).await?;
     let mut purchases = Vec::new();
@@ -55,7 +55,7 @@ async fn a_former_provider_is_heard_and_asked_about_its_payments() -> TestResult
 #[tokio::test]
 async fn the_daily_comparison_reads_the_lists_of_all_connected_providers() -> TestResult {
     let (present, former) = (Bank::transfers(), Bank::named("former", false));
-    let till = Till::open_beside(present.clone(), &[former.clone()], UNSWEPT, &[]).await?;
+    let till = Till::open_beside(present.clone(), std::slice::from_ref(&former), UNSWEPT, &[]).await?;
     let before = till.lab.add_paying(vec![former.provider()], &[Part::Gateway]).await?;
     let [one, two]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
     let old = till.buy(&one.at(&before.url), &till.seats[..1]).await?;

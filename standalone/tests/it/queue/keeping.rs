@@ -241,7 +241,7 @@ impl Load {
         for slot in 0..SHOWS {
             self.end(show(last, slot)?).await?;
         }
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.ended < self.added {
             assert!(Instant::now() < deadline, "{} of {} jobs have ended", self.ended, self.added);
             for queue in self.named.clone() {

@@ -25,7 +25,7 @@ const AT_ONCE: Duration = Duration::from_secs(6);
 
 /// As a part of a URL.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
 }
 
 /// How much there is: tables, people, events, bookings, claims.
