@@ -111,6 +111,27 @@ pub(in crate::store) async fn sell(
     if !is_open || held.unsigned_abs() != items.len() as u64 {
         return Ok(None);
     }
+    // What a constraint refuses must not end the transaction: in it the money goes back.
+    let mut savepoint = connection.begin().await?;
+    let is_whole = match keep_held(&mut savepoint, order, &bookings).await {
+        Err(error) if is_taken(&error) => false,
+        ended => ended.map(|()| true)?,
+    };
+    if !is_whole {
+        savepoint.rollback().await?;
+        return Ok(None);
+    }
+    savepoint.commit().await?;
+    Ok(Some(items.iter().map(|item| item.told(user)).collect()))
+}
+
+/// Makes the claims of an order sold and the order paid. A place that was taken from somebody else, and is there once more,
+/// is theirs until their refund is begun.
+async fn keep_held(
+    connection: &mut PgConnection,
+    order: OrderId,
+    bookings: &[Uuid],
+) -> Result<(), StoreError> {
     sqlx::query!(
         "with seats as (
              update seat_claims c set status = 'sold', expires_at = null from order_items i
@@ -122,9 +143,8 @@ pub(in crate::store) async fn sell(
     )
     .execute(&mut *connection)
     .await?;
-    mark_paid(connection, order, &bookings).await?;
-    hint_sold(connection, order).await?;
-    Ok(Some(items.iter().map(|item| item.told(user)).collect()))
+    mark_paid(connection, order, bookings).await?;
+    hint_sold(connection, order).await
 }
 
 /// Tells the workers' maps which places are sold.
@@ -178,7 +198,7 @@ pub(in crate::store) async fn reseat(
     // What a constraint refuses must not end the transaction: in it the money goes back.
     let mut savepoint = connection.begin().await?;
     let is_whole = match take_again(&mut savepoint, (order, user), items.len(), &bookings).await {
-        Err(error) if error.constraint().is_some_and(|name| TAKEN.contains(&name)) => false,
+        Err(error) if is_taken(&error) => false,
         ended => ended?,
     };
     if !is_whole {
@@ -191,6 +211,11 @@ pub(in crate::store) async fn reseat(
 
 /// Constraints that say that somebody has a place by now, or this shopper their one booking of the event.
 const TAKEN: [&str; 3] = ["bookings_only_key", "order_items_seat_sold_key", "order_items_slot_sold_key"];
+
+/// One of them has refused.
+fn is_taken(error: &StoreError) -> bool {
+    error.constraint().is_some_and(|name| TAKEN.contains(&name))
+}
 
 /// Claims the places of an order that it had lost and makes it paid; false, with some of it done, when not all are free.
 async fn take_again(

@@ -102,6 +102,34 @@ async fn a_wrong_amount_or_currency_goes_back_and_never_pays() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_place_that_was_taken_from_somebody_whose_refund_is_not_begun_gives_the_next_buyer_their_money_back()
+-> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let [first, second]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let sold = till.buy(&first, &till.seats[..1]).await?;
+    assert_eq!(till.pay(&sold).await?, StatusCode::OK);
+    till.until(&sold, "paid").await;
+    let waiting = till.buy(&second, &till.seats[1..2]).await?;
+    // As after its place was removed and is there once more: the claim is gone, and the item is sold still.
+    for sql in [
+        "delete from seat_claims where seat_id = $1 and $2 <> $1",
+        "update order_items set seat_id = $2 where seat_id = $1",
+    ] {
+        let changed = sqlx::query(sql).bind(till.seats[0].0).bind(till.seats[1].0);
+        assert_eq!(changed.execute(till.lab.store().pool()).await?.rows_affected(), 1);
+    }
+    assert_eq!(till.pay(&waiting).await?, StatusCode::OK, "it is worked off");
+    assert_eq!(till.status(&waiting).await?, "cancelled");
+    till.until_given_back(1_000).await;
+    assert_eq!(till.status(&sold).await?, "paid");
+    assert_eq!(
+        till.text("select reason from refunds where order_id = $1", &waiting.order).await?,
+        "places_gone"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_forged_webhook_changes_nothing() -> TestResult {
     let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
     let shopper = till.lab.shopper().await?;
