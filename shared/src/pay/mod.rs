@@ -89,7 +89,7 @@ pub struct PaymentState {
     pub payment: Option<PaymentId>,
     /// How far it has come.
     pub status: PaymentStatus,
-    /// What was authorised or taken; what was asked for while it is open.
+    /// What was authorised or taken; what was asked for while it is open; what the payer's bank took, if it did.
     pub amount: Money,
     /// Minor units given back so far.
     pub refunded_minor: i64,

@@ -477,6 +477,20 @@ impl Store {
         Ok(())
     }
 
+    /// The payer's bank has given a payment back to the shop: a refund that was closed with it may be sent.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn reopen_refund(&self, refund: RefundId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update refunds set error = null where id = $1 and status = 'failed' and error = 'charged_back'",
+            refund.0
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Sends a refund once more that has failed for good; false when it has not. What the payer's bank took is not sent.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
-use wire::{CheckoutSession, Event, Failure, Intent, List, Refund};
+use wire::{Charge, CheckoutSession, Dispute, Event, Failure, Intent, List, Refund};
 
 const NAME: &str = "stripe";
 /// Fixes the shape of what is sent and answered, whatever the account's default is.
@@ -103,6 +103,23 @@ impl Stripe {
         self.read_session(reference).await?.ok_or_else(|| self.http.refused("no such session"))
     }
 
+    /// The state that page, payment and disputes make up.
+    async fn state(&self, session: &CheckoutSession) -> Result<PaymentState, PayError> {
+        let state = session.state()?;
+        match session.disputed() {
+            Some(intent) => self.after_disputes(intent, state).await,
+            None => Ok(state),
+        }
+    }
+
+    async fn after_disputes(&self, intent: &str, state: PaymentState) -> Result<PaymentState, PayError> {
+        let query = [("payment_intent", self.http.name(intent)?.to_owned()), ("limit", PAGE.to_string())];
+        let list: Option<List<Dispute>> =
+            self.ask(self.request(Method::GET, "disputes").query(&query)).await?;
+        let disputes = list.map(|list| list.data).unwrap_or_default();
+        Ok(charged_back(state, &disputes))
+    }
+
     async fn create(&self, new: &NewSession) -> Result<Session, PayError> {
         let made: CheckoutSession =
             self.post("checkout/sessions", &new.payment.to_string(), &session_form(new)).await?;
@@ -113,12 +130,12 @@ impl Stripe {
     async fn expire(&self, reference: &str) -> Result<PaymentState, PayError> {
         let session = self.session(reference).await?;
         if session.status.as_deref() != Some("open") {
-            return session.state();
+            return self.state(&session).await;
         }
         let path = format!("checkout/sessions/{}/expire", self.http.name(&session.id)?);
         match self.ask::<CheckoutSession>(self.request(Method::POST, &path)).await {
             // What was refused was closed by somebody who paid in between.
-            Ok(_) | Err(PayError::Refused { .. }) => self.session(&session.id).await?.state(),
+            Ok(_) | Err(PayError::Refused { .. }) => self.state(&self.session(&session.id).await?).await,
             Err(error) => Err(error),
         }
     }
@@ -139,7 +156,7 @@ impl Stripe {
             let taken: Intent = self.post(&path, &format!("{payment}-capture"), &form).await?;
             session.set_intent(taken);
         }
-        session.state()
+        self.state(&session).await
     }
 
     async fn give_back(&self, new: &NewRefund) -> Result<RefundState, PayError> {
@@ -211,8 +228,11 @@ impl Stripe {
             .ok_or_else(|| self.http.strange("no list of sessions"))?;
         let next = list.next(|session| &session.id);
         // Sessions that others make with the same account are none of ours.
-        let ours = list.data.iter().filter(|session| session.metadata.payment_id.is_some());
-        Ok((ours.map(CheckoutSession::state).collect::<Result<_, _>>()?, next))
+        let mut ours = Vec::new();
+        for session in list.data.iter().filter(|session| session.metadata.payment_id.is_some()) {
+            ours.push(self.state(session).await?);
+        }
+        Ok((ours, next))
     }
 
     async fn verify(&self, webhook: Webhook<'_>) -> Result<Notice, PayError> {
@@ -229,8 +249,8 @@ impl Stripe {
             "payment_intent.amount_capturable_updated"
             | "payment_intent.payment_failed"
             | "payment_intent.canceled" => event.read::<Intent>()?.ours(),
-            "charge.refunded" => event.read::<wire::Charge>()?.ours()?,
-            "charge.dispute.created" => self.disputed(&event).await?,
+            "charge.refunded" => self.refunded(event.read()?).await?,
+            "charge.dispute.created" | "charge.dispute.funds_withdrawn" => self.disputed(&event).await?,
             _ => None,
         };
         Ok(Notice { id: event.id, state })
@@ -243,7 +263,7 @@ impl Stripe {
         }
         // A page that is done says nothing of money that is only set aside, so the payment behind it is read.
         if event.kind == "checkout.session.completed" && session.payment_status.as_deref() != Some("paid") {
-            return self.session(&session.id).await?.state().map(Some);
+            return self.state(&self.session(&session.id).await?).await.map(Some);
         }
         let mut state = session.state()?;
         match event.kind.as_str() {
@@ -254,15 +274,35 @@ impl Stripe {
         Ok(Some(state))
     }
 
+    async fn refunded(&self, charge: Charge) -> Result<Option<PaymentState>, PayError> {
+        let is_disputed = charge.disputed;
+        let Some(state) = charge.ours()? else { return Ok(None) };
+        if !is_disputed {
+            return Ok(Some(state));
+        }
+        let intent = state.reference.clone();
+        self.after_disputes(&intent, state).await.map(Some)
+    }
+
     /// A dispute has no metadata of ours, so the payment is read.
     async fn disputed(&self, event: &Event) -> Result<Option<PaymentState>, PayError> {
-        let dispute: wire::Dispute = event.read()?;
-        let Some(intent) = dispute.payment_intent else { return Ok(None) };
-        let session = self.read_session(&intent).await?;
+        let dispute: Dispute = event.read()?;
+        let Some(intent) = dispute.payment_intent.as_deref().filter(|_| dispute.taken().is_some()) else {
+            return Ok(None);
+        };
+        let session = self.read_session(intent).await?;
         let state =
             session.filter(|session| session.metadata.payment_id.is_some()).map(|session| session.state());
-        Ok(state.transpose()?.map(|state| PaymentState { status: PaymentStatus::ChargedBack, ..state }))
+        Ok(state.transpose()?.map(|state| charged_back(state, &[dispute])))
     }
+}
+
+/// A payment of which the payer's bank has taken what these say; as it was when they say nothing.
+fn charged_back(state: PaymentState, disputes: &[Dispute]) -> PaymentState {
+    let mut taken = disputes.iter().filter_map(Dispute::taken);
+    let Some(mut amount) = taken.next() else { return state };
+    amount.amount += taken.map(|further| further.amount).sum::<i64>();
+    PaymentState { status: PaymentStatus::ChargedBack, amount, ..state }
 }
 
 fn session_form(new: &NewSession) -> Form {
@@ -321,7 +361,13 @@ impl Provider for Stripe {
     }
 
     fn query<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentState>, PayError>> {
-        async { self.read_session(reference).await?.map(|session| session.state()).transpose() }.boxed()
+        async {
+            match self.read_session(reference).await? {
+                Some(session) => self.state(&session).await.map(Some),
+                None => Ok(None),
+            }
+        }
+        .boxed()
     }
 
     fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>> {

@@ -455,11 +455,52 @@ async fn dispute_is_told_as_money_taken_back() {
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "data": [found], "has_more": false })))
         .mount(&server)
         .await;
-    let dispute = json!({ "id": "dp_1", "payment_intent": "pi_3Q", "amount": 5_000 });
-    let notice = told(&stripe(&server), &event("charge.dispute.created", &dispute)).await.expect("a notice");
-    let state = notice.state.expect("ours");
-    assert_eq!((state.status, state.payment), (PaymentStatus::ChargedBack, Some(payment)));
-    assert_eq!(state.reference, REFERENCE);
+    for (status, amount, is_taken) in [
+        ("needs_response", 5_000, true),
+        ("under_review", 1_200, true),
+        ("lost", 5_000, true),
+        ("won", 5_000, false),
+        ("warning_needs_response", 5_000, false),
+        ("warning_under_review", 5_000, false),
+        ("warning_closed", 5_000, false),
+    ] {
+        let dispute = dispute(status, amount);
+        for kind in ["charge.dispute.created", "charge.dispute.funds_withdrawn"] {
+            let notice = told(&stripe(&server), &event(kind, &dispute)).await.expect("a notice");
+            assert_eq!(notice.state.is_some(), is_taken, "{status}");
+            let Some(state) = notice.state else { continue };
+            assert_eq!((state.status, state.payment), (PaymentStatus::ChargedBack, Some(payment)));
+            assert_eq!((state.reference.as_str(), state.amount), (REFERENCE, money(amount, "EUR")));
+        }
+    }
+}
+
+fn dispute(status: &str, amount: i64) -> Value {
+    json!({ "id": "dp_1", "payment_intent": "pi_3Q", "amount": amount, "currency": "eur", "status": status })
+}
+
+#[tokio::test]
+async fn payment_that_was_disputed_is_as_its_disputes_say() {
+    let payment = PaymentId::new();
+    for (disputes, expected, amount) in [
+        (vec![dispute("warning_needs_response", 5_000)], PaymentStatus::Captured, 5_000),
+        (vec![dispute("won", 5_000)], PaymentStatus::Captured, 5_000),
+        (
+            vec![dispute("lost", 1_000), dispute("won", 500), dispute("needs_response", 300)],
+            PaymentStatus::ChargedBack,
+            1_300,
+        ),
+        (vec![dispute("lost", 5_000)], PaymentStatus::ChargedBack, 5_000),
+    ] {
+        let server = MockServer::start().await;
+        let mut paid = intent("succeeded", payment);
+        paid["latest_charge"]["disputed"] = json!(true);
+        answer_session(&server, session("complete", "paid", payment, paid)).await;
+        let list = json!({ "data": disputes, "has_more": false });
+        answer(&server, "GET", "/v1/disputes", 200, list).await;
+        let state = stripe(&server).query(REFERENCE).await.expect("a state").expect("known");
+        assert_eq!((state.status, state.amount), (expected, money(amount, "EUR")));
+    }
 }
 
 #[tokio::test]

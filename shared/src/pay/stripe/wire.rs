@@ -65,7 +65,13 @@ impl CheckoutSession {
         self.payment_intent = Some(intent);
     }
 
-    /// The state that page and payment make up.
+    /// The payment, where the payer's bank has asked for its money, or about it.
+    pub fn disputed(&self) -> Option<&str> {
+        let is_disputed = |intent: &&Intent| intent.charge().is_some_and(|charge| charge.disputed);
+        self.intent().filter(is_disputed).map(|intent| intent.id.as_str())
+    }
+
+    /// The state that page and payment make up, but for disputes.
     ///
     /// # Errors
     /// [`PayError::Strange`] without an amount.
@@ -126,7 +132,6 @@ impl Intent {
 
     fn status(&self) -> PaymentStatus {
         match self.status.as_str() {
-            "succeeded" if self.charge().is_some_and(|charge| charge.disputed) => PaymentStatus::ChargedBack,
             "succeeded" => PaymentStatus::Captured,
             "requires_capture" => PaymentStatus::Authorized,
             "canceled" => PaymentStatus::Expired,
@@ -165,7 +170,7 @@ pub struct Charge {
     #[serde(default)]
     amount_refunded: i64,
     #[serde(default)]
-    disputed: bool,
+    pub disputed: bool,
     #[serde(default)]
     amount_captured: i64,
     #[serde(default)]
@@ -176,15 +181,13 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// The state that a notice of a refund tells; `None` when it is none of ours.
+    /// The state that a notice of a refund tells, but for disputes; `None` when it is none of ours.
     ///
     /// # Errors
     /// [`PayError::Strange`] for a charge of no payment.
     pub fn ours(self) -> Result<Option<PaymentState>, PayError> {
         let Some(payment) = self.metadata.payment() else { return Ok(None) };
-        let status = if self.disputed {
-            PaymentStatus::ChargedBack
-        } else if self.amount_captured == 0 {
+        let status = if self.amount_captured == 0 {
             // An authorisation that was let go is told as a refund as well.
             PaymentStatus::Expired
         } else {
@@ -204,6 +207,17 @@ impl Charge {
 #[derive(Debug, Deserialize)]
 pub struct Dispute {
     pub payment_intent: Option<String>,
+    amount: i64,
+    currency: String,
+    status: String,
+}
+
+impl Dispute {
+    /// What is gone from the shop. A question of the bank's (`warning_…`) moves nothing, and what was won is back.
+    pub fn taken(&self) -> Option<Money> {
+        let is_taken = matches!(self.status.as_str(), "needs_response" | "under_review" | "lost");
+        is_taken.then(|| money(self.amount, &self.currency))
+    }
 }
 
 /// Money on its way back.

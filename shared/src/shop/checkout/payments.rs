@@ -125,7 +125,8 @@ impl Payments {
             | Effect::Returned
             | Effect::Mismatch
             | Effect::Undone
-            | Effect::ChargedBack) => Ok(effect),
+            | Effect::ChargedBack
+            | Effect::Disputed) => Ok(effect),
         }
     }
 
@@ -244,6 +245,11 @@ impl Payments {
                 payment.id = %payment,
                 "the payer's bank has taken a payment back; its tickets are revoked"
             ),
+            Effect::Disputed => tracing::error!(
+                order.id = %order,
+                payment.id = %payment,
+                "the payer's bank has taken a part of a payment back; its tickets are good still, and somebody should look at it"
+            ),
             Effect::Closed
             | Effect::Authorized
             | Effect::Paid
@@ -269,5 +275,6 @@ fn word(effect: Effect) -> &'static str {
         Effect::Mismatch => "mismatch",
         Effect::Undone => "undone",
         Effect::ChargedBack => "charged_back",
+        Effect::Disputed => "disputed",
     }
 }

@@ -159,6 +159,10 @@ impl Payments {
         }
         if difference.kind != "refunds" {
             let effect = self.settle_state(name, state).await?.effect;
+            // Written down already, with what was taken.
+            if effect == Effect::Disputed {
+                return Ok(true);
+            }
             difference.repaired = ![Effect::Nothing, Effect::Unknown].contains(&effect);
         }
         self.store.note_difference(&difference).await?;

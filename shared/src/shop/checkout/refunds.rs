@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::payments::Payments;
 use crate::domain::{EventId, OrderId, OrderItemId, RefundId, UserId};
-use crate::pay::{NewRefund, PayError, Provider};
+use crate::pay::{NewRefund, PayError, PaymentStatus, Provider};
 use crate::shop::Fault;
 use crate::shop::carts::announce;
 use crate::store::{RefundJob, RefundRecord, RefundRequest, Refunding, StoreError, Unsendable};
@@ -136,15 +136,38 @@ impl Refunds {
         Ok(self.payments.store.refunds(status, None, at_most).await?)
     }
 
-    /// Sends a refund once more that has failed for good.
+    /// Sends a refund once more that has failed for good. One that the payer's bank took the money of is sent when the
+    /// provider says that the shop has it again.
     ///
     /// # Errors
     /// There is no such refund, or a store is away.
     pub async fn retry(&self, refund: RefundId, by: By) -> Result<(), RefundError> {
+        self.reopen(refund).await?;
         if !self.payments.store.retry_refund(refund).await? {
             return Err(RefundError::NotFound);
         }
         self.audit(by, "refund.retry", &format!("refund {refund}")).await
+    }
+
+    async fn reopen(&self, refund: RefundId) -> Result<(), RefundError> {
+        let store = &self.payments.store;
+        let found = store.refunds(Some("failed"), Some(refund), 1).await?.pop();
+        let Some(record) = found.filter(|record| record.error.as_deref() == Some("charged_back")) else {
+            return Ok(());
+        };
+        let (Some(provider), Some(reference)) =
+            (self.payments.provider_of(&record.provider), &record.reference)
+        else {
+            return Ok(());
+        };
+        match provider.query(reference).await {
+            Ok(Some(state)) if state.status == PaymentStatus::Captured => store.reopen_refund(refund).await?,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(refund.id = %refund, error = chain(&error), "the provider does not say who has the money");
+            }
+        }
+        Ok(())
     }
 
     async fn begin(&self, request: &RefundRequest<'_>) -> Result<(), RefundError> {

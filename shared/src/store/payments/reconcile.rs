@@ -1,6 +1,7 @@
 //! What the provider's list is compared with.
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::super::{Store, StoreError};
 use crate::domain::{Money, PaymentId};
@@ -189,23 +190,8 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn note_difference(&self, difference: &NewDifference<'_>) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into payment_differences (provider, provider_ref, payment_id, kind, ours, theirs, repaired)
-             values ($1, $2, $3, $4, $5, $6, $7)
-             on conflict (provider, provider_ref, kind) do update
-             set ours = excluded.ours, theirs = excluded.theirs, repaired = excluded.repaired,
-                 found_at = clock_timestamp()",
-            difference.provider,
-            difference.reference,
-            difference.payment.map(|payment| payment.0),
-            difference.kind,
-            difference.ours,
-            difference.theirs,
-            difference.repaired
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        insert_difference(&mut connection, difference).await
     }
 
     /// The differences, the latest first.
@@ -221,4 +207,28 @@ impl Store {
         );
         Ok(rows.fetch_all(&self.pool).await?)
     }
+}
+
+/// Writes down that two lists do not agree on something.
+pub(super) async fn insert_difference(
+    connection: &mut PgConnection,
+    difference: &NewDifference<'_>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into payment_differences (provider, provider_ref, payment_id, kind, ours, theirs, repaired)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (provider, provider_ref, kind) do update
+         set ours = excluded.ours, theirs = excluded.theirs, repaired = excluded.repaired,
+             found_at = clock_timestamp()",
+        difference.provider,
+        difference.reference,
+        difference.payment.map(|payment| payment.0),
+        difference.kind,
+        difference.ours,
+        difference.theirs,
+        difference.repaired
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

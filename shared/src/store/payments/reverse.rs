@@ -10,6 +10,7 @@ use super::super::orders::{
 };
 use super::super::refunds::{NewRefundRow, insert_refund};
 use super::super::{Freed, StoreError};
+use super::reconcile::{NewDifference, insert_difference};
 use super::settle::{Effect, Locked, Settled, mark};
 use crate::pay::PaymentStatus;
 
@@ -43,11 +44,30 @@ pub(super) async fn give_back(
     append_order_facts(connection, payment.order.id, payment.order.user, &facts).await
 }
 
-/// The payer's bank has taken the money back: whatever was bought with it is revoked, and nothing is refunded.
+/// The payer's bank has taken the money back: whatever was bought with it is revoked, and nothing is refunded. When it has
+/// taken a part, a person decides.
 pub(super) async fn charge_back(
     connection: &mut PgConnection,
     payment: &Locked<'_>,
+    provider: &str,
 ) -> Result<Settled, StoreError> {
+    if !is_all_lost(payment) {
+        let (taken, paid) = (&payment.state.amount, &payment.amount);
+        let difference = NewDifference {
+            provider,
+            reference: &payment.state.reference,
+            payment: Some(payment.id),
+            kind: "status",
+            ours: payment.status.clone(),
+            theirs: format!(
+                "charged_back {} {} of {} {}",
+                taken.amount, taken.currency, paid.amount, paid.currency
+            ),
+            repaired: false,
+        };
+        insert_difference(connection, &difference).await?;
+        return Ok(settled(Effect::Disputed, Vec::new()));
+    }
     if payment.status == "reversed" {
         mark(connection, payment.id, "reversed", Some("charged_back")).await?;
         drop_refunds(connection, payment).await?;
@@ -73,6 +93,13 @@ pub(super) async fn charge_back(
     };
     append_order_facts(connection, payment.order.id, payment.order.user, &facts).await?;
     Ok(settled(Effect::ChargedBack, freed))
+}
+
+/// Whether nothing of what was paid is left, but for what went back before.
+fn is_all_lost(payment: &Locked<'_>) -> bool {
+    let (taken, paid) = (&payment.state.amount, &payment.amount);
+    taken.currency == paid.currency
+        && taken.amount.saturating_add(payment.state.refunded_minor) >= paid.amount
 }
 
 fn settled(effect: Effect, freed: Vec<Freed>) -> Settled {

@@ -52,6 +52,8 @@ pub enum Effect {
     Undone,
     /// The payer's bank took the money back; the tickets are revoked.
     ChargedBack,
+    /// The payer's bank took a part of the money back; a person decides, and finds it among the differences.
+    Disputed,
 }
 
 /// What followed from it, and what is left to be done.
@@ -129,7 +131,7 @@ impl Store {
             PaymentStatus::Authorized | PaymentStatus::Captured => succeed(&mut tx, &locked).await?,
             PaymentStatus::Declined => close(&mut tx, &locked, "declined").await?,
             PaymentStatus::Expired => close(&mut tx, &locked, "expired").await?,
-            PaymentStatus::ChargedBack => charge_back(&mut tx, &locked).await?,
+            PaymentStatus::ChargedBack => charge_back(&mut tx, &locked, report.provider).await?,
         };
         tx.commit().await?;
         settled.order = Some(locked.order.id);

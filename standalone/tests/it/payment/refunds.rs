@@ -351,6 +351,26 @@ async fn a_refund_that_waits_for_a_person_is_not_sent_after_a_chargeback() -> Te
 }
 
 #[tokio::test]
+async fn a_refund_that_was_closed_by_a_chargeback_is_sent_once_the_shop_has_the_money_again() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let (purchase, refund) = unsent(&till).await?;
+    let state = till.bank.charge_back(&purchase.reference);
+    assert_eq!(till.tell("taken back", &state).await?, StatusCode::OK);
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let retry = format!("/api/admin/refunds/{refund}/retry");
+    assert_eq!(
+        admin.post(&retry, json!({})).await?.0,
+        StatusCode::NOT_FOUND,
+        "the payer's bank has the money"
+    );
+    till.bank.pay(&purchase.reference);
+    assert_eq!(admin.post(&retry, json!({})).await?.0, StatusCode::ACCEPTED);
+    Refunds::new(till.payments()?).run(&RefundJob::Send { refund }).await?;
+    assert_eq!(till.bank.given_back(), 1_000);
+    Ok(())
+}
+
+#[tokio::test]
 async fn figures_count_what_was_given_back_before_a_chargeback_once() -> TestResult {
     let till = Till::open(Bank::cards()).await?;
     let shopper = till.lab.shopper().await?;

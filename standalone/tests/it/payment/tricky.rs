@@ -311,6 +311,31 @@ async fn a_chargeback_revokes_the_ticket_and_gives_nothing_back() -> TestResult 
 }
 
 #[tokio::test]
+async fn a_part_that_the_payer_s_bank_takes_revokes_nothing_and_is_on_the_list_for_a_person() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let shopper = till.lab.shopper().await?;
+    let purchase = till.buy(&shopper, &till.seats[..2]).await?;
+    till.pay(&purchase).await?;
+    let whole = till.bank.charge_back(&purchase.reference);
+    let part = PaymentState { amount: Money { amount: 700, currency: "EUR".to_owned() }, ..whole.clone() };
+    for id in ["once", "twice"] {
+        assert_eq!(till.tell(id, &part).await?, StatusCode::OK);
+    }
+    assert_eq!(till.status(&purchase).await?, "paid");
+    assert_eq!(till.count("select count(*) from order_items where status = 'sold'").await?, 2);
+    let (listed, theirs): (i64, Option<String>) =
+        sqlx::query_as("select count(*), max(theirs) from payment_differences where not repaired")
+            .fetch_one(till.lab.store().pool())
+            .await?;
+    assert_eq!((listed, theirs.as_deref()), (1, Some("charged_back 700 EUR of 2000 EUR")));
+    // What went back before and the rest are the whole.
+    let rest = PaymentState { refunded_minor: 1_300, ..part };
+    assert_eq!(till.tell("rest", &rest).await?, StatusCode::OK);
+    assert_eq!(till.status(&purchase).await?, "refunded");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_late_success_has_its_seats_again_when_they_are_free() -> TestResult {
     let till = Till::open_with(Bank::cards(), &[], &["--payment-limit-seconds=1"]).await?;
     let shopper = till.lab.shopper().await?;
