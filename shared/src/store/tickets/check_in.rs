@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Uses tickets, in this order; what became of each. A scan that is told once more by the same scanner, with its time,
-    /// is admitted as before.
+    /// is admitted as before; but not when that time was before the ticket was issued, or later than now.
     ///
     /// # Errors
     /// PostgreSQL is away; then none was used.
@@ -141,7 +141,8 @@ impl Shown {
             return Entry::Cancelled;
         }
         if let Some((at, who, gate)) = &self.used {
-            let is_same = scan.scanned_at.is_some() && (*at, *who, gate) == (moment, by.0, &scan.gate);
+            // By the scanner's own words: two scans that count from another moment than they say are not one.
+            let is_same = (Some(*at), *who, gate) == (scan.scanned_at, by.0, &scan.gate);
             if !is_same {
                 return Entry::AlreadyUsed { at: *at, gate: gate.clone() };
             }

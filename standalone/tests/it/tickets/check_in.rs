@@ -177,6 +177,24 @@ async fn scans_of_an_offline_device_count_from_when_they_were_made_and_may_be_se
 }
 
 #[tokio::test]
+async fn two_scans_of_a_device_whose_clock_is_slow_admit_once() -> TestResult {
+    let evening = Evening::start(1).await?;
+    let scanner = evening.lab.with_role(Role::Scanner).await?;
+    let scan = |days| {
+        let mut scan = evening.scan(0);
+        scan["scannedAt"] = json!(chrono::Utc::now() - chrono::TimeDelta::days(days));
+        scan
+    };
+    let (status, entered) = scanner.post("/api/checkin", scan(400)).await?;
+    assert_eq!(status, StatusCode::OK, "{entered}");
+    let (status, again) = scanner.post("/api/checkin", scan(399)).await?;
+    assert_eq!((status, &again["code"]), (StatusCode::CONFLICT, &json!("already_used")), "{again}");
+    assert_eq!(again["usedAt"], entered["usedAt"], "it counts from when the ticket was issued");
+    assert_eq!(evening.facts().await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_batch_is_bounded() -> TestResult {
     let evening = Evening::start(1).await?;
     let scanner = evening.lab.with_role(Role::Scanner).await?;
