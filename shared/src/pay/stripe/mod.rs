@@ -149,10 +149,8 @@ impl Stripe {
         let mut session = self.session(reference).await?;
         if let Some(intent) = session.intent().filter(|intent| intent.status == "requires_capture") {
             let path = format!("payment_intents/{}/capture", self.http.name(&intent.id)?);
-            let form = vec![
-                ("amount_to_capture", amount.amount.to_string()),
-                ("expand[]", "latest_charge".to_owned()),
-            ];
+            let form =
+                vec![("amount_to_capture", wire::figure(amount)), ("expand[]", "latest_charge".to_owned())];
             let taken: Intent = self.post(&path, &format!("{payment}-capture"), &form).await?;
             session.set_intent(taken);
         }
@@ -323,7 +321,7 @@ fn session_form(new: &NewSession) -> Form {
         ),
         ("line_items[0][quantity]", "1".to_owned()),
         ("line_items[0][price_data][currency]", currency),
-        ("line_items[0][price_data][unit_amount]", new.amount.amount.to_string()),
+        ("line_items[0][price_data][unit_amount]", wire::figure(&new.amount)),
         ("line_items[0][price_data][product_data][name]", new.description.clone()),
         ("metadata[payment_id]", payment.clone()),
         ("metadata[order_id]", order.clone()),
@@ -338,7 +336,7 @@ fn session_form(new: &NewSession) -> Form {
 fn refund_form(intent: &str, new: &NewRefund) -> Form {
     vec![
         ("payment_intent", intent.to_owned()),
-        ("amount", new.amount.amount.to_string()),
+        ("amount", wire::figure(&new.amount)),
         ("reason", "requested_by_customer".to_owned()),
         ("metadata[refund_id]", new.key()),
         ("metadata[why]", new.reason.chars().take(500).collect()),

@@ -108,6 +108,47 @@ async fn yen_are_minor_units_already() {
 }
 
 #[tokio::test]
+async fn currencies_that_keep_their_decimals_there_are_scaled_both_ways() {
+    let payment = PaymentId::new();
+    let in_currency = |mut object: Value, currency: &str| {
+        object["currency"] = json!(currency);
+        object
+    };
+    for (currency, theirs, amount) in [("ISK", "isk", 50), ("UGX", "ugx", 50), ("JPY", "jpy", 5_000)] {
+        let amount = money(amount, currency);
+        let server = MockServer::start().await;
+        let mut held = in_currency(intent("requires_capture", payment), theirs);
+        held["latest_charge"]["amount_refunded"] = json!(2_000);
+        let page = in_currency(session("complete", "unpaid", payment, held.clone()), theirs);
+        answer_session(&server, page.clone()).await;
+        answer(&server, "GET", "/v1/checkout/sessions", 200, json!({ "data": [page.clone()] })).await;
+        answer(&server, "POST", "/v1/checkout/sessions", 200, page).await;
+        let taken = in_currency(intent("succeeded", payment), theirs);
+        answer(&server, "POST", "/v1/payment_intents/pi_3Q/capture", 200, taken).await;
+        let stripe = stripe(&server);
+        stripe.create_session(&new_session(amount.clone())).await.expect("a session");
+        let captured = stripe.capture(REFERENCE, payment, &amount).await.expect("a state");
+        assert_eq!(captured.amount, amount);
+        let state = stripe.query(REFERENCE).await.expect("a state").expect("known");
+        let refunded = 2 * amount.amount / 5;
+        assert_eq!((&state.amount, state.refunded_minor), (&amount, refunded));
+        let time = DateTime::from_timestamp(1_000, 0).expect("a time");
+        let (listed, _) = stripe.list(time, time, None).await.expect("a page");
+        assert_eq!((&listed[0].amount, listed[0].refunded_minor), (&amount, refunded));
+        let told_of = told(&stripe, &event("payment_intent.amount_capturable_updated", &held)).await;
+        let state = told_of.expect("a notice").state.expect("ours");
+        assert_eq!((&state.amount, state.refunded_minor), (&amount, refunded));
+        let requests = server.received_requests().await.expect("requests");
+        let bodies: Vec<String> =
+            requests.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect();
+        assert!(bodies.iter().any(|body| body.contains("%5Bunit_amount%5D=5000&")), "{bodies:?}");
+        assert!(bodies.iter().any(|body| body.contains("amount_to_capture=5000&")), "{bodies:?}");
+        let form = refund_form("pi_3Q", &new_refund(REFERENCE, amount));
+        assert!(form.contains(&("amount", "5000".to_owned())), "{form:?}");
+    }
+}
+
+#[tokio::test]
 async fn fault_is_tried_again_with_the_same_key_and_the_same_words() {
     let server = MockServer::start().await;
     let new = new_session(money(5_000, "EUR"));

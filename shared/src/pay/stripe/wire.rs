@@ -97,7 +97,9 @@ impl CheckoutSession {
             payment: self.metadata.payment(),
             status,
             amount: money(intent.map_or(amount, |intent| intent.figure().unwrap_or(amount)), currency),
-            refunded_minor: intent.and_then(Intent::charge).map_or(0, |charge| charge.amount_refunded),
+            refunded_minor: intent
+                .and_then(Intent::charge)
+                .map_or(0, |charge| minor(charge.amount_refunded, currency)),
         })
     }
 }
@@ -158,7 +160,7 @@ impl Intent {
             payment: Some(payment),
             status: status.unwrap_or(PaymentStatus::Open),
             amount: money(self.figure().unwrap_or(self.amount), &self.currency),
-            refunded_minor: self.charge().map_or(0, |charge| charge.amount_refunded),
+            refunded_minor: self.charge().map_or(0, |charge| minor(charge.amount_refunded, &self.currency)),
             reference: self.id,
         })
     }
@@ -198,7 +200,7 @@ impl Charge {
             payment: Some(payment),
             status,
             amount: money(self.amount_captured, &self.currency),
-            refunded_minor: self.amount_refunded,
+            refunded_minor: minor(self.amount_refunded, &self.currency),
         }))
     }
 }
@@ -294,7 +296,22 @@ impl FailureWords {
 }
 
 fn money(amount: i64, currency: &str) -> Money {
-    Money { amount, currency: currency.to_ascii_uppercase() }
+    Money { amount: minor(amount, currency), currency: currency.to_ascii_uppercase() }
+}
+
+/// Of Stripe's smallest units make one minor unit: these currencies have lost their decimals and keep them there, always 00.
+/// See <https://docs.stripe.com/currencies#special-cases>.
+fn units(currency: &str) -> i64 {
+    if ["ISK", "UGX"].iter().any(|name| name.eq_ignore_ascii_case(currency)) { 100 } else { 1 }
+}
+
+fn minor(amount: i64, currency: &str) -> i64 {
+    amount / units(currency)
+}
+
+/// An amount as Stripe writes it.
+pub fn figure(money: &Money) -> String {
+    money.amount.saturating_mul(units(&money.currency)).to_string()
 }
 
 fn strange(why: &str) -> PayError {
