@@ -70,3 +70,25 @@ impl Handler for SendMessages {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        messages: MessagesConfig,
+    }
+
+    #[test]
+    fn a_message_is_tried_for_a_day() {
+        let words = Words::try_parse_from(["test"]).expect("the settings as they are");
+        let policy = policy(&words.messages);
+        let rests: Duration = (1..policy.attempts).map(|failures| policy.backoff.rest(failures)).sum();
+        let day = Duration::from_hours(24);
+        assert!((day..day.mul_f64(1.3)).contains(&rests), "{rests:?}");
+    }
+}

@@ -53,8 +53,8 @@ pub struct MessagesConfig {
     /// What links in messages begin with: where people reach the shop
     #[arg(long, env = "MESSAGES_LINK_BASE", default_value = "http://127.0.0.1:8000")]
     pub messages_link_base: String,
-    /// Times that a message is tried
-    #[arg(long, env = "MESSAGES_MAX_ATTEMPTS", default_value_t = 6)]
+    /// Times that a message is tried, for a day by default; codes until they run out
+    #[arg(long, env = "MESSAGES_MAX_ATTEMPTS", default_value_t = 150)]
     pub messages_max_attempts: u32,
     /// Milliseconds of the first rest after a failure; each further one is twice as long, up to 10 minutes
     #[arg(long, env = "MESSAGES_BACKOFF_MS", default_value_t = 20_000)]
