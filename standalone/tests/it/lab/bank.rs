@@ -320,6 +320,7 @@ pub(crate) fn notice_of(id: &str, state: &PaymentState) -> Value {
     json!({
         "id": id, "reference": state.reference, "payment": state.payment, "status": word,
         "amount": state.amount.amount, "currency": state.amount.currency,
+        "refunded": state.refunded_minor,
     })
 }
 
@@ -332,7 +333,7 @@ fn read_notice(body: &[u8]) -> Option<Notice> {
         payment: serde_json::from_value(body["payment"].clone()).ok()?,
         status: *status,
         amount: Money { amount: body["amount"].as_i64()?, currency: body["currency"].as_str()?.to_owned() },
-        refunded_minor: 0,
+        refunded_minor: body["refunded"].as_i64()?,
     };
     Some(Notice { id: body["id"].as_str()?.to_owned(), state: Some(state) })
 }

@@ -104,7 +104,7 @@ async fn a_wrong_amount_or_currency_goes_back_and_never_pays() -> TestResult {
 #[tokio::test]
 async fn a_place_that_was_taken_from_somebody_whose_refund_is_not_begun_gives_the_next_buyer_their_money_back()
 -> TestResult {
-    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let till = Till::open(Bank::transfers()).await?;
     let [first, second]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
     let sold = till.buy(&first, &till.seats[..1]).await?;
     assert_eq!(till.pay(&sold).await?, StatusCode::OK);
@@ -317,7 +317,7 @@ async fn a_part_that_the_payer_s_bank_takes_revokes_nothing_and_is_on_the_list_f
     let purchase = till.buy(&shopper, &till.seats[..2]).await?;
     till.pay(&purchase).await?;
     let whole = till.bank.charge_back(&purchase.reference);
-    let part = PaymentState { amount: Money { amount: 700, currency: "EUR".to_owned() }, ..whole.clone() };
+    let part = PaymentState { amount: Money { amount: 700, currency: "EUR".to_owned() }, ..whole };
     for id in ["once", "twice"] {
         assert_eq!(till.tell(id, &part).await?, StatusCode::OK);
     }
