@@ -395,7 +395,8 @@ impl Store {
             "update refunds
              set status = 'completed', provider_ref = $2, error = null, finished_at = clock_timestamp()
              where id = $1 and status <> 'completed' and error is distinct from 'charged_back'
-             returning amount_minor, currency, reason",
+             returning amount_minor, currency, reason,
+                 (select p.failure from payments p where p.id = refunds.payment_id) as failure",
             refund.0,
             reference
         )
@@ -418,7 +419,8 @@ impl Store {
             message: Message::Refunded { order: order.id, amount },
         };
         messages::send(&mut tx, &outgoing).await?;
-        if !items.is_empty() {
+        // Of what the payer's bank took first it was told then that it is lost.
+        if !items.is_empty() && done.failure.as_deref() != Some("charged_back") {
             let facts = NewFacts {
                 items: Some(&items),
                 reason: Some(&done.reason),

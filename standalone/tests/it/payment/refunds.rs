@@ -367,6 +367,8 @@ async fn a_refund_that_was_closed_by_a_chargeback_is_sent_once_the_shop_has_the_
     assert_eq!(admin.post(&retry, json!({})).await?.0, StatusCode::ACCEPTED);
     Refunds::new(till.payments()?).run(&RefundJob::Send { refund }).await?;
     assert_eq!(till.bank.given_back(), 1_000);
+    let told = "select count(*) from outbox where topic in ('order.refunded', 'order.charged_back')";
+    assert_eq!(till.count(told).await?, 1, "figures count it once");
     Ok(())
 }
 
