@@ -1,5 +1,6 @@
 //! `GET /health`, `/ready`, `/metrics`
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
+use shared::shop::Lanes;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -102,10 +104,18 @@ pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
     metrics::gauge!("usher_sockets").set(f64::from(u32::try_from(app.hub.sockets()).unwrap_or(u32::MAX)));
-    for lane in app.desk.lanes().all() {
+    let figures = app.metrics.render() + &waiting_jobs(app.desk.lanes());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], figures)
+}
+
+/// How many wait in each lane that somebody waits in. The recorder would go on telling of all that there ever were.
+fn waiting_jobs(lanes: &Lanes) -> String {
+    let mut text = "# TYPE usher_lane_waiting_jobs gauge\n".to_owned();
+    for lane in lanes.all() {
         let waiting = lane.board.read().waiting();
-        let gauge = metrics::gauge!("usher_lane_waiting_jobs", "event" => lane.event.to_string());
-        gauge.set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+        if waiting > 0 {
+            let _ = writeln!(text, "usher_lane_waiting_jobs{{event=\"{}\"}} {waiting}", lane.event);
+        }
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render())
+    text
 }

@@ -24,6 +24,8 @@ const WAITING: usize = 64;
 const TELL: Duration = Duration::from_millis(250);
 /// How often watched events are read anew where they have changed.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often lanes are forgotten that nobody listens to.
+const TIDY: Duration = Duration::from_mins(1);
 /// Seats told one by one; when more have changed, watchers are told to fetch all.
 const CHANGES: usize = 2_000;
 
@@ -78,6 +80,16 @@ struct Audience {
     claimed: Option<Instant>,
 }
 
+impl Audience {
+    /// Whether nothing is lost with it: a batch takes less time than this.
+    fn is_over(&self) -> bool {
+        self.jobs.is_empty()
+            && self.watchers.is_empty()
+            && self.pause == Pause::default()
+            && self.claimed.is_none_or(|claimed| claimed.elapsed() > TIDY)
+    }
+}
+
 /// A socket's right to be open; given back when dropped.
 pub(super) struct Seat {
     hub: Hub,
@@ -121,7 +133,7 @@ impl Hub {
         let (hub, shutdown) = (self.clone(), shutdown.clone());
         tokio::spawn(async move {
             let telling = async {
-                let mut looked = Instant::now();
+                let (mut looked, mut tidied) = (Instant::now(), Instant::now());
                 loop {
                     tokio::time::sleep(TELL).await;
                     if looked.elapsed() > LOOK {
@@ -130,10 +142,18 @@ impl Hub {
                         tokio::spawn(async move { hub.look_again(&desk).await });
                     }
                     hub.tell_watchers(&desk);
+                    if tidied.elapsed() > TIDY {
+                        tidied = Instant::now();
+                        hub.forget_over();
+                    }
                 }
             };
             shutdown.run_until_cancelled(telling).await;
         });
+    }
+
+    fn forget_over(&self) {
+        self.inner.lanes.lock().retain(|_, audience| !audience.is_over());
     }
 
     /// How many sockets are open.
@@ -364,5 +384,22 @@ mod tests {
         assert!(slow.too_slow.is_cancelled() && !quick.too_slow.is_cancelled());
         let waiting = std::iter::from_fn(|| unread.try_recv().ok()).count();
         assert_eq!(waiting, WAITING);
+    }
+
+    #[test]
+    fn lanes_that_nobody_listens_to_are_forgotten() {
+        let hub = Hub::new();
+        let (socket, _notes) = hub.listen();
+        let [left, watched, followed, paused] = [1, 2, 3, 4].map(EventId);
+        for event in [left, watched] {
+            hub.watch(&socket, event);
+        }
+        hub.unwatch(&socket, left);
+        hub.subscribe(&socket, followed, 7);
+        hub.tell_control(paused, &Pause { paused: true, message: String::new() });
+        hub.forget_over();
+        let mut kept: Vec<EventId> = hub.inner.lanes.lock().keys().copied().collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [watched, followed, paused]);
     }
 }

@@ -47,6 +47,8 @@ pub struct Lane {
     /// Jobs this gateway added that have not ended: what it re-enters if Redis forgets them.
     issued: Mutex<BTreeMap<u64, Envelope>>,
     loading: tokio::sync::Mutex<Loading>,
+    /// When somebody last asked for it, in seconds since 1970.
+    asked_s: AtomicU64,
     /// What the feed said while seats were being read; put in on top of what was read.
     missed: Mutex<Option<Vec<Change>>>,
 }
@@ -75,7 +77,7 @@ struct Inner {
 }
 
 impl Lane {
-    fn new(event: EventId) -> Self {
+    pub(super) fn new(event: EventId) -> Self {
         Self {
             event,
             board: RwLock::new(LaneBoard::new(event)),
@@ -83,7 +85,22 @@ impl Lane {
             issued: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             missed: Mutex::default(),
+            asked_s: AtomicU64::new(now_s()),
         }
+    }
+
+    fn note_asked(&self) {
+        self.asked_s.store(now_s(), Ordering::Relaxed);
+    }
+
+    /// Whether nobody has asked for it since then, in seconds since 1970.
+    pub(super) fn is_idle_since(&self, second: u64) -> bool {
+        self.asked_s.load(Ordering::Relaxed) < second
+    }
+
+    /// Whether a lane that begins empty would tell the same.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.issued.lock().is_empty() && self.board.read().is_vacant()
     }
 
     /// Remembers a job that this gateway added.
@@ -167,6 +184,8 @@ impl Lanes {
                 shutdown.run_until_cancelled(lanes.follow(partition)).await;
             });
         }
+        let (tidied, shutdown) = (lanes.clone(), shutdown.clone());
+        tokio::spawn(async move { shutdown.run_until_cancelled(tidied.forget_idle()).await });
         lanes
     }
 
@@ -186,6 +205,7 @@ impl Lanes {
     /// A lane; one that nobody has used yet is empty.
     pub fn lane(&self, event: EventId) -> Arc<Lane> {
         if let Some(lane) = self.inner.lanes.read().get(&event) {
+            lane.note_asked();
             return lane.clone();
         }
         let mut lanes = self.inner.lanes.write();
@@ -197,6 +217,7 @@ impl Lanes {
             }
             Arc::new(lane)
         });
+        lane.note_asked();
         lane.clone()
     }
 
@@ -225,6 +246,11 @@ impl Lanes {
     /// Every lane of this process.
     pub fn all(&self) -> Vec<Arc<Lane>> {
         self.inner.lanes.read().values().cloned().collect()
+    }
+
+    /// All lanes, and what versions of seats are drawn from.
+    pub(super) fn kept(&self) -> (&RwLock<HashMap<EventId, Arc<Lane>>>, &AtomicU64) {
+        (&self.inner.lanes, &self.inner.next_version)
     }
 
     pub(super) fn of_partition(&self, partition: Partition) -> Vec<Arc<Lane>> {

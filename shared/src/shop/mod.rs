@@ -22,6 +22,7 @@ mod controls;
 mod desk;
 mod figures;
 mod idempotency;
+mod idle;
 mod jobs;
 mod lanes;
 mod listings;

@@ -93,6 +93,11 @@ impl LaneBoard {
         self.waiting.len() - self.active()
     }
 
+    /// Whether nobody waits or stands by, and the lane has no pause of its own.
+    pub fn is_vacant(&self) -> bool {
+        self.waiting.is_empty() && self.standby.is_empty() && self.own_pause == Pause::default()
+    }
+
     /// Whether the lane is paused, by itself or with the whole queue, and why.
     pub fn pause(&self) -> &Pause {
         if self.own_pause.paused { &self.own_pause } else { &self.whole_pause }
