@@ -384,7 +384,7 @@ fn is_overdue(job: &JobRef) -> bool {
 
 /// Remembers a job until it ends; the end may have been told before this is called.
 fn note_issued(lane: &Lane, number: u64, envelope: &Envelope) {
-    lane.note_issued(number, envelope.clone());
+    lane.note_issued(number, envelope);
     if matches!(lane.board.read().state(number), JobState::Ended(..)) {
         lane.forget_issued(number);
     }

@@ -44,8 +44,9 @@ pub struct Lane {
     pub board: RwLock<LaneBoard>,
     /// Seats, once somebody asked for them.
     pub seats: RwLock<Option<LiveSeats>>,
-    /// Jobs this gateway added that have not ended: what it re-enters if Redis forgets them.
-    issued: Mutex<BTreeMap<u64, Envelope>>,
+    /// Jobs that have not ended and that this gateway added, or found waiting when it started: what it re-enters if
+    /// Redis forgets them. As bytes, for there may be a million.
+    issued: Mutex<BTreeMap<u64, Box<[u8]>>>,
     loading: tokio::sync::Mutex<Loading>,
     /// When somebody last asked for it, in seconds since 1970.
     asked_s: AtomicU64,
@@ -103,20 +104,21 @@ impl Lane {
         self.issued.lock().is_empty() && self.board.read().is_vacant()
     }
 
-    /// Remembers a job that this gateway added.
-    pub fn note_issued(&self, number: u64, envelope: Envelope) {
-        self.issued.lock().insert(number, envelope);
+    /// Remembers a job that this gateway added, or found waiting.
+    pub fn note_issued(&self, number: u64, envelope: &Envelope) {
+        self.issued.lock().insert(number, envelope.encode().into());
     }
 
-    /// Whether this gateway added the job and has not heard of its end.
+    /// Whether this gateway added the job, or found it waiting, and has not heard of its end.
     pub fn is_issued(&self, number: u64) -> bool {
         self.issued.lock().contains_key(&number)
     }
 
-    /// The jobs that this gateway added and has not heard the end of, a page after a number.
+    /// The jobs that this gateway remembers and has not heard the end of, a page after a number.
     pub(super) fn issued_after(&self, after: u64, at_most: usize) -> Vec<(u64, Envelope)> {
         let issued = self.issued.lock();
-        issued.range(after + 1..).take(at_most).map(|(number, job)| (*number, job.clone())).collect()
+        let page = issued.range(after + 1..).take(at_most);
+        page.filter_map(|(number, job)| Some((*number, Envelope::decode(job).ok()?))).collect()
     }
 
     pub(super) fn forget_issued(&self, number: u64) {
@@ -429,7 +431,7 @@ impl Lanes {
         if !known.epoch.is_empty() && state.epoch != known.epoch {
             tracing::warn!(
                 partition = partition.index(),
-                "Redis may have lost jobs; putting back those that this gateway added"
+                "Redis may have lost jobs; putting back those that this gateway knows"
             );
             let back = super::recover::reenter_issued(self, partition).await?;
             tracing::info!(
@@ -490,6 +492,10 @@ impl Lanes {
                     for (number, job) in page {
                         let seats = job.as_ref().map(|job| job.request.named_seats()).unwrap_or_default();
                         fresh.load(number, seats, is_standby);
+                        // Whoever added it may be gone when Redis loses it. An end told meanwhile is put in later.
+                        if let Some(job) = &job {
+                            lane.note_issued(number, job);
+                        }
                     }
                 }
             }

@@ -9,7 +9,7 @@ use crate::queue::board::JobState;
 /// Jobs asked for and put back at once.
 const PAGE: usize = 500;
 
-/// Puts back the jobs that this gateway added to a partition; returns how many were missing.
+/// Puts back the jobs of a partition that this gateway added or found waiting; returns how many were missing.
 ///
 /// # Errors
 /// A store is away; doing it again is safe.

@@ -145,6 +145,33 @@ async fn a_reference_brings_its_job_back_when_gateway_and_redis_are_lost_togethe
 }
 
 #[tokio::test]
+async fn a_gateway_puts_back_what_waited_when_it_started() -> TestResult {
+    let mut lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 20)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let replaced = lab.add(&[Part::Gateway]).await?;
+    let shoppers = lab.shoppers(20).await?;
+    let there: Vec<_> = shoppers.iter().map(|shopper| shopper.at(&replaced.url)).collect();
+    let jobs = queue_up(&there, event).await?;
+    let successor = lab.add(&[Part::Gateway]).await?;
+    lab.until_ready(&successor.url).await;
+    replaced.stop().await;
+    lab.servers.redis.kill();
+    lab.servers.redis.restart_empty().await?;
+    eventually("everybody is back before anybody has asked", async || {
+        lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting == 20)
+    })
+    .await;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.at(&successor.url).outcome(job).await?["status"], "completed");
+    }
+    successor.stop().await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
 async fn a_full_redis_refuses_new_jobs_and_drains() -> TestResult {
     let lab = Lab::start_with(&[], &["--queue-watermark=0.0"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
