@@ -1,4 +1,4 @@
-//! `GET /health`, `/ready`, `/metrics`
+//! `GET /health`, `/health/stores`, `/ready`, `/metrics`
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use shared::shop::Lanes;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +23,7 @@ use crate::app::App;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(show_health))
+        .routes(routes!(show_stores))
         .routes(routes!(show_readiness))
         .routes(routes!(show_metrics))
 }
@@ -46,24 +48,39 @@ pub struct Health {
     status: &'static str,
 }
 
-/// What the process needs in order to serve.
+/// What the process leans on.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub struct Readiness {
+pub struct Stores {
     postgres: bool,
     redis: bool,
     /// Every feed is being followed.
     feeds: bool,
 }
 
+/// What decides whether the process is sent requests, and what it leans on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Every lane has been loaded since the process began.
+    loaded: bool,
+    /// It is known which sessions have ended.
+    sessions: bool,
+    /// The process ends.
+    stopping: bool,
+    #[serde(flatten)]
+    stores: Stores,
+}
+
 /// The stores are asked this often at most, however many probe.
 const FRESH: Duration = Duration::from_millis(500);
+/// A store that takes longer is away: whoever probes does not wait for long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What was found at the last look.
 #[derive(Debug, Default)]
-pub struct Probed(Mutex<Option<(Instant, Readiness)>>);
+pub struct Probed(Mutex<Option<(Instant, Stores)>>);
 
 impl Probed {
-    async fn look(&self, app: &App) -> Readiness {
+    async fn look(&self, app: &App) -> Stores {
         // Whoever comes meanwhile waits for the look that is being taken.
         let mut last = self.0.lock().await;
         if let Some((when, known)) = *last
@@ -71,9 +88,11 @@ impl Probed {
         {
             return known;
         }
-        let (postgres, redis) = tokio::join!(app.store.ping(), app.queue.ping());
-        let feeds = app.desk.lanes().is_following();
-        let found = Readiness { postgres: postgres.is_ok(), redis: redis.is_ok(), feeds };
+        let (postgres, redis) =
+            tokio::join!(timeout(PATIENCE, app.store.ping()), timeout(PATIENCE, app.queue.ping()));
+        let is_there = (matches!(postgres, Ok(Ok(()))), matches!(redis, Ok(Ok(()))));
+        let found =
+            Stores { postgres: is_there.0, redis: is_there.1, feeds: app.desk.lanes().is_following() };
         *last = Some((Instant::now(), found));
         found
     }
@@ -85,19 +104,32 @@ pub async fn show_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// The process can serve; 503 when it cannot.
+/// Both stores answer and the feeds are followed; 503 when not. For those who watch, not for a balancer: all gateways
+/// say the same then, and none of them is better sent away.
+#[utoipa::path(get, path = "/health/stores", tag = "probes",
+    responses((status = 200, body = Stores), (status = 503, body = Stores)))]
+pub async fn show_stores(State(app): State<App>) -> impl IntoResponse {
+    let stores = app.probed.look(&app).await;
+    (status_of(stores.postgres && stores.redis && stores.feeds), Json(stores))
+}
+
+/// The process has started and does not end; 503 when it should be sent nobody. A store that is away is told, and
+/// does not change that.
 #[utoipa::path(get, path = "/ready", tag = "probes",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
-    let readiness = app.probed.look(&app).await;
-    // Until it is known which sessions have ended, tokens of theirs would be taken.
-    let knows_ended = app.accounts.ended().is_loaded();
-    let is_ready = readiness.postgres
-        && readiness.redis
-        && readiness.feeds
-        && knows_ended
-        && !app.shutdown.is_cancelled();
-    (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+    let readiness = Readiness {
+        loaded: app.desk.lanes().has_loaded(),
+        // Until it is known which sessions have ended, tokens of theirs would be taken.
+        sessions: app.accounts.ended().is_loaded(),
+        stopping: app.shutdown.is_cancelled(),
+        stores: app.probed.look(&app).await,
+    };
+    (status_of(readiness.loaded && readiness.sessions && !readiness.stopping), Json(readiness))
+}
+
+fn status_of(is_well: bool) -> StatusCode {
+    if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// Figures for Prometheus.

@@ -72,6 +72,8 @@ struct Inner {
     listener: Box<dyn Listener>,
     lanes: RwLock<HashMap<EventId, Arc<Lane>>>,
     following: Vec<AtomicBool>,
+    /// Which partitions' lanes have been loaded since the process began.
+    loaded: Vec<AtomicBool>,
     /// The pause of the whole queue, by partition, for lanes that are yet to come.
     whole_pause: Vec<RwLock<Pause>>,
     next_version: AtomicU64,
@@ -176,6 +178,7 @@ impl Lanes {
                 listener,
                 lanes: RwLock::default(),
                 following: (0..PARTITIONS).map(|_| AtomicBool::new(false)).collect(),
+                loaded: (0..PARTITIONS).map(|_| AtomicBool::new(false)).collect(),
                 whole_pause: (0..PARTITIONS).map(|_| RwLock::default()).collect(),
                 next_version: AtomicU64::new(first_version),
             }),
@@ -194,6 +197,11 @@ impl Lanes {
     /// Whether every feed is being followed.
     pub fn is_following(&self) -> bool {
         self.inner.following.iter().all(|following| following.load(Ordering::Relaxed))
+    }
+
+    /// Whether every lane has been loaded, however long ago.
+    pub fn has_loaded(&self) -> bool {
+        self.inner.loaded.iter().all(|loaded| loaded.load(Ordering::Relaxed))
     }
 
     /// Whether the feed of an event's partition is being followed.
@@ -349,6 +357,9 @@ impl Lanes {
     fn set_following(&self, partition: Partition, is_following: bool) {
         if let Some(following) = self.inner.following.get(partition.index()) {
             following.store(is_following, Ordering::Relaxed);
+        }
+        if let Some(loaded) = self.inner.loaded.get(partition.index()) {
+            loaded.fetch_or(is_following, Ordering::Relaxed);
         }
     }
 

@@ -272,9 +272,14 @@ impl Lab {
     }
 
     pub(crate) async fn until_ready(&self, url: &str) {
-        eventually("the gateway is ready", async || {
-            let answer = self.http.get(format!("{url}/ready")).send().await;
-            answer.is_ok_and(|answer| answer.status().is_success())
+        eventually("the gateway is ready and has its stores", async || {
+            for path in ["/ready", "/health/stores"] {
+                let answer = self.http.get(format!("{url}{path}")).send().await;
+                if !answer.is_ok_and(|answer| answer.status().is_success()) {
+                    return false;
+                }
+            }
+            true
         })
         .await;
     }

@@ -17,6 +17,7 @@ pub(super) type Line = (&'static str, &'static str, &'static str, &'static str, 
 #[rustfmt::skip]
 pub(super) const LINES: &[Line] = &[
     ("GET", "/health", "", "", "+++++"),
+    ("GET", "/health/stores", "", "", "+++++"),
     ("GET", "/ready", "", "", "+++++"),
     ("GET", "/metrics", "", "", "+++++"),
 

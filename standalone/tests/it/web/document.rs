@@ -14,7 +14,10 @@ async fn probes_document_and_pages_are_served() -> TestResult {
     let text =
         async |path: &str| lab.http.get(format!("{}{path}", lab.system.url)).send().await?.text().await;
     assert_eq!(text("/health").await?, r#"{"status":"ok"}"#);
-    assert_eq!(text("/ready").await?, r#"{"postgres":true,"redis":true,"feeds":true}"#);
+    let stores = r#""postgres":true,"redis":true,"feeds":true}"#;
+    assert_eq!(text("/health/stores").await?, format!("{{{stores}"));
+    let ready = format!(r#"{{"loaded":true,"sessions":true,"stopping":false,{stores}"#);
+    assert_eq!(text("/ready").await?, ready);
     let document: Value = serde_json::from_str(&text("/api/openapi.json").await?)?;
     assert_eq!(document["openapi"], "3.1.0");
     let seed_paths = [
