@@ -93,7 +93,9 @@ pub struct Inner {
     pub probed: Probed,
     /// Figures.
     pub metrics: PrometheusHandle,
-    /// Told to stop.
+    /// Told to stop: no balancer should send anybody any more.
+    pub stopping: CancellationToken,
+    /// The end: nobody new is served.
     pub shutdown: CancellationToken,
     is_full: AtomicBool,
 }
@@ -107,7 +109,7 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// Puts everything together and starts to follow the feeds.
+    /// Puts everything together and starts to follow the feeds. `stopping` comes before `shutdown`, or with it.
     ///
     /// # Errors
     /// The settings make no sense.
@@ -116,7 +118,7 @@ impl App {
         services: ServicesConfig,
         (store, queue): (Store, Queue),
         metrics: PrometheusHandle,
-        shutdown: &CancellationToken,
+        (stopping, shutdown): (&CancellationToken, &CancellationToken),
     ) -> Result<Self, GatewayError> {
         config.check()?;
         config.cookie_secure |= config.has_tls();
@@ -162,6 +164,7 @@ impl App {
                 queue,
                 config,
                 services,
+                stopping: stopping.clone(),
                 shutdown: shutdown.clone(),
                 is_full: AtomicBool::new(false),
             }),

@@ -60,6 +60,10 @@ pub struct GatewayConfig {
     /// Operators and admins act only with a second factor
     #[arg(long, env = "REQUIRE_SECOND_FACTOR", default_value_t = false)]
     pub require_second_factor: bool,
+    /// Milliseconds for which a stopping gateway goes on as before while /ready already answers 503, so that a balancer
+    /// sends nobody any more when the port is closed
+    #[arg(long, env = "SHUTDOWN_DRAIN_MS", default_value_t = 0)]
+    pub shutdown_drain_ms: u64,
     /// Share of Redis' memory above which nothing new is queued (0 to 1)
     #[arg(long, env = "QUEUE_WATERMARK", default_value_t = 0.9)]
     pub queue_watermark: f64,

@@ -52,6 +52,7 @@ pub mod web;
 pub mod ws;
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use shared::config::ServicesConfig;
 use shared::queue::Queue;
@@ -129,7 +130,7 @@ fn refuse_huge_pages() {
     }
 }
 
-/// Serves until `shutdown`; then it finishes the requests at hand, for some seconds at most.
+/// Serves until `stopping`, and for `SHUTDOWN_DRAIN_MS` more, in which `/ready` says so; then it finishes the requests at hand, for some seconds at most.
 ///
 /// # Errors
 /// The settings make no sense, or serving ended.
@@ -138,11 +139,14 @@ pub async fn run(
     services: ServicesConfig,
     listener: TcpListener,
     (store, queue): (Store, Queue),
-    shutdown: CancellationToken,
+    stopping: CancellationToken,
 ) -> Result<(), GatewayError> {
     refuse_huge_pages();
+    let shutdown = CancellationToken::new();
+    let pause = Duration::from_millis(config.shutdown_drain_ms);
+    tokio::spawn(drain(stopping.clone(), shutdown.clone(), pause));
     let metrics = probes::recorder();
-    let app = App::start(config, services, (store, queue), metrics, &shutdown)?;
+    let app = App::start(config, services, (store, queue), metrics, (&stopping, &shutdown))?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(address = %address, "gateway listens on {address}");
     }
@@ -154,11 +158,19 @@ pub async fn run(
     }
     let served = serve::serve(listener, tls, router::router(app), shutdown.clone()).await;
     // The other listener ends with this one, however it has ended.
+    stopping.cancel();
     shutdown.cancel();
     if let Some(redirects) = redirects {
         let _ = redirects.await;
     }
     served.map_err(GatewayError::Serve)
+}
+
+/// Ends some time after it was told to stop.
+async fn drain(stopping: CancellationToken, shutdown: CancellationToken, pause: Duration) {
+    stopping.cancelled().await;
+    tokio::time::sleep(pause).await;
+    shutdown.cancel();
 }
 
 /// Sends plain HTTP over to the port of `listener`, where that is wanted.

@@ -122,7 +122,7 @@ pub async fn show_readiness(State(app): State<App>) -> impl IntoResponse {
         loaded: app.desk.lanes().has_loaded(),
         // Until it is known which sessions have ended, tokens of theirs would be taken.
         sessions: app.accounts.ended().is_loaded(),
-        stopping: app.shutdown.is_cancelled(),
+        stopping: app.stopping.is_cancelled(),
         stores: app.probed.look(&app).await,
     };
     (status_of(readiness.loaded && readiness.sessions && !readiness.stopping), Json(readiness))

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
+use standalone::settings::Part;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::lab::{EventPlan, Lab, TestResult, make_event};
+use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
 
 fn address(lab: &Lab) -> String {
     lab.system.url.trim_start_matches("http://").to_owned()
@@ -45,5 +46,21 @@ async fn a_stopping_gateway_finishes_the_requests_at_hand() -> TestResult {
     let (answer, is_closed) = tokio::join!(select, stopping);
     assert_eq!(answer?.0, StatusCode::ACCEPTED);
     assert!(is_closed, "nobody new is taken in");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopping_gateway_says_so_and_serves_until_a_balancer_has_noticed() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &["--shutdown-drain-ms=2000"]).await?;
+    let url = |path: &str| format!("{}{path}", lab.system.url);
+    let stopped = Instant::now();
+    lab.system.shutdown.cancel();
+    // A new connection each time.
+    let status = async |path: &str| reqwest::get(url(path)).await.map(|answer| answer.status());
+    assert_eq!(status("/ready").await?, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status("/api/events").await?, StatusCode::OK);
+    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+    eventually("the port is closed", async || TcpStream::connect(address(&lab)).await.is_err()).await;
+    assert!(stopped.elapsed() >= Duration::from_secs(2), "{:?}", stopped.elapsed());
     Ok(())
 }
