@@ -20,6 +20,6 @@ RUN apt-get update \
 COPY --from=build /out/worker /usr/local/bin/worker
 ENV LOG_FORMAT=json
 USER 10001
-# Answers nobody, so there is nothing to ask: when it cannot go on it ends, and is started anew.
+# Nobody depends on its answers: when it cannot go on it ends, and is started anew.
 HEALTHCHECK NONE
 ENTRYPOINT ["worker"]

@@ -1,10 +1,14 @@
-//! Logs: text for people, JSON for machines.
+//! Logs: text for people, JSON for machines. Figures of processes that serve nothing else.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::config::ConfigError;
 
 /// How logs are written.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +42,27 @@ pub fn start(config: &LogConfig) {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
+}
+
+/// Where figures are told.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsConfig {
+    /// Where a worker or a sweeper tells its figures at /metrics, and at /health that it lives; nowhere without it. A
+    /// gateway tells those of its process where it listens
+    #[arg(long, env = "METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// Tells the figures of this process from now on, where that is set.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub fn tell_figures(config: &MetricsConfig) -> Result<(), ConfigError> {
+    let Some(address) = config.metrics_listen else { return Ok(()) };
+    let told = PrometheusBuilder::new().with_http_listener(address).install();
+    told.map_err(|error| ConfigError::Invalid(format!("METRICS_LISTEN is of no use: {error}")))?;
+    tracing::info!(address = %address, "figures are told at {address}");
+    Ok(())
 }
 
 /// An error and its sources as one line, for the log at the boundary.

@@ -12,7 +12,7 @@ use shared::telemetry;
 use standalone::sandbox::{self, PrivateSandbox};
 use standalone::secrets;
 use standalone::servers::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
-use standalone::settings::{Command, RunArgs, Settings};
+use standalone::settings::{Command, Part, RunArgs, Settings};
 use standalone::system::System;
 use tokio_util::sync::CancellationToken;
 
@@ -112,6 +112,9 @@ async fn serve(
     let is_demo = private.postgres.is_some();
     if is_demo && load_demo(&store).await? {
         say("demo data is loaded: a stadium, a theatre, a club");
+    }
+    if !args.only.is_empty() && !args.only.contains(&Part::Gateway) {
+        telemetry::tell_figures(&settings.metrics)?;
     }
     let system = System::start(settings, &args.only).await?;
     greet(&system.url, is_demo);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gateway::config::GatewayConfig;
 use shared::config::{ConfigError, QueueConfig, ServicesConfig, StoreConfig};
-use shared::telemetry::LogConfig;
+use shared::telemetry::{LogConfig, MetricsConfig};
 use sweeper::config::SweeperConfig;
 use worker::config::WorkerConfig;
 
@@ -45,6 +45,9 @@ pub struct Settings {
     /// Logs
     #[command(flatten)]
     pub log: LogConfig,
+    /// Figures, where no gateway is among the parts
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
 }
 
 /// What to do.

@@ -5,7 +5,7 @@ use clap::Parser;
 use shared::config::{QueueConfig, ServicesConfig, StoreConfig};
 use shared::queue::Queue;
 use shared::store::Store;
-use shared::telemetry::{self, LogConfig};
+use shared::telemetry::{self, LogConfig, MetricsConfig};
 use tokio_util::sync::CancellationToken;
 use worker::config::WorkerConfig;
 
@@ -26,6 +26,8 @@ struct Settings {
     worker: WorkerConfig,
     #[command(flatten)]
     log: LogConfig,
+    #[command(flatten)]
+    metrics: MetricsConfig,
 }
 
 #[tokio::main]
@@ -34,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(&settings.log);
     settings.queue.check(&settings.store)?;
     settings.worker.check()?;
+    telemetry::tell_figures(&settings.metrics)?;
     settings.services.messages.check()?;
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;

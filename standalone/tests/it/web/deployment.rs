@@ -121,6 +121,15 @@ async fn what_the_manifest_runs_is_there_is_measured_and_ends_in_order() -> Test
         assert_eq!(one[probe]["httpGet"]["path"], path, "{probe}");
         assert_eq!(one[probe]["httpGet"]["port"], one["ports"][0]["name"], "{probe}");
     }
+    let listen = settings(&all)["METRICS_LISTEN"].as_str().ok_or("an address")?;
+    for quiet in &deployments[1..] {
+        let one = container(quiet);
+        assert!(listen.ends_with(&format!(":{}", one["ports"][0]["containerPort"])), "{listen}");
+        assert_eq!(
+            one["livenessProbe"]["httpGet"],
+            json!({"path": "/health", "port": one["ports"][0]["name"]})
+        );
+    }
     let grace = |workload: &Value| pod(workload)["terminationGracePeriodSeconds"].as_u64().unwrap_or(0);
     let pause = &one["lifecycle"]["preStop"]["exec"]["command"];
     let pause: u64 = pause[1].as_str().ok_or("seconds")?.parse()?;

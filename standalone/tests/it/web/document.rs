@@ -5,8 +5,9 @@ use std::path::Path;
 
 use gateway::problem::Code;
 use serde_json::Value;
+use standalone::settings::Part;
 
-use crate::lab::{Lab, TestResult};
+use crate::lab::{Lab, TestResult, eventually};
 
 #[tokio::test]
 async fn probes_document_and_pages_are_served() -> TestResult {
@@ -63,6 +64,35 @@ async fn figures_are_exported_for_prometheus() -> TestResult {
         ["usher_jobs_total", "usher_batch_jobs", "usher_enqueue_batch_jobs", "usher_lane_waiting_jobs"]
     {
         assert!(figures.contains(name), "{name} is missing in {figures}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_and_a_sweeper_tell_figures_of_their_own_where_they_are_told_to() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, _, _) = crate::lab::make_event(lab.store(), &crate::lab::EventPlan::hall(1, 2)).await?;
+    let shopper = lab.shopper().await?;
+    let mut processes = Vec::new();
+    for (part, figure) in [("worker", "usher_jobs_total"), ("sweeper", "")] {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let listen = format!("--metrics-listen=127.0.0.1:{port}");
+        processes.push(lab.spawn_with(part, &[listen.as_str()])?);
+        let text = async |path: &str| {
+            let answer = lab.http.get(format!("http://127.0.0.1:{port}{path}")).send().await?;
+            answer.error_for_status()?.text().await
+        };
+        eventually("it says that it lives", async || text("/health").await.is_ok()).await;
+        if part == "worker" {
+            shopper.outcome(&shopper.book(event, serde_json::json!({"quantity": 1})).await?).await?;
+        }
+        eventually("its figures are told", async || {
+            text("/metrics").await.is_ok_and(|figures| figures.contains(figure))
+        })
+        .await;
+    }
+    for process in &mut processes {
+        process.kill();
     }
     Ok(())
 }
