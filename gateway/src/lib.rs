@@ -6,7 +6,7 @@
 //!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
-//!   [`answer`]: what the busiest paths send. [`headers`]: what browsers are told. [`tls`]: certificates.
+//!   [`answer`]: what the busiest paths send. [`seldom`]: log lines that every request would write. [`headers`]: what browsers are told. [`tls`]: certificates.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
 //!   [`tickets`], [`checkin`].
@@ -45,6 +45,7 @@ pub mod probes;
 pub mod problem;
 pub mod router;
 pub mod seats;
+pub mod seldom;
 pub mod serve;
 pub mod tickets;
 pub mod tls;

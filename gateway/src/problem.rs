@@ -1,5 +1,7 @@
 //! Every error that is sent: RFC 9457 problem+json with a stable code.
 
+use std::time::Instant;
+
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +23,11 @@ use shared::tickets::RenderError;
 use utoipa::ToSchema;
 
 use crate::headers::NOSNIFF;
+use crate::seldom::Seldom;
+
+/// What is logged of a store that is away, which every request meets.
+static POSTGRES_AWAY: Seldom = Seldom::new();
+static REDIS_AWAY: Seldom = Seldom::new();
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -216,7 +223,9 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_passing() {
-            tracing::warn!(error = chain(&error), "PostgreSQL is away");
+            if let Some(requests) = POSTGRES_AWAY.stands_for(Instant::now()) {
+                tracing::warn!(error = chain(&error), requests, "PostgreSQL is away");
+            }
             return Self::new(Code::StoreUnavailable, "The store does not answer; try again in a moment");
         }
         tracing::error!(error = chain(&error), "PostgreSQL refused a statement");
@@ -229,7 +238,9 @@ impl From<QueueError> for Problem {
         match &error {
             QueueError::Full => Self::plain(Code::QueueFull),
             QueueError::Redis(_) | QueueError::Closed => {
-                tracing::warn!(error = chain(&error), "Redis is away");
+                if let Some(requests) = REDIS_AWAY.stands_for(Instant::now()) {
+                    tracing::warn!(error = chain(&error), requests, "Redis is away");
+                }
                 Self::new(
                     Code::QueueUnavailable,
                     "The queue does not answer; your place is kept if you had one",
