@@ -65,6 +65,8 @@ async fn figures_are_exported_for_prometheus() -> TestResult {
     {
         assert!(figures.contains(name), "{name} is missing in {figures}");
     }
+    let empty = format!("usher_lane_waiting_jobs{{event=\"{event}\"}}");
+    assert!(!figures.contains(&empty), "nobody waits there any more: {figures}");
     Ok(())
 }
 
