@@ -26,15 +26,17 @@ impl Lanes {
             let (lanes, versions) = self.kept();
             let forgotten = forget(lanes, versions, now_s().saturating_sub(IDLE_S));
             if !forgotten.is_empty() {
-                tracing::debug!("the seats of {} events are not kept in memory any more", forgotten.len());
+                tracing::debug!("{} lanes or their seats are not kept in memory any more", forgotten.len());
             }
         }
     }
 }
 
-/// Forgets what nobody has asked for since a second; the seats are given back, so that they are freed with nothing
-/// locked.
-fn forget(lanes: &RwLock<HashMap<EventId, Arc<Lane>>>, versions: &AtomicU64, second: u64) -> Vec<LiveSeats> {
+/// What was forgotten: the seats of a lane, the lane, or both.
+type Forgotten = (Option<LiveSeats>, Option<Arc<Lane>>);
+
+/// Forgets what nobody has asked for since a second, and gives it back, so that it is freed with nothing locked.
+fn forget(lanes: &RwLock<HashMap<EventId, Arc<Lane>>>, versions: &AtomicU64, second: u64) -> Vec<Forgotten> {
     let idle: Vec<Arc<Lane>> =
         lanes.read().values().filter(|lane| lane.is_idle_since(second)).cloned().collect();
     let needless = idle.iter().filter(|lane| lane.is_vacant() || lane.seats.read().is_some());
@@ -46,14 +48,11 @@ fn forget(lanes: &RwLock<HashMap<EventId, Arc<Lane>>>, versions: &AtomicU64, sec
         // Whoever uses a lane has got it from here, and nobody gets one meanwhile: what is in use stays.
         let is_unused = |lane: &&Arc<Lane>| Arc::strong_count(lane) == 1 && lane.is_idle_since(second);
         let Some(lane) = kept.get(&event).filter(is_unused) else { continue };
-        if let Some(seats) = lane.seats.write().take() {
-            // Read again they must not get a version that has been told for other ones.
-            versions.fetch_max(seats.version() + 1, Ordering::Relaxed);
-            forgotten.push(seats);
-        }
-        if lane.is_vacant() {
-            kept.remove(&event);
-        }
+        let seats = lane.seats.write().take();
+        // Read again they must not get a version that has been told for other ones.
+        versions.fetch_max(seats.as_ref().map_or(0, |seats| seats.version() + 1), Ordering::Relaxed);
+        let gone = if lane.is_vacant() { kept.remove(&event) } else { None };
+        forgotten.push((seats, gone));
     }
     forgotten
 }
