@@ -16,6 +16,7 @@ pub mod domain;
 pub mod messages;
 pub mod pay;
 pub mod queue;
+pub mod rush;
 pub mod seen;
 pub mod shop;
 pub mod store;

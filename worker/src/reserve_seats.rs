@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data};
 use shared::queue::Queue;
 use shared::queue::claim::Batch;
+use shared::rush;
 use shared::seen::{self, Part};
 use shared::shop::{ReserveError, Reserver};
 
@@ -29,6 +30,7 @@ pub struct ReserveSeats {
 /// Never: faults are logged, and the lane goes on by itself.
 pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), BoxDynError> {
     let (event, jobs) = (batch.lease.event, batch.jobs.len());
+    rush::note(jobs);
     if batch.was_stalled {
         metrics::counter!("usher_leases_run_out_total").increment(1);
         tracing::warn!(
@@ -50,6 +52,7 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     let took = started.elapsed();
     match result {
         Ok(Ok(reserved)) => {
+            rush::note(reserved.ended);
             tracing::debug!(
                 event.id = event.0,
                 jobs,

@@ -13,6 +13,7 @@ use shared::queue::Queue;
 use shared::queue::claim::{Batch, Lease};
 use shared::queue::jobs::{Job, JobEnding};
 use shared::queue::lease::GiveBack;
+use shared::rush::Patience;
 use shared::seen::{self, Part};
 use shared::store::Store;
 use uuid::Uuid;
@@ -103,6 +104,7 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
     // All jobs of a batch are begun at once, so none takes longer than this.
     let limit = data.policy.timeout + data.queue.config().lease();
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
+    Patience::default().let_pass().await;
     let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();
     let endings = match data.store.begin_attempts(&ids).await {
         Ok(attempts) => data.run_all(&batch.jobs, &attempts).await,

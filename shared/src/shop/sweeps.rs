@@ -11,6 +11,7 @@ use crate::domain::{BookingId, EventId, SeatId};
 use crate::queue::inspect::Finished;
 use crate::queue::jobs::partition;
 use crate::queue::{Partition, Queue};
+use crate::rush;
 use crate::store::{Lead, Store, Third};
 use tokio::task::JoinHandle;
 
@@ -92,6 +93,7 @@ impl Sweeps {
             let swept = self.store.release_expired(bookings).await?;
             released += swept.freed.len();
             looked_at += swept.bookings;
+            rush::note(swept.bookings);
             // While one pass is announced in Redis the next one works in PostgreSQL.
             if let Some(announced) = announcing.take() {
                 let _ = announced.await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shared::rush::Patience;
 use shared::store::Store;
 use shared::stream::{Broker, Relay, Relayed, Sink, StreamError};
 use shared::telemetry::chain;
@@ -22,8 +23,11 @@ const TELL_LAG: Duration = Duration::from_secs(5);
 /// Relays until `shutdown`.
 pub(super) async fn run(store: Store, sink: Arc<dyn Sink>, name: String, shutdown: CancellationToken) {
     let relay = Relay::new(store, sink, name);
-    let (mut rest, mut told) = (REST, None::<Instant>);
+    let (mut rest, mut told, mut patience) = (REST, None::<Instant>, Patience::default());
     while !shutdown.is_cancelled() {
+        if shutdown.run_until_cancelled(patience.let_pass()).await.is_none() {
+            break;
+        }
         let relayed = relay.run_once().await;
         if told.is_none_or(|told| told.elapsed() > TELL) {
             told = Some(Instant::now());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use shared::rush::Patience;
 use shared::store::{NewDead, Store, StoreError};
 use shared::stream::{Delivery, Envelope, Source};
 use shared::telemetry::chain;
@@ -44,8 +45,11 @@ pub async fn run_consumer(
 ) {
     let group = consumer.group().name();
     let runner = Runner { consumer, store, shutdown };
-    let mut rest = REST;
+    let (mut rest, mut patience) = (REST, Patience::default());
     while !runner.shutdown.is_cancelled() {
+        if runner.shutdown.run_until_cancelled(patience.let_pass()).await.is_none() {
+            break;
+        }
         let facts = match source.read(PART).await {
             Ok(facts) => facts,
             Err(error) => {
