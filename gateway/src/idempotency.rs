@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on whatever changes something: the second request with a key is answered like the first.
 //!
-//! Booking paths are left out: the queue itself knows their keys.
+//! Booking paths are left out: the queue itself knows their keys. So are webhooks: nothing is written before their
+//! signature is checked.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -12,6 +13,7 @@ use shared::shop::{KeptAnswer, KeyedRequest, Replay};
 
 use crate::app::App;
 use crate::caller::{ClientIp, IdempotencyKey, MaybeCaller};
+use crate::limits::WEBHOOKS;
 use crate::problem::{Code, Problem};
 
 /// Bodies and answers that are larger have no use for a key.
@@ -49,7 +51,7 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
     if !matches!(parts.method, Method::POST | Method::PATCH | Method::PUT) {
         return Ok(None);
     }
-    if takes_a_place(parts.uri.path()) {
+    if is_left_out(parts.uri.path()) {
         return Ok(None);
     }
     let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
@@ -59,6 +61,11 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
         MaybeCaller(None) => format!("address {}", ClientIp::from_request_parts(parts, app).await?.0),
     };
     Ok(Some((format!("{who} {} {}", parts.method, parts.uri), key)))
+}
+
+/// Paths on which keys have no meaning here.
+fn is_left_out(path: &str) -> bool {
+    path.starts_with(WEBHOOKS) || takes_a_place(path)
 }
 
 /// Paths whose requests take a place in a line.
@@ -108,4 +115,17 @@ async fn keep(app: &App, keyed: &KeyedRequest, answer: Response) -> Response {
         );
     }
     Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_and_places_in_a_line_are_left_out() {
+        for path in ["/api/webhook", "/api/webhooks/bank", "/api/bookings/reserve", "/tickets/1/queue"] {
+            assert!(is_left_out(path), "{path}");
+        }
+        assert!(!is_left_out("/api/orders"));
+    }
 }

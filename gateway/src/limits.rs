@@ -23,7 +23,7 @@ use crate::problem::{Code, Problem};
 /// Redis must answer within this time, or the node's own budget is all that counts.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// What providers post to us is signed, and comes from few addresses.
-const WEBHOOKS: &str = "/api/webhook";
+pub const WEBHOOKS: &str = "/api/webhook";
 
 /// What is guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
