@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// What providers post to us is signed, and comes from few addresses.
 pub const WEBHOOKS: &str = "/api/webhook";
 
+/// The budget of an account for its own codes: no name that a stranger writes comes out of it.
+const OWN_CODE: &str = "own-code";
+
 /// What is guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Guess {
@@ -171,10 +174,9 @@ impl Limits {
     /// # Errors
     /// 429 when the budget is used up.
     pub async fn check_own_code(&self, user: UserId) -> Result<(), Problem> {
-        let word = Guess::Code.word();
-        let name = anonymous(self.secret.expose_secret().as_bytes(), word, &user.to_string());
+        let name = anonymous(self.secret.expose_secret().as_bytes(), OWN_CODE, &user.to_string());
         self.codes.check_key(&name).map_err(|until| self.refuse(&until))?;
-        self.spend(format!("{word}:{name}"), self.max_codes).await
+        self.spend(format!("{OWN_CODE}:{name}"), self.max_codes).await
     }
 
     /// A read, counted for the address.
@@ -242,5 +244,14 @@ mod tests {
         assert_eq!(counted(one), counted(same));
         assert_ne!(counted(one), counted(other));
         assert_eq!(counted(v4), v4);
+    }
+
+    #[test]
+    fn a_login_of_digits_does_not_name_the_own_budget_of_an_account() {
+        let name = |word| anonymous(b"secret", word, "42");
+        for guess in [Guess::Login, Guess::Code] {
+            assert_ne!(guess.word(), OWN_CODE);
+            assert_ne!(name(guess.word()), name(OWN_CODE));
+        }
     }
 }
