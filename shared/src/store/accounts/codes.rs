@@ -14,6 +14,8 @@ use crate::store::{Store, StoreError};
 const TRIES: i32 = 5;
 /// Codes that one account, or one address or number, gets in an hour.
 const AN_HOUR: i64 = 10;
+/// What is asked for without a log-in, by whoever knows the name; counted apart from what only the owner asks for.
+const UNASKED: &str = "password";
 
 /// A code to send.
 #[derive(Debug, Clone)]
@@ -233,7 +235,10 @@ pub(in crate::store) async fn write_code(
     .await?;
     let Some(email) = email else { return Ok(IssuedCode::Nobody) };
     let target = code.target.as_deref().unwrap_or(&email);
-    if is_too_many(connection, code.user, target).await? {
+    if let Some(expires_at) = sent_just_now(connection, code, target).await? {
+        return Ok(IssuedCode::Sent { expires_at });
+    }
+    if is_too_many(connection, code, target).await? {
         return Ok(IssuedCode::TooMany);
     }
     close_codes(connection, code.user, code.purpose).await?;
@@ -268,14 +273,45 @@ async fn note_verified(connection: &mut PgConnection, code: &CodeRecord) -> Resu
     Ok(noted.rows_affected() > 0)
 }
 
-async fn is_too_many(connection: &mut PgConnection, user: UserId, target: &str) -> Result<bool, StoreError> {
+/// Until when a code is good that somebody without a log-in asked for within the last minute. It stays so, as a stranger
+/// could otherwise close each one before its owner types it.
+async fn sent_just_now(
+    connection: &mut PgConnection,
+    code: &NewCode,
+    target: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if code.purpose != UNASKED {
+        return Ok(None);
+    }
+    let expires_at = sqlx::query_scalar!(
+        "select expires_at from codes
+         where user_id = $1 and purpose = $2 and target = $3 and closed_at is null and tries < $4 and expires_at > clock_timestamp()
+             and created_at > statement_timestamp() - interval '1 minute'
+         order by created_at desc limit 1",
+        code.user.0,
+        code.purpose,
+        target,
+        TRIES
+    );
+    Ok(expires_at.fetch_optional(connection).await?)
+}
+
+async fn is_too_many(
+    connection: &mut PgConnection,
+    code: &NewCode,
+    target: &str,
+) -> Result<bool, StoreError> {
     let sent = sqlx::query!(
         r#"select (select count(*) from codes
-                   where user_id = $1 and created_at > statement_timestamp() - interval '1 hour') as "by_user!",
+                   where user_id = $1 and (purpose = $3) = $4
+                       and created_at > statement_timestamp() - interval '1 hour') as "by_user!",
                (select count(*) from codes
-                   where target = $2 and created_at > statement_timestamp() - interval '1 hour') as "to_target!""#,
-        user.0,
-        target
+                   where target = $2 and (purpose = $3) = $4
+                       and created_at > statement_timestamp() - interval '1 hour') as "to_target!""#,
+        code.user.0,
+        target,
+        UNASKED,
+        code.purpose == UNASKED
     )
     .fetch_one(connection)
     .await?;

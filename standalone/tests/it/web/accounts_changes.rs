@@ -208,6 +208,9 @@ async fn a_forgotten_password_is_reset_by_a_mailed_code_and_nobody_learns_who_ha
     }
     let (id, target) = lab.latest_code("password").await?.ok_or("a code")?;
     assert_eq!(target, "nova@example.test");
+    ask("nova").await?;
+    let (again, _) = lab.latest_code("password").await?.ok_or("a code")?;
+    assert_eq!(again, id, "nothing new within a minute");
     let digits = digits_of(id);
     let confirm = |login: &str, code: &str, password: &str| {
         let body = json!({"login": login, "code": code, "newPassword": password});
