@@ -318,15 +318,30 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The last address in `X-Forwarded-For` that no trusted proxy wrote.
+/// The last address in `X-Forwarded-For` that no trusted proxy wrote. What stands left of a hop that cannot be read is
+/// believed by nobody: the client may have written it.
 fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     if !trusted.contains(&peer) {
         return peer;
     }
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        lines.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
+    let mut nearest = peer;
+    for line in headers.get_all("x-forwarded-for").iter().rev() {
+        for hop in line.to_str().unwrap_or_default().rsplit(',') {
+            let Some(hop) = read_hop(hop.trim()) else { return nearest };
+            if !trusted.contains(&hop) {
+                return hop;
+            }
+            nearest = hop;
+        }
+    }
+    nearest
+}
+
+/// An address, alone or with a port.
+fn read_hop(hop: &str) -> Option<IpAddr> {
+    let alone = hop.parse().ok();
+    let ip = alone.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))?;
+    Some(ip.to_canonical())
 }
 
 #[cfg(test)]
@@ -348,6 +363,10 @@ mod tests {
         assert_eq!(client_ip(proxy, &sent, &[proxy]), client);
         assert_eq!(client_ip(liar, &sent, &[proxy]), liar);
         assert_eq!(client_ip(proxy, &headers(&[("x-forwarded-for", "nonsense")]), &[proxy]), proxy);
+        let with_port = headers(&[("x-forwarded-for", "198.51.100.1, 203.0.113.7:51234")]);
+        assert_eq!(client_ip(proxy, &with_port, &[proxy]), client);
+        let hidden = headers(&[("x-forwarded-for", "198.51.100.1, unknown")]);
+        assert_eq!(client_ip(proxy, &hidden, &[proxy]), proxy, "nothing left of it is believed");
     }
 
     #[test]

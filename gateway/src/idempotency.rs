@@ -57,6 +57,10 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
     let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
     let Some(key) = key else { return Ok(None) };
     let who = match MaybeCaller::from_request_parts(parts, app).await? {
+        // What one key of a service was told is not for its other keys, which may permit less.
+        MaybeCaller(Some(caller)) if caller.is_service() => {
+            format!("user {} key {:?}", caller.user, caller.actor.session)
+        }
         MaybeCaller(Some(caller)) => format!("user {}", caller.user),
         MaybeCaller(None) => format!("address {}", ClientIp::from_request_parts(parts, app).await?.0),
     };

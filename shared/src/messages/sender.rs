@@ -202,7 +202,8 @@ impl Sender {
     }
 
     /// A code goes to the value it was made for; a login name has no address, so its code goes to the mail address
-    /// that is known already.
+    /// that is known already. It calls nobody by their name: whoever has that address may never have heard of the
+    /// account, and the name could be any hundred characters.
     async fn code_delivery(&self, code: Option<CodeTarget>) -> Result<Option<Delivery>, SendError> {
         let Some(code) = code else { return Ok(None) };
         let person = match code.user {
@@ -212,8 +213,7 @@ impl Sender {
         let Some((channel, to)) = route(&code, person.as_ref()) else { return Ok(None) };
         let language =
             person.as_ref().and_then(|person| Language::from_word(&person.language)).unwrap_or_default();
-        let name = person.map_or_else(String::new, |person| one_line(&person.first_name));
-        Ok(Some(Delivery { channel, user: code.user, to, name, language }))
+        Ok(Some(Delivery { channel, user: code.user, to, name: String::new(), language }))
     }
 
     /// Somebody at the e-mail address that they had before a change.

@@ -115,9 +115,10 @@ impl StoreError {
             sqlx::Error::Database(error) => {
                 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections (08), rollbacks
                 // such as deadlocks (40), resources (53), intervention and time-outs (57), locks (55P03),
-                // system (58), and a standby that refuses to write (25006).
+                // system (58), and a standby that refuses to write (25006). Permissions and a schema that is behind this
+                // program (28, 42) are no fault of a job either: they are mended while it waits.
                 let code = error.code().unwrap_or_default();
-                ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                ["08", "28", "40", "42", "53", "57", "58"].iter().any(|class| code.starts_with(class))
                     || code == "55P03"
                     || code == "25006"
             }
@@ -170,6 +171,13 @@ impl Store {
             .application_name("usher")
             .disable_statement_logging()
             .options(timeouts.map(|(name, ms)| (name, format!("{ms}ms"))))
+            // A machine that vanished lets go of its locks, the sweeper's lead among them, within seconds.
+            .options([
+                ("tcp_keepalives_idle", "5"),
+                ("tcp_keepalives_interval", "2"),
+                ("tcp_keepalives_count", "3"),
+                ("tcp_user_timeout", "10000"),
+            ])
             // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept, when
             // they were empty would read them from end to end. What has no index is still read so, at a cost that
             // would have it compiled first. A bitmap of all that is due would be made for the first 1,500 of it.
