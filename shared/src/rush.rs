@@ -2,7 +2,7 @@
 //!
 //! Facts, mails and figures follow from what was committed and lose nothing by a few seconds, while whoever stands in the
 //! line feels each millisecond that they take from the same processors and the same PostgreSQL. They are held back for
-//! [`LONGEST`] at most and then go on for [`TURN`] at least, so that they fall behind in a long rush and never stand still.
+//! `LONGEST` at most and then go on for `TURN` at least, so that they fall behind in a long rush and never stand still.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
