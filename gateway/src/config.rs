@@ -39,6 +39,12 @@ pub struct GatewayConfig {
     /// Sockets that one address may hold
     #[arg(long, env = "MAX_SOCKETS_PER_IP", default_value_t = 200)]
     pub max_sockets_per_ip: u32,
+    /// Connections that one address may hold, sockets among them; trusted proxies may hold any number
+    #[arg(long, env = "MAX_CONNECTIONS_PER_IP", default_value_t = 2_000)]
+    pub max_connections_per_ip: u32,
+    /// Milliseconds after which a connection ends whose other side takes in nothing of what is sent
+    #[arg(long, env = "WRITE_TIMEOUT_MS", default_value_t = 30_000)]
+    pub write_timeout_ms: u64,
     /// Proxies whose X-Forwarded-For is believed, as addresses separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<std::net::IpAddr>,
@@ -89,6 +95,8 @@ impl GatewayConfig {
             ("RATE_LIMIT_TIME_WINDOW", self.rate_limit_time_window),
             ("RATE_LIMIT_READS_PER_SECOND", u64::from(self.rate_limit_reads_per_second)),
             ("MAX_SOCKETS_PER_IP", u64::from(self.max_sockets_per_ip)),
+            ("MAX_CONNECTIONS_PER_IP", u64::from(self.max_connections_per_ip)),
+            ("WRITE_TIMEOUT_MS", self.write_timeout_ms),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Invalid(format!("{name} must be at least 1")));

@@ -1,12 +1,14 @@
 //! The gateway, in reading order:
 //!
-//! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections. [`router`]: every path.
+//! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections, [`wire`]: the bytes of one.
+//!   [`router`]: every path.
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`idempotency`]: the same
 //!   request twice. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
 //!   [`answer`]: what the busiest paths send. [`seldom`]: log lines that every request would write. [`headers`]: what browsers are told. [`tls`]: certificates.
+//!   [`per_address`]: how many of something an address holds.
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
 //! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
 //!   [`tickets`], [`checkin`].
@@ -41,6 +43,7 @@ pub mod operations;
 pub mod oversight;
 pub mod payments;
 pub mod people;
+pub mod per_address;
 pub mod probes;
 pub mod problem;
 pub mod router;
@@ -50,6 +53,7 @@ pub mod serve;
 pub mod tickets;
 pub mod tls;
 pub mod web;
+pub mod wire;
 pub mod ws;
 
 use std::net::{SocketAddr, TcpListener};
@@ -65,6 +69,7 @@ use tokio_util::sync::CancellationToken;
 use app::App;
 use config::GatewayConfig;
 use tls::Tls;
+use wire::Bounds;
 
 /// What keeps the gateway from serving.
 #[derive(Debug, thiserror::Error)]
@@ -152,12 +157,13 @@ pub async fn run(
         tracing::info!(address = %address, "gateway listens on {address}");
     }
     tokio::spawn(seen::keep_writing(Part::Gateway, app.store.clone(), shutdown.clone()));
-    let redirects = redirect_plain(&app.config, &listener, &shutdown)?;
+    let bounds = Bounds::new(&app.config);
+    let redirects = redirect_plain(&app.config, &listener, (&bounds, &shutdown))?;
     let tls = Tls::load(&app.config)?;
     if let Some(tls) = tls.clone() {
         tokio::spawn(tls.follow_files(shutdown.clone()));
     }
-    let served = serve::serve(listener, tls, router::router(app), shutdown.clone()).await;
+    let served = serve::serve(listener, tls, router::router(app), (bounds, shutdown.clone())).await;
     // The other listener ends with this one, however it has ended.
     stopping.cancel();
     shutdown.cancel();
@@ -178,10 +184,11 @@ async fn drain(stopping: CancellationToken, shutdown: CancellationToken, pause: 
 fn redirect_plain(
     config: &GatewayConfig,
     listener: &TcpListener,
-    shutdown: &CancellationToken,
+    (bounds, shutdown): (&Bounds, &CancellationToken),
 ) -> Result<Option<JoinHandle<std::io::Result<()>>>, GatewayError> {
     let Some(address) = config.http_redirect_listen else { return Ok(None) };
     let port = listener.local_addr().map_err(GatewayError::Serve)?.port();
     let plain = listen_on(address)?;
-    Ok(Some(tokio::spawn(serve::serve(plain, None, tls::redirects(port), shutdown.clone()))))
+    let until = (bounds.clone(), shutdown.clone());
+    Ok(Some(tokio::spawn(serve::serve(plain, None, tls::redirects(port), until))))
 }

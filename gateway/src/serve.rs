@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -16,7 +16,9 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use crate::head_timer::HeadTimers;
+use crate::seldom::Seldom;
 use crate::tls::Tls;
+use crate::wire::Bounds;
 
 /// A header must be complete within this time, so that half-sent ones do not hold connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +26,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// After a connection that could not be taken, for want of files for instance.
 const PAUSE: Duration = Duration::from_millis(50);
+/// What is logged of connections that are too many.
+static TOO_MANY: Seldom = Seldom::new();
 
 /// What answers on one connection.
 type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
@@ -33,13 +37,15 @@ type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
 /// The protocol is not guessed from the first bytes, as servers for both versions do: a connection's read buffer would
 /// be twice as large by it, and 10,000 connections come at once.
 ///
+/// Of an address that holds too many, a further one is closed at once and unread.
+///
 /// # Errors
 /// The listener is of no use.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
     router: Router,
-    shutdown: CancellationToken,
+    (bounds, shutdown): (Bounds, CancellationToken),
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut http = http1::Builder::new();
@@ -59,6 +65,10 @@ pub async fn serve(
         };
         // An answer is not held back for a next one.
         let _ = stream.set_nodelay(true);
+        let Some(wire) = bounds.take(stream, peer.ip(), connections.token()) else {
+            note_too_many();
+            continue;
+        };
         let service = match services.call(peer).await {
             Ok(service) => TowerToHyperService::new(service),
             Err(never) => match never {},
@@ -66,9 +76,9 @@ pub async fn serve(
         let (mut http, shutdown) = (http.clone(), shutdown.clone());
         http.timer(timers.timer());
         match tls.clone() {
-            None => connections.spawn(converse(http, stream, service, shutdown)),
+            None => connections.spawn(converse(http, wire, service, shutdown)),
             Some(tls) => connections.spawn(async move {
-                if let Some(stream) = tls.accept(stream).await {
+                if let Some(stream) = tls.accept(wire).await {
                     converse(http, stream, service, shutdown).await;
                 }
             }),
@@ -80,6 +90,16 @@ pub async fn serve(
         tracing::warn!("some requests were cut off, as they took too long");
     }
     Ok(())
+}
+
+fn note_too_many() {
+    metrics::counter!("usher_connections_refused_total").increment(1);
+    if let Some(connections) = TOO_MANY.stands_for(Instant::now()) {
+        tracing::warn!(
+            connections,
+            "an address holds as many connections as it may; further ones are closed"
+        );
+    }
 }
 
 /// Serves one connection to its end.

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use parking_lot::RwLock;
 use shared::seen::{self, Part};
 use shared::telemetry::chain;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
@@ -25,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::GatewayConfig;
 use crate::problem::{Code, Problem};
+use crate::wire::Wire;
 
 /// A handshake must be over within this time, so that half-made ones do not hold connections.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -86,8 +86,8 @@ impl Tls {
     }
 
     /// Shakes hands; `None` when that fails or takes too long.
-    pub async fn accept(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
+    pub async fn accept(&self, wire: Wire) -> Option<TlsStream<Wire>> {
+        match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(wire)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
                 tracing::debug!(error = %error, "a handshake failed");

@@ -130,6 +130,7 @@ impl Lab {
             ("RATE_LIMIT_TIME_WINDOW", "1000".to_owned()),
             ("RATE_LIMIT_READS_PER_SECOND", "1000000000".to_owned()),
             ("MAX_SOCKETS_PER_IP", "1000000".to_owned()),
+            ("MAX_CONNECTIONS_PER_IP", "1000000".to_owned()),
             ("WEB_DIR", web.display().to_string()),
             // Nobody is behind the addresses of these shoppers.
             ("NOTIFY_RESERVED", "false".to_owned()),

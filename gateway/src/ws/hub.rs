@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::Message;
 use super::pace::{Pace, PaceWindow};
+use crate::per_address::{Held, PerAddress};
 
 /// Messages that may wait for a slow reader.
 const WAITING: usize = 64;
@@ -65,7 +66,7 @@ pub struct Hub {
 
 struct Inner {
     next_id: AtomicU64,
-    per_ip: Mutex<HashMap<IpAddr, u32>>,
+    open: PerAddress,
     lanes: Mutex<HashMap<EventId, Audience>>,
     users: Mutex<HashMap<UserId, Vec<Listening>>>,
     pace: Mutex<PaceWindow>,
@@ -90,37 +91,13 @@ impl Audience {
     }
 }
 
-/// A socket's right to be open; given back when dropped.
-pub(super) struct Seat {
-    hub: Hub,
-    ip: IpAddr,
-}
-
-impl Seat {
-    pub(super) fn ip(&self) -> IpAddr {
-        self.ip
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut per_ip = self.hub.inner.per_ip.lock();
-        if let Some(count) = per_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                per_ip.remove(&self.ip);
-            }
-        }
-    }
-}
-
 impl Hub {
     /// A hub without sockets.
     pub(crate) fn new() -> Self {
         Self {
             inner: Arc::new(Inner {
                 next_id: AtomicU64::new(1),
-                per_ip: Mutex::default(),
+                open: PerAddress::default(),
                 lanes: Mutex::default(),
                 users: Mutex::default(),
                 pace: Mutex::default(),
@@ -158,7 +135,7 @@ impl Hub {
 
     /// How many sockets are open.
     pub fn sockets(&self) -> usize {
-        self.inner.per_ip.lock().values().map(|count| *count as usize).sum()
+        self.inner.open.total()
     }
 
     /// How fast the queue goes.
@@ -167,14 +144,8 @@ impl Hub {
     }
 
     /// Lets one more socket of an address in; `None` when there are too many.
-    pub(super) fn admit(&self, ip: IpAddr, most: u32) -> Option<Seat> {
-        let mut per_ip = self.inner.per_ip.lock();
-        let count = per_ip.entry(ip).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Seat { hub: self.clone(), ip })
+    pub(super) fn admit(&self, ip: IpAddr, most: u32) -> Option<Held> {
+        self.inner.open.take(ip, most)
     }
 
     /// A new listener and where its notes arrive.

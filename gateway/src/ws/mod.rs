@@ -16,7 +16,6 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::caller::{ClientIp, MaybeCaller, is_same_origin};
-use crate::limits::counted;
 use crate::problem::{Code, Problem};
 
 /// Small buffers: ten thousand sockets mostly wait.
@@ -33,9 +32,9 @@ pub async fn open_socket(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     check_origin(&app, &headers)?;
-    let seat = app
+    let held = app
         .hub
-        .admit(counted(ip), app.config.max_sockets_per_ip)
+        .admit(ip, app.config.max_sockets_per_ip)
         .ok_or_else(|| Problem::new(Code::TooManyRequests, "Too many sockets are open from your address"))?;
     let viewer = caller.map(|caller| caller.actor);
     Ok(upgrade
@@ -43,7 +42,7 @@ pub async fn open_socket(
         .write_buffer_size(0)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |stream| socket::run(app, stream, viewer, seat)))
+        .on_upgrade(move |stream| socket::run(app, stream, viewer, held)))
 }
 
 /// A browser says where the page came from; whoever is no browser says nothing.

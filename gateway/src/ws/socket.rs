@@ -11,9 +11,10 @@ use shared::shop::accounts::Actor;
 use shared::shop::{LiveSeats, Status, WaitRange, wait_text};
 use tokio::sync::mpsc;
 
-use super::hub::{Listening, Note, Seat};
+use super::hub::{Listening, Note};
 use super::message::{Message, Request};
 use crate::app::App;
+use crate::per_address::Held;
 use crate::problem::Problem;
 
 /// Jobs that one socket may follow.
@@ -64,13 +65,13 @@ enum End {
 }
 
 /// Serves a socket until it ends.
-pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, seat: Seat) {
+pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, held: Held) {
     let (listening, notes) = app.hub.listen();
     let mut socket = Socket {
         app,
         stream,
         listening,
-        ip: seat.ip(),
+        ip: held.ip(),
         viewer: None,
         actor: None,
         jobs: HashMap::new(),
@@ -83,7 +84,7 @@ pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, seat
     let end = socket.serve(notes).await;
     socket.forget();
     socket.close(end).await;
-    drop(seat);
+    drop(held);
 }
 
 impl Socket {

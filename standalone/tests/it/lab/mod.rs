@@ -303,6 +303,7 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
         "--rate-limit-code-max=1000000",
         "--rate-limit-reads-per-second=1000000",
         "--max-sockets-per-ip=20000",
+        "--max-connections-per-ip=20000",
         "--web-dir=../web/dist",
         "--notify-reserved=false",
         "--notify-expired=false",

@@ -1,4 +1,4 @@
-//! Connections: half-sent requests, and the end of a gateway.
+//! Connections: half-sent requests, readers that do not read, too many of one address, and the end of a gateway.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::auth::Role;
 use standalone::settings::Part;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
 
@@ -24,6 +24,67 @@ async fn a_header_that_never_ends_is_cut_off() -> TestResult {
     let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await?;
     assert!(started.elapsed() > Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(!String::from_utf8_lossy(&answer).contains("200"), "{answer:?}");
+    Ok(())
+}
+
+/// A connection from this address of the machine, which takes little in unless it is read.
+async fn connect_from(lab: &Lab, from: [u8; 4]) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4_096)?;
+    socket.bind((from, 0).into())?;
+    socket.connect(address(lab).parse().map_err(std::io::Error::other)?).await
+}
+
+/// A socket by hand: unlike a request it stays open when nothing is said.
+async fn open_socket(lab: &Lab, from: [u8; 4]) -> std::io::Result<TcpStream> {
+    let mut stream = connect_from(lab, from).await?;
+    let head = "GET /ws HTTP/1.1\r\nHost: usher\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = [0; 64];
+    let length = stream.read(&mut answer).await?;
+    let is_open = answer[..length].starts_with(b"HTTP/1.1 101");
+    if is_open { Ok(stream) } else { Err(std::io::ErrorKind::ConnectionRefused.into()) }
+}
+
+#[tokio::test]
+async fn an_address_holds_so_many_connections_and_a_trusted_proxy_any_number() -> TestResult {
+    let words = ["--max-connections-per-ip=3", "--trusted-proxies=127.0.0.4"];
+    let lab = Lab::start_with(&[Part::Gateway], &words).await?;
+    let (greedy, other, proxy) = ([127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 4]);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(open_socket(&lab, greedy).await?);
+    }
+    assert!(open_socket(&lab, greedy).await.is_err(), "a fourth one is closed");
+    assert!(open_socket(&lab, other).await.is_ok(), "nobody else is shut out by it");
+    let mut brought = Vec::new();
+    for _ in 0..6 {
+        brought.push(open_socket(&lab, proxy).await?);
+    }
+    drop(held.pop());
+    eventually("what is given back is free", async || open_socket(&lab, greedy).await.is_ok()).await;
+    let figures = lab.http.get(format!("{}/metrics", lab.system.url)).send().await?.text().await?;
+    assert!(figures.contains("usher_connections_refused_total"), "{figures}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_in_is_cut_off() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &["--write-timeout-ms=500"]).await?;
+    let mut reader = connect_from(&lab, [127, 0, 0, 2]).await?;
+    let mut idler = connect_from(&lab, [127, 0, 0, 3]).await?;
+    let started = Instant::now();
+    // More than fits into all buffers in between.
+    let requests = "GET /api/openapi.json HTTP/1.1\r\nHost: usher\r\n\r\n".repeat(60);
+    reader.write_all(requests.as_bytes()).await?;
+    eventually("it is cut off", async || reader.take_error().is_ok_and(|error| error.is_some())).await;
+    // A head that does not come would be cut off later than this.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    idler.write_all(b"GET /health HTTP/1.1\r\nHost: usher\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    idler.read_to_string(&mut answer).await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "who is sent nothing is late with nothing: {answer}");
     Ok(())
 }
 
