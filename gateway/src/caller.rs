@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use shared::auth::{Role, Scope};
 use shared::domain::{Language, UserId};
-use shared::shop::accounts::Actor;
+use shared::shop::accounts::{Actor, BasicCredentials};
 
 use crate::app::App;
 use crate::auth::credentials::{Credentials, read};
+use crate::auth::note_guess;
+use crate::limits::Guess;
 use crate::problem::{Code, Problem};
 
 /// The cookie that a browser's log-in sets.
@@ -130,16 +132,18 @@ impl FromRequestParts<App> for MaybeCaller {
             },
             Credentials::Basic(basic) => match app.accounts.remembered(&basic) {
                 Some(actor) => actor,
-                None => {
-                    // Whoever guesses passwords is slowed down here as when logging in.
-                    app.limits.check_login(ip_of(parts, app)?)?;
-                    app.limits.check_name(&basic.login)?;
-                    app.accounts.verify(&basic).await?
-                }
+                None => verify(&basic, ip_of(parts, app)?, app).await?,
             },
         };
         Ok(Self(Some(actor.into())))
     }
+}
+
+/// Verifies a password that came with a request. Whoever guesses is counted, slowed down and noted as when logging in.
+async fn verify(basic: &BasicCredentials, ip: IpAddr, app: &App) -> Result<Actor, Problem> {
+    app.limits.check_guess(Guess::Login, ip, &basic.login.trim().to_lowercase()).await?;
+    let actor = app.accounts.verify(basic).await.inspect_err(|error| note_guess(ip, error))?;
+    Ok(actor)
 }
 
 /// Whoever it is, service or person, whatever it asks for.

@@ -156,19 +156,6 @@ impl Limits {
         }
     }
 
-    /// A log-in with a password that comes with a request, from whatever address; counted by this node alone.
-    ///
-    /// # Errors
-    /// 429 when the budget is used up.
-    pub fn check_name(&self, login: &str) -> Result<(), Problem> {
-        let name = anonymous(
-            self.secret.expose_secret().as_bytes(),
-            Guess::Login.word(),
-            &login.trim().to_lowercase(),
-        );
-        self.logins.check_key(&name).map_err(|until| self.refuse(&until))
-    }
-
     /// Asking for a code or trying one, or one's password again; counted for the account, over all gateways.
     ///
     /// # Errors

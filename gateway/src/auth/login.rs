@@ -42,14 +42,17 @@ pub async fn log_in(
 ) -> Result<Response, Problem> {
     app.limits.check_guess(Guess::Login, ip, &body.login.trim().to_lowercase()).await?;
     let who = LogIn { login: body.login, password: body.password, code: body.code };
-    let session = app.accounts.log_in(who).await.inspect_err(|error| {
-        if matches!(error, AccountError::BadCredentials | AccountError::BadSecondFactor) {
-            note_login(ip, None, false);
-        }
-    })?;
+    let session = app.accounts.log_in(who).await.inspect_err(|error| note_guess(ip, error))?;
     note_login(ip, Some((session.user.id, session.user.role)), true);
     tracing::info!(user.id = session.user.id.0, "logged in");
     Ok(session_answer(&app, session))
+}
+
+/// Puts a password, or a second factor, that was wrong into the audit log.
+pub(crate) fn note_guess(ip: IpAddr, error: &AccountError) {
+    if matches!(error, AccountError::BadCredentials | AccountError::BadSecondFactor) {
+        note_login(ip, None, false);
+    }
 }
 
 /// Counts a log-in; those that failed, and those of whoever may do more than buy, go into the audit log.

@@ -8,6 +8,8 @@ mod refresh;
 mod register;
 mod reset;
 
+pub(crate) use login::note_guess;
+
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};

@@ -2,12 +2,12 @@
 
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use shared::seen;
 use shared::store::NewAudit;
 
 use crate::app::App;
-use crate::caller::{Caller, ClientIp};
+use crate::caller::{ClientIp, MaybeCaller};
 use crate::problem::Code;
 
 /// Longer paths are cut.
@@ -19,12 +19,16 @@ pub async fn note_refused(State(app): State<App>, request: Request, next: Next) 
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let caller = Caller::from_request_parts(&mut parts, &app).await;
+    let caller = match MaybeCaller::from_request_parts(&mut parts, &app).await {
+        Ok(MaybeCaller(caller)) => caller,
+        // At once: whoever asks for it again would verify, count and note a wrong password a second time.
+        Err(problem) => return problem.into_response(),
+    };
     let ip = ClientIp::from_request_parts(&mut parts, &app).await;
     let path: String = parts.uri.path().chars().take(PATH).collect();
     let (object, is_read) = (format!("{} {path}", parts.method), parts.method.is_safe());
     let response = next.run(Request::from_parts(parts, body)).await;
-    let (Ok(caller), Ok(ClientIp(ip))) = (caller, ip) else { return response };
+    let (Some(caller), Ok(ClientIp(ip))) = (caller, ip) else { return response };
     let code = response.extensions().get::<Code>().copied();
     if let Some(code) = code.filter(|code| !is_read || *code == Code::Forbidden)
         // Nobody fills the log faster than they may change anything.

@@ -98,6 +98,31 @@ async fn refused_bookings_and_failed_logins_come_into_it_once() -> TestResult {
 }
 
 #[tokio::test]
+async fn wrong_passwords_that_come_with_a_request_are_in_it_once_each() -> TestResult {
+    let lab = Lab::start().await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    lab.account("nova").await?;
+    for (path, password) in [("/api/cart", "wrong password"), ("/api/admin/audit", "another wrong one")] {
+        let (status, problem) = lab.basic(path, ("nova", password)).await?;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("bad_credentials")));
+    }
+    // Lines that follow are written after them, or with them.
+    lab.send(reqwest::Method::POST, "/api/auth/login", json!({"login": "nobody", "password": "wrong one"}))
+        .await?;
+    eventually("all of them are in the audit log", async || {
+        lines(&admin, "action=auth.login&result=bad_credentials").await.len() >= 3
+    })
+    .await;
+    let found = lines(&admin, "action=auth.login&result=bad_credentials").await;
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(
+        found.iter().all(|line| line["ip"] == "127.0.0.1" && line["object"] == "an account"),
+        "{found:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn nobody_changes_it_and_only_whole_months_go() -> TestResult {
     let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
     let mut owner = PgConnection::connect(&lab.servers.postgres.url()).await?;

@@ -7,7 +7,7 @@ use shared::queue::budget::Spent;
 use standalone::settings::Part;
 use std::time::Duration;
 
-use crate::lab::{Lab, TestResult, eventually};
+use crate::lab::{Lab, PASSWORD, TestResult, eventually};
 
 async fn log_in(lab: &Lab, url: &str, login: &str, from: &str) -> Result<Response, reqwest::Error> {
     let body = json!({"login": login, "password": "wrong password"});
@@ -53,6 +53,33 @@ async fn guesses_at_one_login_are_counted_over_all_gateways() -> TestResult {
         assert_too_many(&log_in(&lab, url, "victim", "203.0.113.99").await?);
     }
     assert_eq!(log_in(&lab, &second.url, "other", "203.0.113.98").await?.status(), StatusCode::UNAUTHORIZED);
+    second.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn passwords_that_come_with_a_request_are_guesses_like_those_of_log_ins() -> TestResult {
+    let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-login-max=4"]).await?;
+    let second = lab.add(&[Part::Gateway]).await?;
+    lab.account("nova").await?;
+    let basic = |url: &str, password: &str, from: &str| {
+        let request = lab.http.get(format!("{url}/api/cart")).header("x-forwarded-for", from);
+        request.basic_auth("Nova", Some(password)).send()
+    };
+    let (first, second_url) = (&lab.system.url, &second.url);
+    assert_eq!(basic(first, PASSWORD, "203.0.113.1").await?.status(), StatusCode::OK);
+    for (nth, url) in [first, second_url].into_iter().enumerate() {
+        let answer = basic(url, "wrong password", &format!("203.0.113.1{nth}")).await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(log_in(&lab, second_url, "nova", "203.0.113.3").await?.status(), StatusCode::UNAUTHORIZED);
+    // Neither gateway has seen four by itself.
+    for url in [first, second_url] {
+        assert_too_many(&basic(url, "wrong password", "203.0.113.4").await?);
+        assert_too_many(&log_in(&lab, url, "nova", "203.0.113.5").await?);
+    }
+    let known = basic(first, PASSWORD, "203.0.113.1").await?;
+    assert_eq!(known.status(), StatusCode::OK, "who was verified is not locked out by a guesser");
     second.stop().await;
     Ok(())
 }
