@@ -86,21 +86,18 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let code =
             code.map(str::trim).filter(|code| !code.is_empty()).ok_or(AccountError::SecondFactorNeeded)?;
-        let Some(factor) = self.store.second_factor(user).await? else { return Ok(()) };
-        if let Some(until) = factor.blocked_until {
-            let seconds = u64::try_from((until - factor.now).num_seconds()).unwrap_or(0) + 1;
+        let Some(factor) = self.store.try_second_factor(user).await? else {
+            let Some(factor) = self.store.second_factor(user).await? else { return Ok(()) };
+            let left = factor.blocked_until.map_or(0, |until| (until - factor.now).num_seconds());
+            let seconds = u64::try_from(left).unwrap_or(0) + 1;
             return Err(AccountError::SecondFactorBlocked { seconds });
-        }
+        };
         let secret = self.second_factors.open(user, &factor.secret)?;
         let is_good = match secret.step_of(code, seconds(factor.now))? {
             Some(step) => self.store.take_step(user, column(step)).await?,
             None => self.store.take_recovery_code(user, &recovery_hash(code)).await?,
         };
-        if is_good {
-            return Ok(());
-        }
-        self.store.note_second_factor_failure(user).await?;
-        Err(AccountError::BadSecondFactor)
+        if is_good { Ok(()) } else { Err(AccountError::BadSecondFactor) }
     }
 }
 

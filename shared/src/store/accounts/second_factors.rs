@@ -99,6 +99,33 @@ impl Store {
         Ok(Some(version))
     }
 
+    /// Counts a try as one that fails, until it is found to be right; from the fifth in a row on there is a rest after each.
+    /// `None` during one, and where there is no second factor.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn try_second_factor(&self, user: UserId) -> Result<Option<SecondFactorRecord>, StoreError> {
+        // Written before the digits are looked at, so that many at once are not more tries.
+        let row = sqlx::query!(
+            r#"update second_factors set failures = failures + 1,
+                   blocked_until = case when failures + 1 >= $2 then clock_timestamp()
+                       + make_interval(secs => least(power(2, least(failures, 20)), $3)) end
+               where user_id = $1 and (blocked_until is null or blocked_until <= clock_timestamp())
+               returning secret, confirmed_at, clock_timestamp() as "now!""#,
+            user.0,
+            FAILURES,
+            LONGEST_S
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| SecondFactorRecord {
+            secret: row.secret,
+            is_confirmed: row.confirmed_at.is_some(),
+            blocked_until: None,
+            now: row.now,
+        }))
+    }
+
     /// Takes the password of a step; false when it, or a later one, was taken before.
     ///
     /// # Errors
@@ -120,34 +147,27 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn take_recovery_code(&self, user: UserId, hash: &[u8]) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The factor before its codes, as whoever deletes it locks them.
+        sqlx::query!(
+            "update second_factors set failures = 0, blocked_until = null where user_id = $1",
+            user.0
+        )
+        .execute(&mut *tx)
+        .await?;
         let taken = sqlx::query!(
             "update recovery_codes set used_at = clock_timestamp()
              where user_id = $1 and code_hash = $2 and used_at is null",
             user.0,
             hash
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(taken.rows_affected() > 0)
-    }
-
-    /// Counts a wrong password; after five in a row nothing is looked at for a while.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn note_second_factor_failure(&self, user: UserId) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update second_factors set failures = failures + 1,
-                 blocked_until = case when failures + 1 >= $2 then clock_timestamp()
-                     + make_interval(secs => least(power(2, least(failures, 20)), $3)) end
-             where user_id = $1",
-            user.0,
-            FAILURES,
-            LONGEST_S
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        if taken.rows_affected() == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Takes a second factor out of use, and ends the access tokens of before; the version that later ones have. `None` when

@@ -107,6 +107,31 @@ async fn whoever_guesses_a_second_factor_has_to_wait() -> TestResult {
         .execute(lab.store().pool())
         .await?;
     assert_eq!(log_in(&lab, Some(recovery)).await?.0, StatusCode::OK);
+    for _ in 0..5 {
+        let (status, problem) = log_in(&lab, Some("no such code")).await?;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "one that was right begins the count anew: {problem}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_guesses_at_once_are_not_more_tries() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = somebody(&lab, "oscar", "admin").await?;
+    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    let body = json!({"code": digits(&secret, 0)?});
+    let (_, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    let operator = with_token(&operator, &confirmed["session"]);
+    // Where no password is verified, they come as close together as can be.
+    let guesses = (0..40).map(|nth| {
+        let body = json!({"code": format!("no such code {nth}")});
+        operator.post("/api/account/second-factor/disable", body)
+    });
+    let answers = futures_util::future::try_join_all(guesses).await?;
+    let count = |wanted| answers.iter().filter(|(status, _)| *status == wanted).count();
+    let (looked_at, refused) = (count(StatusCode::UNAUTHORIZED), count(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!((looked_at, refused), (5, 35), "{answers:?}");
     Ok(())
 }
 
