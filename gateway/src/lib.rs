@@ -136,7 +136,8 @@ fn refuse_huge_pages() {
     }
 }
 
-/// Serves until `stopping`, and for `SHUTDOWN_DRAIN_MS` more, in which `/ready` says so; then it finishes the requests at hand, for some seconds at most.
+/// Serves until `stopping`, and for `SHUTDOWN_DRAIN_MS` more, in which `/ready` says so; then it finishes the requests at hand and
+/// closes its sockets, for some seconds at most.
 ///
 /// # Errors
 /// The settings make no sense, or serving ended.

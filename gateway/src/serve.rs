@@ -22,7 +22,7 @@ use crate::wire::Bounds;
 
 /// A header must be complete within this time, so that half-sent ones do not hold connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Requests at hand may take this long at the end.
+/// Requests at hand, and sockets that are told to go, may take this long at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// After a connection that could not be taken, for want of files for instance.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,7 +32,8 @@ static TOO_MANY: Seldom = Seldom::new();
 /// What answers on one connection.
 type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
 
-/// Serves these paths, over TLS where there is a certificate, until `shutdown`; then requests at hand are finished, for some seconds at most.
+/// Serves these paths, over TLS where there is a certificate, until `shutdown`; then requests at hand are finished and sockets
+/// take their leave, for some seconds at most.
 ///
 /// The protocol is not guessed from the first bytes, as servers for both versions do: a connection's read buffer would
 /// be twice as large by it, and 10,000 connections come at once.
@@ -87,7 +88,7 @@ pub async fn serve(
     drop(listener);
     connections.close();
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
-        tracing::warn!("some requests were cut off, as they took too long");
+        tracing::warn!("some requests or sockets were cut off, as they took too long");
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ const SILENCE: Duration = Duration::from_mins(1);
 const ASK: Duration = Duration::from_secs(5);
 /// How long one message may take to be taken in.
 const SEND: Duration = Duration::from_secs(5);
+/// How long the last words, and the browser's answer to them, may take: less than an ending gateway waits for its sockets.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A job that a socket follows.
 struct Following {
@@ -58,8 +60,10 @@ struct Socket {
 enum End {
     /// The browser left, or does not answer.
     Gone,
-    /// It is told to come back later.
-    ComeBack(&'static str),
+    /// This gateway ends; there are others.
+    Stopping,
+    /// It did not read fast enough, and is told to begin anew.
+    TooSlow,
     /// It asked for what it may not.
     Refused(String),
 }
@@ -96,8 +100,8 @@ impl Socket {
             let look = self.jobs.values().map(|job| job.look_at).min().unwrap_or(next_ping).min(next_ping);
             let end = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => Err(End::ComeBack("this server is restarting")),
-                () = too_slow.cancelled() => Err(End::ComeBack("too slow; subscribe again")),
+                () = shutdown.cancelled() => Err(End::Stopping),
+                () = too_slow.cancelled() => Err(End::TooSlow),
                 frame = self.stream.recv() => {
                     last_heard = Instant::now();
                     self.heard(frame).await
@@ -358,10 +362,18 @@ impl Socket {
     async fn close(mut self, end: End) {
         let (code, reason) = match end {
             End::Gone => return,
-            End::ComeBack(reason) => (close_code::AGAIN, reason.to_owned()),
+            End::Stopping => (close_code::AWAY, "this server is restarting".to_owned()),
+            End::TooSlow => (close_code::AGAIN, "too slow; subscribe again".to_owned()),
             End::Refused(reason) => (close_code::POLICY, reason),
         };
-        let _ = self.send(Frame::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+        let goodbye = async {
+            let frame = Frame::Close(Some(CloseFrame { code, reason: reason.into() }));
+            if self.send(frame).await.is_ok() {
+                // Until it is answered: a connection that ends with something unread may take the last words with it.
+                while let Some(Ok(_)) = self.stream.recv().await {}
+            }
+        };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     }
 }
 

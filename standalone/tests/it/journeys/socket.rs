@@ -1,12 +1,14 @@
 //! The WebSocket.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use standalone::settings::Part;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, make_event};
@@ -178,6 +180,40 @@ async fn pages_of_other_sites_cannot_open_the_socket() -> TestResult {
     let mut own = format!("{url}/ws").into_client_request()?;
     own.headers_mut().insert("origin", lab.system.url.parse()?);
     assert!(tokio_tungstenite::connect_async(own).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopping_gateway_takes_leave_of_its_sockets_and_waits_for_them() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let shopper = lab.shopper().await?;
+    let (prompt, busy) = (lab.add(&[Part::Gateway]).await?, lab.add(&[Part::Gateway]).await?);
+    let mut answering = Socket::open(&shopper.at(&prompt.url)).await?;
+    let mut silent = Socket::open(&shopper.at(&busy.url)).await?;
+    for socket in [&mut answering, &mut silent] {
+        socket.say(json!({"type": "ping"})).await?;
+        socket.until("pong").await?;
+    }
+    let farewell = async |socket: &mut Socket| match socket.0.next().await {
+        Some(Ok(Message::Close(Some(frame)))) => Some(frame.code),
+        _ => None,
+    };
+    let all = async {
+        let code = farewell(&mut answering).await;
+        // Reading on sends the answer.
+        while let Some(Ok(_)) = answering.0.next().await {}
+        code
+    };
+    let ((), code) = tokio::time::timeout(PATIENCE, async { tokio::join!(prompt.stop(), all) }).await?;
+    assert_eq!(code, Some(CloseCode::Away));
+
+    let stopped = Instant::now();
+    tokio::time::timeout(PATIENCE, busy.stop()).await?;
+    let took = stopped.elapsed();
+    // Nobody has read the farewell, let alone answered it.
+    assert!(took >= Duration::from_secs(1), "it did not wait: {took:?}");
+    assert_eq!(farewell(&mut silent).await, Some(CloseCode::Away), "it was sent all the same");
+    assert!(silent.0.next().await.is_none_or(|end| end.is_err()), "and the connection is over");
     Ok(())
 }
 
