@@ -35,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
     settings.queue.check(&settings.store)?;
     let listener = gateway::listen(&settings.gateway)?;
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));

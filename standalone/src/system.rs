@@ -43,13 +43,14 @@ impl System {
     /// where the gateway listens.
     ///
     /// # Errors
-    /// The settings make no sense, a store is away, or the port is taken.
+    /// The settings make no sense, a store is away or not as it must be, or the port is taken.
     pub async fn start(settings: &Settings, only: &[Part]) -> Result<Self, SystemError> {
         settings.check()?;
         let mut settings = settings.clone();
         let is_wanted = |part| only.is_empty() || only.contains(&part);
         let shutdown = CancellationToken::new();
         let store = Store::connect(&settings.store).await?;
+        store.check_schema().await?;
         let queue = Queue::connect(&settings.queue).await?;
         let mut system = Self { url: String::new(), store, queue, shutdown, parts: Vec::new() };
         if is_wanted(Part::Gateway) {

@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
     settings.sweeper.check()?;
     telemetry::tell_figures(&settings.metrics)?;
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));

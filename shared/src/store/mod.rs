@@ -23,6 +23,7 @@ mod payments;
 mod people;
 mod refunds;
 mod replica;
+mod schema;
 mod seen;
 mod sweep;
 mod tickets;
@@ -69,13 +70,12 @@ pub use payments::{
 };
 pub use people::{NewUser, UserRecord};
 pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding, Unsendable};
+pub use schema::SchemaError;
 pub use seen::{ActivityRecord, ErrorRecord};
 pub use sweep::{Lead, Swept, Third};
 pub use tickets::{Entry, Issued, NewScan, TicketRecord, cancel_tickets};
 
 use crate::config::{ConfigError, StoreConfig};
-
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
 /// What the store could not do.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,9 @@ pub enum StoreError {
     /// PostgreSQL is away, or refused.
     #[error("PostgreSQL did not carry out a statement")]
     Sql(#[from] sqlx::Error),
+    /// The schema is none for this program.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The schema could not be brought up to date.
     #[error("the migrations did not run")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -99,7 +102,7 @@ impl StoreError {
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => error.constraint(),
-            Self::Sql(_) | Self::Migrate(_) | Self::Config(_) | Self::Row(_) => None,
+            Self::Sql(_) | Self::Schema(_) | Self::Migrate(_) | Self::Config(_) | Self::Row(_) => None,
         }
     }
 
@@ -182,19 +185,6 @@ impl Store {
             // they were empty would read them from end to end. What has no index is still read so, at a cost that
             // would have it compiled first. A bitmap of all that is due would be made for the first 1,500 of it.
             .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]))
-    }
-
-    /// Brings the schema up to date; safe when several processes do it at once.
-    ///
-    /// # Errors
-    /// A migration failed, or the schema is newer than this program.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        // A migration may take longer than a statement of the running system.
-        sqlx::raw_sql("set statement_timeout = 0; set lock_timeout = 0").execute(&mut *connection).await?;
-        MIGRATOR.run_direct(None, &mut *connection, false).await?;
-        connection.close().await?;
-        Ok(())
     }
 
     /// Whether PostgreSQL answers.

@@ -7,6 +7,7 @@ mod jobs;
 mod named;
 mod postgres;
 mod redis;
+mod starting;
 mod worker;
 
 use serde_json::json;
