@@ -21,6 +21,7 @@ mod outbox;
 mod outcomes;
 mod payments;
 mod people;
+mod reach;
 mod refunds;
 mod replica;
 mod schema;
@@ -83,6 +84,15 @@ pub enum StoreError {
     /// PostgreSQL is away, or refused.
     #[error("PostgreSQL did not carry out a statement")]
     Sql(#[from] sqlx::Error),
+    /// There is no connection to begin with.
+    #[error("no connection to PostgreSQL as {place}")]
+    Unreachable {
+        /// User, address and database.
+        place: String,
+        /// Why, as PostgreSQL or the network says it.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The schema is none for this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -102,7 +112,12 @@ impl StoreError {
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => error.constraint(),
-            Self::Sql(_) | Self::Schema(_) | Self::Migrate(_) | Self::Config(_) | Self::Row(_) => None,
+            Self::Sql(_)
+            | Self::Unreachable { .. }
+            | Self::Schema(_)
+            | Self::Migrate(_)
+            | Self::Config(_)
+            | Self::Row(_) => None,
         }
     }
 
@@ -147,7 +162,7 @@ impl Store {
     /// Connects; connections are opened as they are needed.
     ///
     /// # Errors
-    /// The address is missing or wrong, or nobody answers there.
+    /// The address is missing or wrong, or there is no connection: the error says why, without the password.
     pub async fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
         let options = Self::options(config, &config.url()?)?;
         let replica = match config.read_url()? {
@@ -156,11 +171,11 @@ impl Store {
             }
             None => None,
         };
+        reach::reach(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(3))
-            .connect_with(options)
-            .await?;
+            .connect_lazy_with(options);
         Ok(Self { pool, replica })
     }
 

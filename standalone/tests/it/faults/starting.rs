@@ -1,9 +1,14 @@
 //! Stores that are not as a process needs them: it is told at the start, with what to do.
 
-use shared::telemetry::chain;
-use standalone::settings::Part;
+use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, TestResult};
+use shared::store::Store;
+use shared::telemetry::chain;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use standalone::servers::scratch;
+use standalone::settings::{Part, Settings};
+
+use crate::lab::{Lab, TestResult, eventually};
 
 /// What another sweeper says that is started now; nothing when it starts.
 async fn refusal(lab: &Lab) -> String {
@@ -57,5 +62,47 @@ async fn a_schema_of_another_program_is_refused() -> TestResult {
     let first: i64 = sqlx::query_scalar(other).fetch_one(lab.store().pool()).await?;
     let told = refusal(&lab).await;
     assert!(told.contains(&format!("migration {first} of the schema is another one")), "{told}");
+    Ok(())
+}
+
+/// What a process says that finds PostgreSQL at this address; nothing when it is connected.
+async fn unreachable(url: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let settings = Settings::from_words([format!("--database-url={url}").as_str()])?;
+    Ok(Store::connect(&settings.store).await.err().map(|error| chain(&error)).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn why_there_is_no_connection_to_postgres_is_told_without_the_password() -> TestResult {
+    let servers = scratch().await?;
+    assert_eq!(unreachable(&servers.postgres.url()).await?, "");
+
+    let told = unreachable(&servers.postgres.url_of("nowhere")).await?;
+    assert!(told.contains("database \"nowhere\" does not exist"), "{told}");
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let started = Instant::now();
+    let told = unreachable(&format!("postgres://usher:hush-hush@127.0.0.1:{port}/usher")).await?;
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(told.contains("Connection refused") && !told.contains("hush-hush"), "{told}");
+    assert!(told.contains(&format!("usher@127.0.0.1:{port}, database usher")), "{told}");
+
+    let mut owner = PgConnection::connect(&servers.postgres.url()).await?;
+    owner.execute("create role guest login password 'right'").await?;
+    let rules: String = sqlx::query_scalar("show hba_file").fetch_one(&mut owner).await?;
+    let rule = "copy (values ('local all guest scram-sha-256'), ('local all all trust'))";
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{rule} to '{rules}'; select pg_reload_conf()")))
+        .execute(&mut owner)
+        .await?;
+    let guest = |password: &str| {
+        servers.postgres.url().replace("postgres://usher@", &format!("postgres://guest:{password}@"))
+    };
+    eventually("passwords are asked for", async || {
+        unreachable(&guest("hush-hush")).await.is_ok_and(|told| {
+            assert!(!told.contains("hush-hush"), "{told}");
+            told.contains("password authentication failed for user \"guest\"")
+        })
+    })
+    .await;
+    assert_eq!(unreachable(&guest("right")).await?, "");
     Ok(())
 }
