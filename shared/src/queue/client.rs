@@ -37,6 +37,13 @@ pub enum QueueError {
     /// Redis has no memory left for new jobs.
     #[error("Redis is full")]
     Full,
+    /// Redis would drop keys to make room for others, by this policy.
+    #[error(
+        "Redis would drop places in line when its memory is full: its maxmemory-policy is {0}; run \
+         `redis-cli config set maxmemory-policy noeviction` and set the same in its configuration, then start this \
+         process again"
+    )]
+    Evicting(String),
     /// The address of Redis.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -202,21 +209,6 @@ impl Queue {
     pub async fn ping(&self) -> Result<(), QueueError> {
         let _: String = redis::cmd("PING").query_async(&mut self.connection()).await?;
         Ok(())
-    }
-
-    /// How full Redis is, from 0 to 1; 0 where it has no limit.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub async fn fullness(&self) -> Result<f64, QueueError> {
-        let command = redis::cmd("INFO").arg("memory").to_owned();
-        let info: redis::InfoDict = match self.connection() {
-            Connection::Single(mut connection) => command.query_async(&mut connection).await?,
-            Connection::Cluster(_) => return Ok(0.0),
-        };
-        let read = |name: &str| info.get::<f64>(name).unwrap_or(0.0);
-        let limit = read("maxmemory");
-        Ok(if limit > 0.0 { read("used_memory") / limit } else { 0.0 })
     }
 
     /// Calls a script; see [`Self::send`].

@@ -41,6 +41,7 @@ pub mod keys;
 pub mod lease;
 pub mod leave;
 pub mod lock;
+mod memory;
 mod obliterate;
 mod script;
 pub mod settle;

@@ -65,6 +65,40 @@ async fn a_schema_of_another_program_is_refused() -> TestResult {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_redis_that_evicts_keys_is_refused() -> TestResult {
+    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    let mut redis = lab.system.queue.connection();
+    let mut set = async |name: &str, value: &str| {
+        let set = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).to_owned();
+        set.query_async::<()>(&mut redis).await
+    };
+    set("maxmemory-policy", "volatile-lru").await?;
+    assert_eq!(refusal(&lab).await, "", "nothing is evicted without a limit");
+    set("maxmemory", "500mb").await?;
+    let told = refusal(&lab).await;
+    for part in ["maxmemory-policy is volatile-lru", "config set maxmemory-policy noeviction"] {
+        assert!(told.contains(part), "{part:?} is not in {told:?}");
+    }
+    set("maxmemory-policy", "noeviction").await?;
+    assert_eq!(refusal(&lab).await, "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_evicts_keys_is_refused() -> TestResult {
+    let lab = Lab::start_on_cluster().await?;
+    let nodes = &lab.cluster.as_ref().ok_or("no cluster")?.nodes;
+    assert_eq!(refusal(&lab).await, "");
+    let mut last = redis::Client::open(nodes[2].url())?.get_multiplexed_async_connection().await?;
+    for (name, value) in [("maxmemory", "500mb"), ("maxmemory-policy", "allkeys-lru")] {
+        let () = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).query_async(&mut last).await?;
+    }
+    let told = refusal(&lab).await;
+    assert!(told.contains("maxmemory-policy is allkeys-lru"), "{told}");
+    Ok(())
+}
+
 /// What a process says that finds PostgreSQL at this address; nothing when it is connected.
 async fn unreachable(url: &str) -> Result<String, Box<dyn std::error::Error>> {
     let settings = Settings::from_words([format!("--database-url={url}").as_str()])?;
