@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use secrecy::ExposeSecret as _;
 
 use super::Keys;
+use super::primary::{Address, PrimaryConnection, is_of_replica};
 use super::script::{Call, Reply};
 use crate::config::{ConfigError, QueueConfig};
 
 /// How long an ordinary call may take; Redis answers within a millisecond or is in trouble.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A call that met a cut connection is made this many times more: every script is safe to run twice.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A call that met a cut connection, or a replica, is made this many times more: every script is safe to run twice.
 const RETRIES: u32 = 2;
 
 /// The name of the booking queue.
@@ -63,15 +64,15 @@ pub struct Queue {
 }
 
 enum Client {
-    Single(Box<redis::Client>),
+    Single(Arc<Address>),
     Cluster(Vec<String>),
 }
 
 /// One connection that many tasks share.
 #[derive(Clone)]
 pub enum Connection {
-    /// To one server; it reconnects by itself.
-    Single(ConnectionManager),
+    /// To one server; it reconnects by itself, and leaves a primary that became a replica.
+    Single(PrimaryConnection),
     /// To a Cluster.
     Cluster(ClusterConnection),
 }
@@ -107,15 +108,7 @@ impl ConnectionLike for Connection {
 impl Client {
     async fn connect(&self, response_timeout: Option<Duration>) -> Result<Connection, QueueError> {
         Ok(match self {
-            Self::Single(client) => {
-                let config = ConnectionManagerConfig::new()
-                    .set_number_of_retries(3)
-                    .set_min_delay(Duration::from_millis(20))
-                    .set_max_delay(Duration::from_millis(500))
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(response_timeout);
-                Connection::Single(ConnectionManager::new_with_config(client.as_ref().clone(), config).await?)
-            }
+            Self::Single(address) => Connection::Single(address.connect(response_timeout).await?),
             Self::Cluster(nodes) => {
                 let mut builder =
                     ClusterClientBuilder::new(nodes.clone()).connection_timeout(CONNECT_TIMEOUT);
@@ -137,7 +130,7 @@ impl Queue {
         let url = config.url()?;
         let nodes: Vec<String> = url.expose_secret().split(',').map(|node| node.trim().to_owned()).collect();
         let client = match nodes.as_slice() {
-            [one] => Client::Single(Box::new(redis::Client::open(one.as_str())?)),
+            [one] => Client::Single(Arc::new(Address::new(redis::Client::open(one.as_str())?))),
             _ => Client::Cluster(nodes),
         };
         Ok(Self {
@@ -180,7 +173,7 @@ impl Queue {
     /// Redis is away.
     pub async fn subscribe(&self, channel: &str) -> Result<redis::aio::PubSub, QueueError> {
         let client = match self.client.as_ref() {
-            Client::Single(client) => client.as_ref().clone(),
+            Client::Single(address) => address.client().clone(),
             Client::Cluster(nodes) => {
                 redis::Client::open(nodes.first().map(String::as_str).unwrap_or_default())?
             }
@@ -225,7 +218,7 @@ impl Queue {
         self.send(&call).await
     }
 
-    /// Makes a call, once more when the connection was cut.
+    /// Makes a call, once more when the connection was cut or led to a replica.
     pub(super) async fn send(&self, call: &Call) -> Result<Reply, QueueError> {
         let mut tries = 0;
         loop {
@@ -233,7 +226,9 @@ impl Queue {
                 Err(QueueError::Redis(error)) if error.code() == Some("OOM") => return Err(QueueError::Full),
                 Err(QueueError::Redis(error))
                     if tries < RETRIES
-                        && (error.is_connection_dropped() || error.is_connection_refusal()) =>
+                        && (error.is_connection_dropped()
+                            || error.is_connection_refusal()
+                            || is_of_replica(&error)) =>
                 {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(20) * tries).await;

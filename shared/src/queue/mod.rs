@@ -43,6 +43,7 @@ pub mod leave;
 pub mod lock;
 mod memory;
 mod obliterate;
+mod primary;
 mod script;
 pub mod settle;
 pub mod stream;

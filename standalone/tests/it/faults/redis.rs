@@ -5,10 +5,11 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
+use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use standalone::settings::Part;
 
 use super::{decided, queue_up};
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{End, EventPlan, Lab, Passage, TestResult, assert_invariants, eventually, make_event};
 
 /// Places of these jobs, as their owners are told them; `None` where one is not known.
 async fn places(shoppers: &[crate::lab::Shopper], jobs: &[String]) -> Vec<Option<u64>> {
@@ -257,5 +258,66 @@ async fn connections_that_redis_cuts_are_made_anew() -> TestResult {
         assert_eq!(shopper.outcome(job).await?["status"], "completed");
     }
     assert_eq!(decided(&lab, event).await?, 300, "nobody twice");
+    assert_invariants(lab.store(), event).await
+}
+
+fn port(redis: &PrivateRedis) -> Result<u16, Box<dyn std::error::Error>> {
+    Ok(redis.url().rsplit(':').next().unwrap_or_default().parse()?)
+}
+
+/// Makes one a replica of the other, whose port it is; `None`: a primary.
+async fn follow(redis: &PrivateRedis, primary: Option<u16>) -> TestResult {
+    let mut connection = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
+    let (host, port) = primary.map_or(("NO", "ONE".to_owned()), |port| ("127.0.0.1", port.to_string()));
+    let () = redis::cmd("REPLICAOF").arg(host).arg(port).query_async(&mut connection).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_primary_that_was_made_a_replica_is_left_for_the_new_one() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let at_once = ("repl-diskless-sync-delay".to_owned(), "0".to_owned());
+    let options =
+        RedisOptions { listen: Listen::Loopback, settings: vec![at_once], ..RedisOptions::throwaway() };
+    let old = PrivateRedis::start(&dir.path().join("old"), options.clone()).await?;
+    let new = PrivateRedis::start(&dir.path().join("new"), options).await?;
+    follow(&new, Some(port(&old)?)).await?;
+    let passage = Passage::to(End::Port(port(&old)?)).await?;
+    let url = format!("--redis-url=redis://127.0.0.1:{}", passage.port());
+    let lab = Lab::start_with(&[], &[&url]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"message": "a failover"})).await?;
+    let shoppers = lab.shoppers(60).await?;
+    let mut jobs = queue_up(&shoppers[..30], event).await?;
+    let mut redis = redis::Client::open(old.url())?.get_multiplexed_async_connection().await?;
+    let (write, wait) =
+        (redis::cmd("SET").arg("last").arg(1).to_owned(), redis::cmd("WAIT").arg(1).arg(400).to_owned());
+    eventually("the replica has it all", async || {
+        // It is waited for what this connection wrote, and so for all before.
+        write.query_async::<()>(&mut redis).await.is_ok()
+            && wait.query_async::<u32>(&mut redis).await.is_ok_and(|replicas| replicas == 1)
+    })
+    .await;
+
+    // Nothing is cut: whoever is connected stays with what is a replica now.
+    follow(&new, None).await?;
+    follow(&old, Some(port(&new)?)).await?;
+    passage.lead_to(End::Port(port(&new)?));
+
+    for shopper in &shoppers[30..] {
+        jobs.push(book_at_last(shopper, event).await);
+    }
+    let waiting = async || lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting == 60);
+    eventually("everybody is in line at the new primary", waiting).await;
+    eventually("the queue is resumed", async || {
+        let resumed = operator.post("/api/admin/queue/resume", json!({})).await;
+        resumed.is_ok_and(|(status, _)| status == StatusCode::OK)
+    })
+    .await;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    assert_eq!(decided(&lab, event).await?, 60, "nobody twice");
     assert_invariants(lab.store(), event).await
 }
