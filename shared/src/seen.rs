@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{NewAudit, Store, StoreError};
+use crate::store::{NewAudit, STATEMENT, Store, StoreError, in_time};
 use crate::telemetry::chain;
 
 /// How often what was counted is written down.
@@ -159,7 +159,7 @@ pub async fn keep_writing(part: Part, store: Store, shutdown: CancellationToken)
 async fn write(part: Part, process: &str, store: &Store) -> Result<(), StoreError> {
     let errors = TABLE.lock().take_errors(part);
     if !errors.is_empty()
-        && let Err(error) = store.add_errors(process, &errors).await
+        && let Err(error) = in_time(STATEMENT, store.add_errors(process, &errors)).await
     {
         let mut table = TABLE.lock();
         for seen in errors {
@@ -169,7 +169,7 @@ async fn write(part: Part, process: &str, store: &Store) -> Result<(), StoreErro
     }
     let done: Vec<(Activity, u64)> = TABLE.lock().activity.drain().collect();
     if !done.is_empty()
-        && let Err(error) = store.add_activity(&done).await
+        && let Err(error) = in_time(STATEMENT, store.add_activity(&done)).await
     {
         for (kind, count) in done {
             activity(kind, count);
@@ -178,7 +178,7 @@ async fn write(part: Part, process: &str, store: &Store) -> Result<(), StoreErro
     }
     let lines = std::mem::take(&mut TABLE.lock().lines);
     if !lines.is_empty()
-        && let Err(error) = store.insert_audits(&lines).await
+        && let Err(error) = in_time(STATEMENT, store.insert_audits(&lines)).await
     {
         for line in lines {
             audit(line);

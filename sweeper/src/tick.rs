@@ -10,7 +10,7 @@ use shared::queue::Partition;
 use shared::seen::{self, Part};
 use shared::shop::checkout::Payments;
 use shared::shop::{Fault, Sweeps};
-use shared::store::Lead;
+use shared::store::{Lead, ROUND, in_time};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,12 @@ const FORGET: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether the daily comparison is due.
 const COMPARE: Duration = Duration::from_mins(1);
+
+/// What is done beside the ticks is given up after this, and begun anew where it was. Providers have time-outs of their
+/// own, PostgreSQL may have vanished.
+const BESIDE: Duration = Duration::from_mins(10);
+/// The same for the daily comparison, which begins at the first page of a list each time.
+const COMPARING: Duration = Duration::from_hours(2);
 
 /// What ticks share.
 #[derive(Clone)]
@@ -122,7 +128,9 @@ impl Ticker {
             state.compared = Some(Instant::now());
             let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
             state.comparing = Some(tokio::spawn(async move {
-                if let Some(Err(error)) = shutdown.run_until_cancelled(payments.reconcile_daily()).await {
+                if let Some(Err(error)) =
+                    shutdown.run_until_cancelled(in_time(COMPARING, payments.reconcile_daily())).await
+                {
                     warn("payments could not be compared with the provider's list", &error);
                 }
             }));
@@ -134,7 +142,9 @@ impl Ticker {
         if is_over(state.cutting.as_ref()) {
             let (sweeps, shutdown) = (self.sweeps.clone(), self.shutdown.clone());
             state.cutting = Some(tokio::spawn(async move {
-                if let Some(Err(error)) = shutdown.run_until_cancelled(sweeps.cut_areas()).await {
+                if let Some(Err(error)) =
+                    shutdown.run_until_cancelled(in_time(BESIDE, sweeps.cut_areas())).await
+                {
                     warn("places of areas that were made smaller are taken away later", &error);
                 }
             }));
@@ -191,17 +201,17 @@ impl Ticker {
 /// Never: faults are logged, and the next tick tries again.
 pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
     let Ok(mut state) = ticker.state.try_lock() else { return Ok(()) };
-    if let Err(error) = ticker.run(&mut state).await {
+    if let Err(error) = in_time(ROUND, ticker.run(&mut state)).await {
         warn("sweep was cut short; the next tick goes on", &error);
     }
     Ok(())
 }
 
 async fn look_after(payments: &Payments) {
-    if let Err(error) = payments.expire_orders().await {
+    if let Err(error) = in_time(BESIDE, payments.expire_orders()).await {
         warn("orders could not be ended", &error);
     }
-    if let Err(error) = payments.poll().await {
+    if let Err(error) = in_time(BESIDE, payments.poll()).await {
         warn("payments could not be asked about", &error);
     }
 }

@@ -15,7 +15,7 @@ use shared::queue::jobs::{Job, JobEnding};
 use shared::queue::lease::GiveBack;
 use shared::rush::Patience;
 use shared::seen::{self, Part};
-use shared::store::Store;
+use shared::store::{STATEMENT, Store, in_time};
 use uuid::Uuid;
 
 use crate::lane_source::Scheduler;
@@ -106,7 +106,7 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
     Patience::default().let_pass().await;
     let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();
-    let endings = match data.store.begin_attempts(&ids).await {
+    let endings = match in_time(STATEMENT, data.store.begin_attempts(&ids)).await {
         Ok(attempts) => data.run_all(&batch.jobs, &attempts).await,
         Err(error) => {
             tracing::warn!(
@@ -159,7 +159,7 @@ impl RunJobs {
             JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
             JobEnding::Later(_, error) => (None, Some(error.as_str())),
         };
-        if let Err(error) = self.store.note_attempt(job.id, status, error).await {
+        if let Err(error) = in_time(STATEMENT, self.store.note_attempt(job.id, status, error)).await {
             tracing::warn!(
                 queue = self.queue.name(),
                 job.id = %job.id,

@@ -16,7 +16,7 @@ use crate::queue::control::Pause;
 use crate::queue::enqueuer::Enqueuer;
 use crate::queue::feed::{Change, Done, Entry};
 use crate::queue::{PARTITIONS, Partition, Queue, QueueError};
-use crate::store::Store;
+use crate::store::{STATEMENT, Store, in_time};
 
 /// How long one read of a feed waits.
 const READ: Duration = Duration::from_secs(1);
@@ -307,7 +307,7 @@ impl Lanes {
             return Ok(());
         }
         *lane.missed.lock() = Some(Vec::new());
-        let read = self.inner.store.live_claims(lane.event).await;
+        let read = in_time(STATEMENT, self.inner.store.live_claims(lane.event)).await;
         let mut seats = lane.seats.write();
         let missed = lane.missed.lock().take().unwrap_or_default();
         match read {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::queue::Queue;
-use crate::store::{Found, ListingFilter, Store, StoreError, WantedListings};
+use crate::store::{Found, ListingFilter, ROUND, STATEMENT, Store, StoreError, WantedListings, in_time};
 
 /// How often the state of the catalogue is asked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -85,7 +85,7 @@ impl Listings {
 
     async fn follow(&self) {
         loop {
-            match self.inner.store.catalogue_version().await {
+            match in_time(STATEMENT, self.inner.store.catalogue_version()).await {
                 Ok((version, at)) => {
                     *self.inner.state.write() = Some(State { version, at, read: Instant::now() });
                 }
@@ -114,7 +114,8 @@ impl Listings {
         if let Some(kept) = self.kept(&key).await.filter(is_current) {
             return Ok(kept);
         }
-        let found = self.ask(question, wanted).await?;
+        // Others wait for this answer.
+        let found = in_time(ROUND, self.ask(question, wanted)).await?;
         self.keep(&key, &found).await;
         Ok(found)
     }

@@ -5,6 +5,7 @@ use super::{Fault, Lane, Lanes};
 use crate::domain::Envelope;
 use crate::queue::Partition;
 use crate::queue::board::JobState;
+use crate::store::{STATEMENT, in_time};
 
 /// Jobs asked for and put back at once.
 const PAGE: usize = 500;
@@ -52,7 +53,7 @@ async fn reenter_those(
 /// A store is away; doing it again is safe.
 pub async fn reenter(lanes: &Lanes, lane: &Lane, mut jobs: Vec<(u64, Envelope)>) -> Result<u64, Fault> {
     let numbers: Vec<(u64, u64)> = jobs.iter().map(|(number, job)| (*number, job.nonce)).collect();
-    let outcomes = lanes.store().outcomes(lane.event, &numbers).await?;
+    let outcomes = in_time(STATEMENT, lanes.store().outcomes(lane.event, &numbers)).await?;
     jobs.retain(|(number, _)| !outcomes.contains_key(number));
     if !outcomes.is_empty() {
         lanes.note_outcomes(lane, outcomes);

@@ -14,6 +14,7 @@ mod controls;
 mod demo;
 mod figures;
 mod idempotency;
+mod in_time;
 mod jobs;
 mod messages;
 mod orders;
@@ -59,6 +60,7 @@ pub use consuming::{
 };
 pub use figures::{Counts, CountsAt, EventFigures, MinuteRecord, RevenueAt, RevenueRecord};
 pub use idempotency::Begun;
+pub use in_time::{ROUND, STATEMENT, in_time};
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
@@ -84,6 +86,9 @@ pub enum StoreError {
     /// PostgreSQL is away, or refused.
     #[error("PostgreSQL did not carry out a statement")]
     Sql(#[from] sqlx::Error),
+    /// No answer came in time: its machine may have vanished.
+    #[error("PostgreSQL did not answer within {0:?}")]
+    Late(Duration),
     /// There is no connection to begin with.
     #[error("no connection to PostgreSQL as {place}")]
     Unreachable {
@@ -113,6 +118,7 @@ impl StoreError {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => error.constraint(),
             Self::Sql(_)
+            | Self::Late(_)
             | Self::Unreachable { .. }
             | Self::Schema(_)
             | Self::Migrate(_)
@@ -128,7 +134,7 @@ impl StoreError {
         reason = "sqlx' errors may become more; those are no reason to wait"
     )]
     pub fn is_passing(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
+        let Self::Sql(error) = self else { return matches!(self, Self::Late(_)) };
         match error {
             sqlx::Error::Database(error) => {
                 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections (08), rollbacks
@@ -172,7 +178,7 @@ impl Store {
             None => None,
         };
         reach::reach(&options).await?;
-        let pool = PgPoolOptions::new()
+        let pool = in_time::giving_up(PgPoolOptions::new())
             .max_connections(config.database_max_connections)
             .acquire_timeout(Duration::from_secs(3))
             .connect_lazy_with(options);

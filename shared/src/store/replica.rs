@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use super::in_time::{STATEMENT, giving_up, in_time};
 use super::{Store, StoreError};
 
 /// A replica that does not answer within this time is away.
@@ -24,7 +25,7 @@ pub(super) struct Replica {
 impl Replica {
     /// Connects when it is first needed: a replica that is away keeps nobody from starting.
     pub(super) fn new(options: PgConnectOptions, max_connections: u32) -> Self {
-        let pool = PgPoolOptions::new()
+        let pool = giving_up(PgPoolOptions::new())
             .max_connections(max_connections)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options);
@@ -62,7 +63,7 @@ impl Store {
         F: Future<Output = Result<T, StoreError>>,
     {
         if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_away()) {
-            match read(Self { pool: replica.pool.clone(), replica: None }).await {
+            match in_time(STATEMENT, read(Self { pool: replica.pool.clone(), replica: None })).await {
                 Ok(rows) => return Ok(rows),
                 Err(error) => {
                     metrics::counter!("usher_replica_reads_failed_total").increment(1);

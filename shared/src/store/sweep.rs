@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tokio::sync::Mutex;
 
 use super::claims::{Why, append_freed, delete_expired, settle_expired, settle_freed};
-use super::{Freed, Store, StoreError};
+use super::{Freed, STATEMENT, Store, StoreError, in_time};
 use crate::domain::{BookingId, EventId, SeatId, UserId};
 
 /// Passes at the same time write to the outbox one after the other. They would wait for each other in PostgreSQL, with
@@ -185,7 +185,8 @@ pub struct Lead {
 impl Lead {
     /// Whether the connection, and so the lead, is still there.
     pub async fn is_held(&mut self) -> bool {
-        sqlx::query!(r#"select 1 as "one!""#).fetch_one(&mut self.connection).await.is_ok()
+        let asked = sqlx::query!(r#"select 1 as "one!""#).fetch_one(&mut self.connection);
+        in_time(STATEMENT, async { Ok::<_, StoreError>(asked.await?) }).await.is_ok()
     }
 
     /// Gives the lead to whoever asks next.

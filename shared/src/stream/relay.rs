@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::{Appended, Envelope, Group, Sink, StreamError};
 use crate::domain::EventId;
-use crate::store::{OutboxDepth, Rewound, Store, Unsent};
+use crate::store::{OutboxDepth, Rewound, STATEMENT, Store, Unsent, in_time};
 
 /// Events in a round, and so the memory that it takes: half a megabyte each.
 const EVENTS: i64 = 16;
@@ -57,7 +57,7 @@ impl Relay {
     /// # Errors
     /// PostgreSQL or the broker is away; what was sent before is noted, if it can be.
     pub async fn run_once(&self) -> Result<Relayed, StreamError> {
-        let unsent = self.store.lease_unsent(&self.name, EVENTS).await?;
+        let unsent = in_time(STATEMENT, self.store.lease_unsent(&self.name, EVENTS)).await?;
         if unsent.is_empty() {
             return Ok(Relayed::default());
         }
@@ -65,7 +65,7 @@ impl Relay {
         let progress = join_all(sending).await;
         let sent: Vec<(EventId, i64)> =
             progress.iter().map(|one| (one.event, one.upto.unwrap_or(0))).collect();
-        self.store.note_sent(&self.name, &sent).await?;
+        in_time(STATEMENT, self.store.note_sent(&self.name, &sent)).await?;
         let mut relayed = Relayed::default();
         let mut begun_anew = HashMap::new();
         for one in progress {
@@ -88,7 +88,7 @@ impl Relay {
 
     /// Ends its leases, so that others need not wait for them.
     pub async fn resign(&self) {
-        if let Err(error) = self.store.release_unsent(&self.name).await {
+        if let Err(error) = in_time(STATEMENT, self.store.release_unsent(&self.name)).await {
             tracing::debug!(
                 error = crate::telemetry::chain(&error),
                 "leases of the relay run out by themselves"
@@ -101,7 +101,7 @@ impl Relay {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn depth(&self) -> Result<OutboxDepth, StreamError> {
-        Ok(self.store.outbox_depth().await?)
+        Ok(in_time(STATEMENT, self.store.outbox_depth()).await?)
     }
 
     /// Row after row: a topic that is held up holds up what the event told after it, so that nothing is sent again and
@@ -136,7 +136,8 @@ impl Relay {
     /// The broker is in another run than some topics were sent to, as far as this relay knows. If nobody has seen to it
     /// yet, what was lost counts as not sent. All topics are looked at then, as one server has most of them.
     async fn begin_anew(&self, mut found: HashMap<String, String>) -> Result<(), StreamError> {
-        let known: HashMap<String, String> = self.store.topic_runs().await?.into_iter().collect();
+        let known = in_time(STATEMENT, self.store.topic_runs()).await?;
+        let known: HashMap<String, String> = known.into_iter().collect();
         let is_outdated = {
             let mut runs = self.runs.lock();
             let is_outdated = found.keys().any(|topic| runs.get(topic) != known.get(topic));
@@ -163,7 +164,7 @@ impl Relay {
             .collect();
         // In one order everywhere, as each locks a row.
         rewound.sort_by(|one, other| one.topic.cmp(&other.topic));
-        if !self.store.rewind_topics(&rewound, &Group::pairs()).await? {
+        if !in_time(STATEMENT, self.store.rewind_topics(&rewound, &Group::pairs())).await? {
             return Ok(());
         }
         for one in &rewound {

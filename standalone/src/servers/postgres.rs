@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -113,6 +113,11 @@ impl PrivatePostgres {
     pub fn url_of(&self, database: &str) -> String {
         let socket_dir = super::redis::percent_encoded(self.home.run());
         format!("postgres://{NAME}@localhost/{database}?host={socket_dir}")
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.home.run().join(".s.PGSQL.5432")
     }
 
     /// The first process's id, while it runs.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use shared::rush::Patience;
-use shared::store::{NewDead, Store, StoreError};
+use shared::store::{NewDead, ROUND, STATEMENT, Store, StoreError, in_time};
 use shared::stream::{Delivery, Envelope, Source};
 use shared::telemetry::chain;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ impl Runner {
 
     /// What else there is to do; whether there is more.
     async fn work(&self) -> bool {
-        match self.consumer.work(&self.store).await {
+        match in_time(ROUND, self.consumer.work(&self.store)).await {
             Ok(has_more) => has_more,
             Err(error) => {
                 tracing::warn!(group = self.consumer.group().name(), error = chain(&error), "work must wait");
@@ -167,7 +167,7 @@ impl Runner {
             "a fact could not be handled and is put aside"
         );
         let mut rest = REST;
-        while let Err(error) = self.store.bury(dead).await {
+        while let Err(error) = in_time(STATEMENT, self.store.bury(dead)).await {
             self.wait_for_store(&error, &mut rest).await?;
         }
         Ok(())
@@ -181,7 +181,7 @@ impl Runner {
     ) -> Result<Result<(), ConsumeError>, Stopped> {
         let mut rest = REST;
         loop {
-            match self.handle(topic, facts).await {
+            match in_time(ROUND, self.handle(topic, facts)).await {
                 Err(ConsumeError::Store(error)) if error.is_passing() => {
                     self.wait_for_store(&error, &mut rest).await?;
                 }

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::{AccountError, Accounts};
 use crate::auth::{NewToken, new_refresh_token, refresh_token_hash};
 use crate::domain::UserId;
-use crate::store::{CredentialRecord, Ended, NewSession, Refreshed, StoreError, UserRecord};
+use crate::store::{
+    CredentialRecord, Ended, NewSession, Refreshed, STATEMENT, StoreError, UserRecord, in_time,
+};
 
 /// How often it is looked what has ended elsewhere.
 const LOOK: Duration = Duration::from_millis(500);
@@ -112,7 +114,7 @@ impl Accounts {
         let keep = Duration::from_secs(self.tokens.seconds()) + super::REMEMBER + OVERLAP;
         let (mut since, mut is_away, mut tidied) = (None, false, Instant::now());
         loop {
-            match self.look(since, keep).await {
+            match in_time(STATEMENT, self.look(since, keep)).await {
                 Ok(looked) => {
                     since = Some(looked);
                     is_away = false;

@@ -8,6 +8,7 @@ mod named;
 mod postgres;
 mod redis;
 mod starting;
+mod vanished;
 mod worker;
 
 use serde_json::json;

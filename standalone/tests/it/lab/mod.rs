@@ -91,6 +91,14 @@ impl Lab {
         Ok((Self::start_on(servers, None, GivenProviders::default(), (&[], &[&word])).await?, replica))
     }
 
+    /// All parts, with PostgreSQL behind a passage, which is returned too.
+    pub(crate) async fn start_behind_passage() -> Result<(Self, Passage), Box<dyn std::error::Error>> {
+        let servers = scratch().await?;
+        let passage = Passage::to(End::Socket(servers.postgres.socket())).await?;
+        let word = format!("--database-url=postgres://usher@127.0.0.1:{}/usher", passage.port());
+        Ok((Self::start_on(servers, None, GivenProviders::default(), (&[], &[&word])).await?, passage))
+    }
+
     /// The settings of this lab with further ones, for a system of a test's own.
     pub(crate) fn settings(&self, more: &[&str]) -> Result<Settings, Box<dyn std::error::Error>> {
         let words: Vec<String> =
