@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
 
 use crate::domain::{EventId, Layout, SeatId};
-use crate::store::{EventRecord, Store, StoreError};
+use crate::store::{EventRecord, ROUND, Store, StoreError, in_time};
 
 /// How old an event may be.
 const FRESH: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ impl Catalogue {
         if let Some(event) = self.fresh(id) {
             return Ok(event);
         }
-        let event = match self.load(id, before.as_ref()).await {
+        let event = match in_time(ROUND, self.load(id, before.as_ref())).await {
             Ok(event) => event,
             Err(error) if before.is_some() => {
                 tracing::warn!(
