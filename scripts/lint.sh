@@ -9,7 +9,7 @@ step() {
     printf '== %s: %d s\n' "$1" "$((SECONDS - started))"
 }
 
-rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items; }
+rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps --document-private-items; }
 
 tracked() { git ls-files --cached --others --exclude-standard -- "$@"; }
 
@@ -55,7 +55,7 @@ dockerfiles() {
 }
 
 step "formatting" cargo fmt --all --check
-step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "clippy" cargo clippy --locked --workspace --all-features --all-targets -- -D warnings
 step "rustdoc" rustdoc
 step "every .sql and .lua file is used" all_sql_and_lua_is_used
 step "no paths of a machine" no_machine_paths
