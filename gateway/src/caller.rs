@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use shared::auth::{Role, Scope};
 use shared::domain::{Language, UserId};
@@ -14,6 +15,7 @@ use shared::shop::accounts::{Actor, BasicCredentials};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, read};
 use crate::auth::note_guess;
+use crate::config::is_among;
 use crate::limits::Guess;
 use crate::problem::{Code, Problem};
 
@@ -324,15 +326,15 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
 
 /// The last address in `X-Forwarded-For` that no trusted proxy wrote. What stands left of a hop that cannot be read is
 /// believed by nobody: the client may have written it.
-fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    if !trusted.contains(&peer) {
+fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    if !is_among(trusted, peer) {
         return peer;
     }
     let mut nearest = peer;
     for line in headers.get_all("x-forwarded-for").iter().rev() {
         for hop in line.to_str().unwrap_or_default().rsplit(',') {
             let Some(hop) = read_hop(hop.trim()) else { return nearest };
-            if !trusted.contains(&hop) {
+            if !is_among(trusted, hop) {
                 return hop;
             }
             nearest = hop;
@@ -364,13 +366,13 @@ mod tests {
         let [proxy, client, liar]: [IpAddr; 3] =
             ["10.0.0.1", "203.0.113.7", "198.51.100.1"].map(|ip| ip.parse().expect("ip"));
         let sent = headers(&[("x-forwarded-for", "198.51.100.1, 203.0.113.7")]);
-        assert_eq!(client_ip(proxy, &sent, &[proxy]), client);
-        assert_eq!(client_ip(liar, &sent, &[proxy]), liar);
-        assert_eq!(client_ip(proxy, &headers(&[("x-forwarded-for", "nonsense")]), &[proxy]), proxy);
+        assert_eq!(client_ip(proxy, &sent, &[proxy.into()]), client);
+        assert_eq!(client_ip(liar, &sent, &[proxy.into()]), liar);
+        assert_eq!(client_ip(proxy, &headers(&[("x-forwarded-for", "nonsense")]), &[proxy.into()]), proxy);
         let with_port = headers(&[("x-forwarded-for", "198.51.100.1, 203.0.113.7:51234")]);
-        assert_eq!(client_ip(proxy, &with_port, &[proxy]), client);
+        assert_eq!(client_ip(proxy, &with_port, &[proxy.into()]), client);
         let hidden = headers(&[("x-forwarded-for", "198.51.100.1, unknown")]);
-        assert_eq!(client_ip(proxy, &hidden, &[proxy]), proxy, "nothing left of it is believed");
+        assert_eq!(client_ip(proxy, &hidden, &[proxy.into()]), proxy, "nothing left of it is believed");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The gateway's settings. A field's comment is its `--help`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use ipnet::{AddrParseError, IpNet};
 use shared::config::ConfigError;
 
 /// The gateway's settings.
@@ -45,9 +46,9 @@ pub struct GatewayConfig {
     /// Milliseconds after which a connection ends whose other side takes in nothing of what is sent
     #[arg(long, env = "WRITE_TIMEOUT_MS", default_value_t = 30_000)]
     pub write_timeout_ms: u64,
-    /// Proxies whose X-Forwarded-For is believed, as addresses separated by commas
-    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8) separated by commas
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = read_network)]
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins besides our own whose pages may use the API and the WebSocket, separated by commas
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
@@ -108,5 +109,30 @@ impl GatewayConfig {
             return Err(ConfigError::Invalid("QUEUE_WATERMARK must lie between 0 and 1".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// An address, or a network of many.
+fn read_network(text: &str) -> Result<IpNet, AddrParseError> {
+    text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse())
+}
+
+/// Whether an address is one of these.
+pub fn is_among(networks: &[IpNet], ip: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_named_one_by_one_or_by_their_network() {
+        let [one, many, v6] =
+            ["192.0.2.10", "10.42.0.0/16", "2001:db8::/32"].map(|text| read_network(text).expect(text));
+        let is_known = |ip: &str| is_among(&[one, many, v6], ip.parse().expect("ip"));
+        assert!(["192.0.2.10", "10.42.7.8", "2001:db8::1"].into_iter().all(is_known));
+        assert!(!["192.0.2.11", "10.43.0.1", "2001:db9::1"].into_iter().any(is_known));
+        assert!(["ingress", "10.0.0.0/33", ""].into_iter().all(|text| read_network(text).is_err()));
     }
 }

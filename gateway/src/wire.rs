@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::config::GatewayConfig;
+use crate::config::{GatewayConfig, is_among};
 use crate::per_address::{Held, PerAddress};
 
 /// What connections are bound to; clones share the counts.
@@ -25,7 +26,7 @@ pub struct Bounds {
     open: PerAddress,
     most: u32,
     /// They bring everybody's requests, over as many connections as these take.
-    proxies: Arc<[IpAddr]>,
+    proxies: Arc<[IpNet]>,
     patience: Duration,
 }
 
@@ -53,7 +54,7 @@ impl Bounds {
     /// Takes a connection, which is tracked until its last byte; `None` when its address holds too many.
     pub fn take(&self, stream: TcpStream, peer: IpAddr, tracked: TaskTrackerToken) -> Option<Wire> {
         let peer = peer.to_canonical();
-        let held = if self.proxies.contains(&peer) { None } else { Some(self.open.take(peer, self.most)?) };
+        let held = if is_among(&self.proxies, peer) { None } else { Some(self.open.take(peer, self.most)?) };
         Some(Wire { stream, patience: self.patience, alarm: None, _held: held, _tracked: tracked })
     }
 }
