@@ -1,7 +1,7 @@
 //! `Idempotency-Key` on whatever changes something: the second request with a key is answered like the first.
 //!
-//! Booking paths are left out: the queue itself knows their keys. So are webhooks: nothing is written before their
-//! signature is checked.
+//! It is not put around booking paths: the queue itself knows their keys. Webhooks are left out: nothing is written before
+//! their signature is checked.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -51,7 +51,7 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
     if !matches!(parts.method, Method::POST | Method::PATCH | Method::PUT) {
         return Ok(None);
     }
-    if is_left_out(parts.uri.path()) {
+    if parts.uri.path().starts_with(WEBHOOKS) {
         return Ok(None);
     }
     let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
@@ -65,18 +65,6 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
         MaybeCaller(None) => format!("address {}", ClientIp::from_request_parts(parts, app).await?.0),
     };
     Ok(Some((format!("{who} {} {}", parts.method, parts.uri), key)))
-}
-
-/// Paths on which keys have no meaning here.
-fn is_left_out(path: &str) -> bool {
-    path.starts_with(WEBHOOKS) || takes_a_place(path)
-}
-
-/// Paths whose requests take a place in a line.
-fn takes_a_place(path: &str) -> bool {
-    ["/api/bookings/reserve", "/api/seats/select"].contains(&path)
-        || (path.starts_with("/api/bookings/") && path.ends_with("/book"))
-        || (path.starts_with("/tickets/") && path.ends_with("/queue"))
 }
 
 fn kept(answer: KeptAnswer) -> Response {
@@ -119,17 +107,4 @@ async fn keep(app: &App, keyed: &KeyedRequest, answer: Response) -> Response {
         );
     }
     Response::from_parts(parts, body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn webhooks_and_places_in_a_line_are_left_out() {
-        for path in ["/api/webhook", "/api/webhooks/bank", "/api/bookings/reserve", "/tickets/1/queue"] {
-            assert!(is_left_out(path), "{path}");
-        }
-        assert!(!is_left_out("/api/orders"));
-    }
 }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::{Clock as _, DefaultClock};
@@ -217,6 +218,20 @@ pub async fn limit_address(
         app.limits.check_address(ip)?;
     }
     Ok(next.run(request).await)
+}
+
+/// The address of a request that takes a place in a line; counted as [`limit_address`] does, without being put around it.
+#[derive(Debug, Clone, Copy)]
+pub struct CountedIp(pub IpAddr);
+
+impl FromRequestParts<App> for CountedIp {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let ClientIp(ip) = ClientIp::from_request_parts(parts, app).await?;
+        app.limits.check_address(ip)?;
+        Ok(Self(ip))
+    }
 }
 
 #[cfg(test)]

@@ -39,10 +39,17 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 ))]
 struct Document;
 
-/// The OpenAPI document and the routes it describes.
-///
-/// Polls come first: they outnumber all else and are answered from memory, so nothing is put around them.
-pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
+/// The paths, by what is put around them, and the document that describes them all.
+struct Api {
+    /// Asked most of all and answered from memory: nothing is put around them.
+    polls: Router<App>,
+    /// Whatever takes a place in a line, which a whole crowd does at once. The queue knows their idempotency keys.
+    lines: Router<App>,
+    rest: Router<App>,
+    document: utoipa::openapi::OpenApi,
+}
+
+fn api() -> Api {
     let mut document = Document::openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = document.components.get_or_insert_default();
@@ -50,8 +57,9 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
     components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
     let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key")));
     components.add_security_scheme("apiKey", key);
-    let (polls, poll_document) = bookings::polls().split_for_parts();
-    let (api, mut document) = OpenApiRouter::with_openapi(document)
+    let (polls, of_polls) = bookings::polls().split_for_parts();
+    let (lines, of_lines) = bookings::lines().merge(seats::lines()).split_for_parts();
+    let (rest, mut document) = OpenApiRouter::with_openapi(document)
         .merge(auth::router())
         .merge(account::router())
         .merge(people::router())
@@ -69,30 +77,35 @@ pub fn api() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .merge(admin::router())
         .merge(probes::router())
         .split_for_parts();
-    document.merge(poll_document);
+    document.merge(of_polls);
+    document.merge(of_lines);
     say_problem_json(&mut document);
-    (polls, api, document)
+    Api { polls, lines, rest, document }
 }
 
 /// All paths, with what surrounds them.
 pub fn router(app: App) -> Router {
-    let (polls, api, document) = api();
+    let Api { polls, lines, rest, document } = api();
     let around = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let has_tls = app.config.has_tls();
     let cors = headers::cors(&app.config);
-    let rest = api
+    let rest = rest
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
         .route("/ws", get(ws::open_socket))
         .merge(web::router(&app))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
         .layer(from_fn_with_state(app.clone(), oversight::note_refused))
         .layer(from_fn_with_state(app.clone(), limits::limit_address))
-        .layer(around)
+        .layer(around.clone())
         .layer(map_response(move |response: Response| ready(headers::secure(response, has_tls))));
-    let all = polls.merge(rest).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    let all = polls
+        .merge(lines.layer(around))
+        .merge(rest)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed);
     match cors {
         Some(cors) => all.layer(cors).with_state(app),
         None => all.with_state(app),

@@ -10,7 +10,8 @@ use super::reserve::one_place;
 use super::{Accepted, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
-use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Path};
+use crate::caller::{Body, Caller, IdempotencyKey, Path};
+use crate::limits::CountedIp;
 use crate::problem::{Code, Problem, ProblemBody};
 
 /// What is wanted: seats by name, or how many and where.
@@ -55,8 +56,8 @@ pub enum Fallback {
     responses((status = 202, body = Accepted), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn book_event(
     State(app): State<App>,
+    CountedIp(ip): CountedIp,
     caller: Caller,
-    ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
     Path(event): Path<EventId>,
     Body(body): Body<BookBody>,

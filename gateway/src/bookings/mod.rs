@@ -33,16 +33,21 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(open::open_booking, list::list_bookings))
         .routes(routes!(cancel::cancel_booking))
-        .routes(routes!(book::book_event))
         .routes(routes!(leave::leave_queue))
-        .routes(routes!(reserve::reserve_place))
         .routes(routes!(show::show_booking, show::delete_booking))
         .routes(routes!(figures::show_figures))
-        .routes(routes!(queue_ticket::queue_ticket))
         .routes(routes!(queue_ticket::leave_queued_ticket))
 }
 
-/// The polls, answered from memory.
+/// Those that take a place in a line.
+pub fn lines() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(book::book_event))
+        .routes(routes!(reserve::reserve_place))
+        .routes(routes!(queue_ticket::queue_ticket))
+}
+
+/// Those that ask for a place, answered from memory.
 pub fn polls() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(status::show_status))

@@ -9,6 +9,7 @@ use super::{Accepted, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Caller, ClientIp, IdempotencyKey, MaybeCaller, Path};
+use crate::limits::CountedIp;
 use crate::problem::{Problem, ProblemBody};
 
 /// Takes a place in the line for one seat.
@@ -16,8 +17,8 @@ use crate::problem::{Problem, ProblemBody};
     responses((status = 202, body = Accepted), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn queue_ticket(
     State(app): State<App>,
+    CountedIp(ip): CountedIp,
     caller: Caller,
-    ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
     Path(seat): Path<SeatId>,
 ) -> Result<(StatusCode, Answer<Accepted>), Problem> {

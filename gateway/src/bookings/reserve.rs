@@ -1,6 +1,5 @@
 //! `POST /api/bookings/reserve`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,8 +11,10 @@ use shared::store::Basket;
 use utoipa::ToSchema;
 
 use super::{Accepted, await_outcome, check_room, note_refusal};
+use crate::answer::Answer;
 use crate::app::App;
-use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
+use crate::caller::{Body, Caller, IdempotencyKey, Spoken};
+use crate::limits::CountedIp;
 use crate::problem::{Code, Problem, ProblemBody};
 
 /// A place at an event, whichever.
@@ -45,8 +46,8 @@ pub enum Person {
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn reserve_place(
     State(app): State<App>,
+    CountedIp(ip): CountedIp,
     caller: Caller,
-    ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
     Spoken(language): Spoken,
     Body(body): Body<NewReservation>,
@@ -59,8 +60,10 @@ pub async fn reserve_place(
     let booked =
         booked.inspect_err(|error| note_refusal(error, format!("event {}", body.event), &caller, ip))?;
     Ok(match await_outcome(&app, &booked, owner, language).await? {
-        Some(booking) => (StatusCode::CREATED, Json(bought(&app, booking, owner, ip).await?)).into_response(),
-        None => (StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response(),
+        Some(booking) => {
+            (StatusCode::CREATED, Answer(bought(&app, booking, owner, ip).await?)).into_response()
+        }
+        None => (StatusCode::ACCEPTED, Answer(Accepted::from(booked))).into_response(),
     })
 }
 

@@ -11,8 +11,10 @@ use crate::app::App;
 
 /// The paths of this folder.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_seats))
-        .routes(routes!(select::select_seat))
-        .routes(routes!(release::release_seat))
+    OpenApiRouter::new().routes(routes!(list::list_seats)).routes(routes!(release::release_seat))
+}
+
+/// The one that takes a place in a line.
+pub fn lines() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(select::select_seat))
 }

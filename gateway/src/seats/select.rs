@@ -1,6 +1,5 @@
 //! `PATCH /api/seats/select`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,9 +8,11 @@ use shared::domain::{BookingId, SeatId};
 use shared::shop::BookingView;
 use utoipa::ToSchema;
 
+use crate::answer::Answer;
 use crate::app::App;
 use crate::bookings::{Accepted, await_outcome, check_room, note_refusal};
-use crate::caller::{Body, Caller, ClientIp, IdempotencyKey, Spoken};
+use crate::caller::{Body, Caller, IdempotencyKey, Spoken};
+use crate::limits::CountedIp;
 use crate::problem::{Code, Problem, ProblemBody};
 
 /// A seat for a booking.
@@ -32,8 +33,8 @@ pub struct Selection {
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn select_seat(
     State(app): State<App>,
+    CountedIp(ip): CountedIp,
     caller: Caller,
-    ClientIp(ip): ClientIp,
     IdempotencyKey(key): IdempotencyKey,
     Spoken(language): Spoken,
     Body(body): Body<Selection>,
@@ -47,9 +48,9 @@ pub async fn select_seat(
     let seat = || format!("seat {}", body.seat_id);
     let booked = booked.inspect_err(|error| note_refusal(error, seat(), &caller, ip))?;
     if let Some(booking) = await_outcome(&app, &booked, caller.user, language).await? {
-        return Ok(Json(booking).into_response());
+        return Ok(Answer(booking).into_response());
     }
-    Ok((StatusCode::ACCEPTED, Json(Accepted::from(booked))).into_response())
+    Ok((StatusCode::ACCEPTED, Answer(Accepted::from(booked))).into_response())
 }
 
 async fn check_booking(app: &App, caller: &Caller, id: BookingId, seat: SeatId) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! Limits of requests: by address, by account, and for guesses over all gateways.
 
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use shared::queue::budget::Spent;
 use standalone::settings::Part;
@@ -114,6 +114,26 @@ async fn an_address_that_changes_too_much_is_refused_and_may_go_on_reading() -> 
     let read =
         lab.http.get(format!("{}/api/events", lab.system.url)).header("x-forwarded-for", "203.0.113.7");
     assert_eq!(read.send().await?.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_takes_places_in_lines_is_counted_by_address_before_anything_is_looked_at() -> TestResult {
+    let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-ip-max=1"]).await?;
+    let paths = [
+        (Method::POST, "/api/bookings/1/book"),
+        (Method::POST, "/api/bookings/reserve"),
+        (Method::POST, "/tickets/1/queue"),
+        (Method::PATCH, "/api/seats/select"),
+    ];
+    for (nth, (method, path)) in paths.into_iter().enumerate() {
+        let ask = || {
+            let request = lab.http.request(method.clone(), format!("{}{path}", lab.system.url));
+            request.header("x-forwarded-for", format!("203.0.113.{nth}")).send()
+        };
+        assert_eq!(ask().await?.status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert_too_many(&ask().await?);
+    }
     Ok(())
 }
 
