@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Role;
@@ -57,6 +61,12 @@ struct Signed {
     aud: &'static str,
 }
 
+/// For whom a token that is read was meant.
+#[derive(Deserialize)]
+struct Audience<'a> {
+    aud: &'a str,
+}
+
 /// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -72,8 +82,9 @@ pub enum TokenError {
 #[derive(Clone)]
 pub struct AccessTokens {
     signing: Arc<EncodingKey>,
-    verifying: Arc<[DecodingKey]>,
-    validation: Arc<Validation>,
+    verifying: Arc<[Hmac<Sha256>]>,
+    /// The one head that our tokens have, as it is sent: whatever names another algorithm is not ours.
+    head: Arc<str>,
     seconds: u64,
     /// Tokens that were verified, so that a shopper who asks often is not verified each time. A token is known by 128
     /// bits of hashes whose keys this process drew, so nobody can make another one that is taken for it.
@@ -90,13 +101,14 @@ impl AccessTokens {
     /// Keys from the secrets, newest first: the first signs, all verify.
     pub fn new(secrets: &[SecretString], seconds: u64) -> Self {
         let bytes = |secret: &SecretString| secret.expose_secret().as_bytes().to_vec();
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_audience(&[AUDIENCE]);
-        validation.leeway = 0;
+        let head = serde_json::to_vec(&head()).unwrap_or_default();
         Self {
             signing: Arc::new(EncodingKey::from_secret(&secrets.first().map(bytes).unwrap_or_default())),
-            verifying: secrets.iter().map(|secret| DecodingKey::from_secret(&bytes(secret))).collect(),
-            validation: Arc::new(validation),
+            verifying: secrets
+                .iter()
+                .filter_map(|secret| Hmac::new_from_slice(secret.expose_secret().as_bytes()).ok())
+                .collect(),
+            head: URL_SAFE_NO_PAD.encode(head).into(),
             seconds,
             verified: Arc::default(),
             hashers: [RandomState::new(), RandomState::new()],
@@ -130,7 +142,7 @@ impl AccessTokens {
             sid: new.session,
             mfa: new.has_second_factor,
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Signed { claims, aud: AUDIENCE }, &self.signing)
+        jsonwebtoken::encode(&head(), &Signed { claims, aud: AUDIENCE }, &self.signing)
             .map_err(|_| TokenError::Invalid)
     }
 
@@ -142,8 +154,7 @@ impl AccessTokens {
         let known = self.hashers.each_ref().map(|hasher| hasher.hash_one(token));
         let verified = self.verified.read().get(&known).copied();
         if let Some(claims) = verified {
-            let is_good = u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < claims.exp);
-            return if is_good { Ok(claims) } else { Err(TokenError::Expired) };
+            return if is_over(claims.exp) { Err(TokenError::Expired) } else { Ok(claims) };
         }
         let claims = self.verify_signature(token)?;
         let mut verified = self.verified.write();
@@ -157,20 +168,34 @@ impl AccessTokens {
         Ok(claims)
     }
 
+    /// Every shopper of a rush comes with a token that was not seen here before, so this reads it once and no more: a JWT
+    /// library finds out for each what only one of ours can say.
     fn verify_signature(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        let mut refused = TokenError::Invalid;
-        for key in self.verifying.iter() {
-            match jsonwebtoken::decode::<AccessClaims>(token, key, &self.validation) {
-                Ok(data) => return Ok(data.claims),
-                Err(error) => {
-                    if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::ExpiredSignature) {
-                        refused = TokenError::Expired;
-                    }
-                }
-            }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
+        let (head, claims) = message.split_once('.').ok_or(TokenError::Invalid)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Invalid)?;
+        let is_signed_by =
+            |key: &Hmac<Sha256>| key.clone().chain_update(message).verify_slice(&signature).is_ok();
+        if head != &*self.head || !self.verifying.iter().any(is_signed_by) {
+            return Err(TokenError::Invalid);
         }
-        Err(refused)
+        let json = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenError::Invalid)?;
+        let claims: AccessClaims = serde_json::from_slice(&json).map_err(|_| TokenError::Invalid)?;
+        match serde_json::from_slice(&json) {
+            Ok(Audience { aud: AUDIENCE }) => {}
+            Ok(_) | Err(_) => return Err(TokenError::Invalid),
+        }
+        if is_over(claims.exp) { Err(TokenError::Expired) } else { Ok(claims) }
     }
+}
+
+fn head() -> Header {
+    Header::new(Algorithm::HS256)
+}
+
+/// Whether a time in seconds since 1970 has come.
+fn is_over(exp: u64) -> bool {
+    !u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < exp)
 }
 
 /// 32 random bytes in hex: a secret, or a token that nobody guesses.
@@ -193,4 +218,77 @@ pub fn new_refresh_token() -> (String, Vec<u8>) {
 pub fn refresh_token_hash(token: &str) -> Vec<u8> {
     use sha2::Digest as _;
     sha2::Sha256::digest(token.as_bytes()).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "a secret of thirty-two characters";
+
+    fn tokens(secrets: &[&str], seconds: u64) -> AccessTokens {
+        let secrets: Vec<SecretString> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+        AccessTokens::new(&secrets, seconds)
+    }
+
+    /// A token as anybody could make it who has the secret.
+    fn made(header: &Header, claims: &serde_json::Value, secret: &str) -> String {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        jsonwebtoken::encode(header, claims, &key).expect("a token")
+    }
+
+    fn refused(token: &str) -> TokenError {
+        tokens(&[SECRET], 60).verify(token).expect_err("no token of ours")
+    }
+
+    #[test]
+    fn tokens_are_read_as_they_were_signed_with_the_key_of_now_or_the_one_before() {
+        let token = tokens(&["the one before"], 60).sign(UserId(7), Role::Operator).expect("a token");
+        let both = tokens(&[SECRET, "the one before"], 60);
+        for _ in 0..2 {
+            let claims = both.verify(&token).expect("ours");
+            assert_eq!((claims.sub, claims.role), (UserId(7), Role::Operator));
+        }
+        assert_eq!(refused(&token), TokenError::Invalid, "that key is not ours any more");
+    }
+
+    #[test]
+    fn a_token_is_good_until_its_time_and_not_a_second_longer() {
+        let token = tokens(&[SECRET], 0).sign(UserId(7), Role::Shopper).expect("a token");
+        assert_eq!(refused(&token), TokenError::Expired);
+    }
+
+    #[test]
+    fn whatever_is_changed_makes_a_token_worthless() {
+        let good =
+            serde_json::json!({ "sub": 7, "role": "admin", "exp": 9_999_999_999_u64, "aud": AUDIENCE });
+        let ours = made(&head(), &good, SECRET);
+        assert_eq!(tokens(&[SECRET], 60).verify(&ours).map(|claims| claims.sub), Ok(UserId(7)));
+        let mut other = good.clone();
+        other["aud"] = "another".into();
+        let mut nobody = good.clone();
+        nobody.as_object_mut().expect("claims").remove("aud");
+        let [head_part, claims, signature] = ours.split('.').collect::<Vec<_>>()[..] else {
+            panic!("three parts")
+        };
+        let none = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"none"}"#);
+        let another = URL_SAFE_NO_PAD.encode(r#"{"sub":8,"role":"admin","exp":9999999999,"aud":"usher"}"#);
+        for token in [
+            made(&head(), &other, SECRET),
+            made(&head(), &nobody, SECRET),
+            made(&head(), &good, "somebody else's"),
+            made(&Header::new(Algorithm::HS512), &good, SECRET),
+            format!("{none}.{claims}."),
+            format!("{none}.{claims}.{signature}"),
+            format!("{head_part}.{another}.{signature}"),
+            format!("{head_part}.{claims}."),
+            format!("{head_part}.{claims}.{}", &signature[..40]),
+            format!("{head_part}.{claims}"),
+            format!("{ours}.{signature}"),
+            String::new(),
+            "..".to_owned(),
+        ] {
+            assert_eq!(refused(&token), TokenError::Invalid, "{token}");
+        }
+    }
 }
