@@ -2,25 +2,30 @@
 //!
 //! Facts, mails and figures follow from what was committed and lose nothing by a few seconds, while whoever stands in the
 //! line feels each millisecond that they take from the same processors and the same PostgreSQL. They are held back for
-//! `LONGEST` at most and then go on for `TURN` at least, so that they fall behind in a long rush and never stand still.
+//! `LONGEST` at most and then go on one after the other, in turn, so that they fall behind in a long rush and never stand
+//! still.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
+
 /// A batch of this many jobs or bookings is a rush; smaller ones leave room for everything else.
 const MANY: usize = 100;
 /// A rush is over when there was no such batch for so long: longer than a worker keeps a lane.
 const QUIET: Duration = Duration::from_millis(700);
-/// Nobody is held back for longer at once.
-const LONGEST: Duration = Duration::from_secs(4);
-/// Whoever was held back that long is let go on for this time.
-const TURN: Duration = Duration::from_millis(500);
+/// Nobody is held back for longer without a turn.
+pub const LONGEST: Duration = Duration::from_secs(4);
+/// Between two turns, of all together.
+const GAP: Duration = Duration::from_millis(100);
 /// How often it is looked whether it is over.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// When this process last saw a batch of many, in ms since [`BEGAN`].
 static LAST_MS: AtomicU64 = AtomicU64::new(0);
+/// Whose turn it is next; whoever waits for it has it in the order of coming.
+static TURN: Mutex<()> = Mutex::const_new(());
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fn now_ms() -> u64 {
@@ -42,30 +47,26 @@ pub fn is_on() -> bool {
 }
 
 /// Somebody who lets a rush pass; one for each loop of background work.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Patience {
-    until: Instant,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { until: Instant::now() }
-    }
+    /// Held back for as long as anybody is, in the rush that there is.
+    is_over: bool,
 }
 
 impl Patience {
     /// Waits while there is a rush, as long as that is one's turn to wait. Safe to drop at any time.
     pub async fn let_pass(&mut self) {
         let began = Instant::now();
-        if began < self.until {
-            return;
-        }
-        while is_on() {
-            if began.elapsed() >= LONGEST {
-                self.until = Instant::now() + TURN;
-                return;
-            }
+        while is_on() && !self.is_over {
+            self.is_over = began.elapsed() >= LONGEST;
             tokio::time::sleep(LOOK).await;
+        }
+        if is_on() {
+            let turn = TURN.lock().await;
+            tokio::time::sleep(GAP).await;
+            drop(turn);
+        } else {
+            self.is_over = false;
         }
     }
 }
@@ -93,9 +94,9 @@ mod tests {
         let began = Instant::now();
         patience.let_pass().await;
         assert!(is_on() && began.elapsed() >= LONGEST, "the rush goes on, and the others too");
-        let began = Instant::now();
-        patience.let_pass().await;
-        assert!(began.elapsed() < TURN, "it is still their turn");
+        let (mut other, began) = (Patience { is_over: true }, Instant::now());
+        tokio::join!(patience.let_pass(), other.let_pass());
+        assert!((2 * GAP..LONGEST).contains(&began.elapsed()), "one after the other");
         rush.abort();
     }
 }

@@ -13,7 +13,7 @@ use shared::queue::Queue;
 use shared::queue::claim::{Batch, Lease};
 use shared::queue::jobs::{Job, JobEnding};
 use shared::queue::lease::GiveBack;
-use shared::rush::Patience;
+use shared::rush::{self, Patience};
 use shared::seen::{self, Part};
 use shared::store::{STATEMENT, Store, in_time};
 use uuid::Uuid;
@@ -101,8 +101,8 @@ pub struct RunJobs {
 /// Never: faults are logged, and the lane goes on by itself.
 pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(), BoxDynError> {
     let started = Instant::now();
-    // All jobs of a batch are begun at once, so none takes longer than this.
-    let limit = data.policy.timeout + data.queue.config().lease();
+    // All jobs of a batch are begun at once, so none takes longer than this, with what comes before.
+    let limit = data.policy.timeout + data.queue.config().lease() + 2 * rush::LONGEST + STATEMENT;
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
     Patience::default().let_pass().await;
     let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 /// Bookings in one transaction: 300 take some 8 ms.
 const BOOKINGS: usize = 300;
 /// Claims that have run out looked for at once: the list is worked off before the next look.
-const DUE: i64 = 1_500;
+const DUE: i64 = 3_000;
 /// Such lists in one run at most.
 const LISTS: usize = 1_000;
 /// Passes over the listings in one run at most.

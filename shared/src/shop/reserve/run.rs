@@ -18,7 +18,7 @@ use crate::seen::{self, Activity};
 const RUN: Duration = Duration::from_millis(500);
 /// From one batch to the next at least, unless that many are in one or it is full: a batch has a cost of its own, which
 /// those who come within some milliseconds share.
-const BETWEEN: Duration = Duration::from_millis(12);
+const BETWEEN: Duration = Duration::from_millis(20);
 const MANY: usize = 256;
 /// A full batch that was written in less than this is followed by a larger one,
 const QUICK: Duration = Duration::from_millis(40);
