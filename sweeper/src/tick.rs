@@ -160,18 +160,19 @@ impl Ticker {
             warn("reservation keys could not be rebuilt", &error);
         }
         if state.recalled.is_none_or(|last| last.elapsed() > RECALL) {
+            // Before it: a round that is cut short must not begin with the same again and again.
+            state.recalled = Some(Instant::now());
             if let Err(error) = self.sweeps.recall_standby().await {
                 warn("those who stand by could not be asked again", &error);
             }
-            state.recalled = Some(Instant::now());
         }
         if state.forgot.is_none_or(|last| last.elapsed() > FORGET) {
+            state.forgot = Some(Instant::now());
             match self.sweeps.forget_old(self.audit_keep_days).await {
                 Ok(rows) if rows > 0 => tracing::info!(rows, "{rows} old rows forgotten"),
                 Ok(_) => {}
                 Err(error) => warn("old rows could not be forgotten", &error),
             }
-            state.forgot = Some(Instant::now());
         }
     }
 

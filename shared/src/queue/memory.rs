@@ -23,7 +23,7 @@ impl Queue {
     }
 
     /// That no key is evicted to make room for another one: places in line, locks and leases would vanish one by one,
-    /// which nothing makes up for. On a Cluster each node is asked. `INFO` is, as providers that refuse `CONFIG` permit it.
+    /// which nothing makes up for. On a Cluster each primary is asked. `INFO` is, as providers that refuse `CONFIG` permit it.
     ///
     /// # Errors
     /// Keys may be evicted, or Redis does not answer.

@@ -98,7 +98,7 @@ impl Store {
             Some(id) => self.release_expired(&[BookingId(id)]).await?.freed,
             None => Vec::new(),
         };
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let inserted = sqlx::query_scalar!(
             "insert into bookings (id, event_id, user_id, expires_at, is_only)
              select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds), e.one_booking_each
@@ -155,7 +155,7 @@ impl Store {
         user: UserId,
         place: ClaimedPlace,
     ) -> Result<Option<Closed>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let booking = match place {
             ClaimedPlace::Seat(seat) => {
                 sqlx::query_scalar!(
@@ -199,7 +199,7 @@ impl Store {
         user: UserId,
         booking: BookingId,
     ) -> Result<Option<Closed>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(row) = sqlx::query!(
             "select event_id, status from bookings where id = $1 and user_id = $2 for update",
             booking.0,

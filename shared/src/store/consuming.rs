@@ -144,7 +144,7 @@ impl Store {
         let mut ids: Vec<i64> = events.iter().map(|event| event.0).collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let mut marks = lock_marks(&mut tx, (group, topic), &ids).await?;
         if marks.len() < ids.len() {
             sqlx::query!(
@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn bury(&self, dead: &NewDead<'_>) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some((event, seq)) = dead.fact {
             sqlx::query!(
                 "insert into stream_marks as m (grp, topic, event_id, seq) values ($1, $2, $3, $4)
@@ -398,14 +398,4 @@ pub async fn next_broadcast_part(
     users.sort_unstable();
     users.dedup();
     Ok(Some(BroadcastPart { id: row.id, event: EventId(row.event_id), what, users }))
-}
-
-impl Store {
-    /// A transaction, for what is put together from several parts of the store.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin().await?)
-    }
 }

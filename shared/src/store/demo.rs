@@ -9,7 +9,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn load_demo(&self, password_hash: &str) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::raw_sql(
             "set local statement_timeout = 0; select pg_advisory_xact_lock(hashtext('usher demo'))",
         )

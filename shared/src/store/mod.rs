@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod audit;
 mod batch;
+mod begin;
 mod booking_figures;
 mod bookings;
 mod catalogue;
@@ -139,18 +140,18 @@ impl StoreError {
             sqlx::Error::Database(error) => {
                 // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections (08), rollbacks
                 // such as deadlocks (40), resources (53), intervention and time-outs (57), locks (55P03),
-                // system (58), and a standby that refuses to write (25006). Permissions and a schema that is behind this
+                // system (58), and a transaction that was cut or a standby that refuses to write (25). Permissions and a schema that is behind this
                 // program (28, 42) are no fault of a job either: they are mended while it waits.
                 let code = error.code().unwrap_or_default();
-                ["08", "28", "40", "42", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                ["08", "25", "28", "40", "42", "53", "57", "58"].iter().any(|class| code.starts_with(class))
                     || code == "55P03"
-                    || code == "25006"
             }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
+            | sqlx::Error::BeginFailed
             | sqlx::Error::WorkerCrashed => true,
             _ => false,
         }

@@ -68,7 +68,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn lease_unsent(&self, relay: &str, at_most: i64) -> Result<Vec<Unsent>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let leased = sqlx::query_file!("src/store/sql/lease_unsent.sql", relay, at_most, LEASE_SECONDS)
             .fetch_all(&mut *tx)
             .await?;
@@ -102,7 +102,7 @@ impl Store {
     /// PostgreSQL is away; they are sent once more then.
     pub async fn note_sent(&self, relay: &str, sent: &[(EventId, i64)]) -> Result<(), StoreError> {
         let (events, seqs): (Vec<i64>, Vec<i64>) = sent.iter().map(|(event, seq)| (event.0, *seq)).unzip();
-        let mut tx = self.pool.begin_with("begin; set local synchronous_commit = off").await?;
+        let mut tx = self.begin_with("begin; set local synchronous_commit = off").await?;
         sqlx::query!(
             "update outbox_relays r
              set sent = greatest(r.sent, told.seq), relay = null, leased_until = null
@@ -149,7 +149,7 @@ impl Store {
         rewound: &[Rewound],
         groups: &[(&str, &str)],
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin_with("begin; set local statement_timeout = '60s'").await?;
+        let mut tx = self.begin_with("begin; set local statement_timeout = '60s'").await?;
         let mut lost = Vec::new();
         for one in rewound {
             let noted = sqlx::query!(

@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when one is taken.
     pub async fn insert_user(&self, user: &NewUser) -> Result<UserId, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let id = sqlx::query_scalar!(
             "insert into users
                  (email, login, phone, first_name, last_name, language, password_hash, consent_at, consent_version)

@@ -140,7 +140,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn begin_refund(&self, request: &RefundRequest<'_>) -> Result<Refunding, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let owned = |order: &LockedOrder| request.only_of.is_none_or(|user| order.user == user);
         let Some(order) = lock_order(&mut tx, request.order).await?.filter(owned) else {
             return Ok(Refunding::NotFound);
@@ -389,7 +389,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn complete_refund(&self, refund: RefundId, reference: &str) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(order) = self.lock_order_of(&mut tx, refund).await? else { return Ok(()) };
         let done = sqlx::query!(
             "update refunds
@@ -456,7 +456,7 @@ impl Store {
         why: &str,
         unsent: Unsendable,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let is_over = unsent != Unsendable::Now;
         let noted = sqlx::query!(
             "update refunds
@@ -498,7 +498,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn retry_refund(&self, refund: RefundId) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let retried = sqlx::query!(
             "update refunds set status = 'pending', attempts = 0, finished_at = null
              where id = $1 and status = 'failed' and error is distinct from 'charged_back' returning id",

@@ -7,11 +7,13 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::in_time::{STATEMENT, giving_up, in_time};
+use super::in_time::{giving_up, in_time};
 use super::{Store, StoreError};
 
 /// A replica that does not answer within this time is away.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// The replica must answer within this time: whoever asks shall have it from the primary before they give up.
+const ANSWER: Duration = Duration::from_secs(4);
 /// For so long it is not asked again then.
 const REST: Duration = Duration::from_secs(5);
 
@@ -63,7 +65,7 @@ impl Store {
         F: Future<Output = Result<T, StoreError>>,
     {
         if let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_away()) {
-            match in_time(STATEMENT, read(Self { pool: replica.pool.clone(), replica: None })).await {
+            match in_time(ANSWER, read(Self { pool: replica.pool.clone(), replica: None })).await {
                 Ok(rows) => return Ok(rows),
                 Err(error) => {
                     metrics::counter!("usher_replica_reads_failed_total").increment(1);

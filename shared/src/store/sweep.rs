@@ -56,7 +56,7 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn release_expired(&self, bookings: &[BookingId]) -> Result<Swept, StoreError> {
         let ids: Vec<uuid::Uuid> = bookings.iter().map(|booking| booking.0).collect();
-        let mut tx = self.pool.begin_with("begin; set local synchronous_commit = off").await?;
+        let mut tx = self.begin_with("begin; set local synchronous_commit = off").await?;
         let locked = sqlx::query!(
             r#"select id, status = 'created' and expires_at <= clock_timestamp() as "is_due!" from bookings
                where id = any($1) order by id for update skip locked"#,

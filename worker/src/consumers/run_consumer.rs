@@ -173,7 +173,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Handles facts, as soon as PostgreSQL answers; then how it went.
+    /// Handles facts, as soon as PostgreSQL answers; then how it went. Many that are not done in time are too many.
     async fn until_answered(
         &self,
         topic: &str,
@@ -182,6 +182,9 @@ impl Runner {
         let mut rest = REST;
         loop {
             match in_time(ROUND, self.handle(topic, facts)).await {
+                Err(ConsumeError::Store(StoreError::Late(_))) if facts.len() > 1 && rest > REST => {
+                    return Ok(Err(StoreError::Late(ROUND).into()));
+                }
                 Err(ConsumeError::Store(error)) if error.is_passing() => {
                     self.wait_for_store(&error, &mut rest).await?;
                 }

@@ -75,7 +75,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn insert_api_key(&self, key: &NewApiKey) -> Result<Option<ApiKeyRecord>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(service) = service_of(&mut tx, key).await? else { return Ok(None) };
         let scopes: Vec<String> =
             key.scopes.list().into_iter().map(|scope| Scope::word(scope).to_owned()).collect();
@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn revoke_api_key(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let known = sqlx::query_scalar!(
             r#"select revoked_at is null as "is_good!" from api_keys where id = $1 for update"#,
             id

@@ -73,7 +73,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn issue_code(&self, code: &NewCode) -> Result<IssuedCode, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let issued = write_code(&mut tx, code).await?;
         tx.commit().await?;
         Ok(issued)
@@ -144,7 +144,7 @@ impl Store {
         hint: &str,
         kept: Option<Uuid>,
     ) -> Result<Option<Vec<Uuid>>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if !use_up(&mut tx, code.id).await? {
             return Ok(None);
         }
@@ -181,7 +181,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn verify_email(&self, code: &CodeRecord) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The person before the code, as whoever changes the address locks them.
         if !note_verified(&mut tx, code).await? || !use_up(&mut tx, code.id).await? {
             return Ok(false);
@@ -200,7 +200,7 @@ impl Store {
         code: &CodeRecord,
         password_hash: &str,
     ) -> Result<Option<u32>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if !use_up(&mut tx, code.id).await? {
             return Ok(None);
         }

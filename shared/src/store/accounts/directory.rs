@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn set_role(&self, user: UserId, role: Role) -> Result<Option<RoleChange>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let before = sqlx::query_scalar!(
             "select role from users where id = $1 and erased_at is null and not is_service for no key update",
             user.0

@@ -42,7 +42,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn erase_user(&self, user: UserId) -> Result<Erased, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let is_paying = sqlx::query_scalar!(
             r#"select exists (select 1 from orders
                    where user_id = $1 and status in ('awaiting_payment', 'expiring')) as "is_paying!""#,

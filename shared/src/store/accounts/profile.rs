@@ -176,7 +176,7 @@ impl Store {
         was: &str,
         password_hash: &str,
     ) -> Result<Option<u32>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let replaced = sqlx::query!(
             "update users set password_hash = $3 where id = $1 and password_hash = $2 and erased_at is null",
             user.0,

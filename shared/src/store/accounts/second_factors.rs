@@ -74,7 +74,7 @@ impl Store {
         step: i64,
         recovery_hashes: &[Vec<u8>],
     ) -> Result<Option<u32>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let confirmed = sqlx::query!(
             "update second_factors
              set confirmed_at = clock_timestamp(), last_step = $2, failures = 0, blocked_until = null
@@ -147,7 +147,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn take_recovery_code(&self, user: UserId, hash: &[u8]) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The factor before its codes, as whoever deletes it locks them.
         sqlx::query!(
             "update second_factors set failures = 0, blocked_until = null where user_id = $1",
@@ -176,7 +176,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn delete_second_factor(&self, user: UserId) -> Result<Option<u32>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let deleted = sqlx::query!("delete from second_factors where user_id = $1", user.0);
         let version = if deleted.execute(&mut *tx).await?.rows_affected() > 0 {
             Some(raise_version(&mut tx, user).await?)

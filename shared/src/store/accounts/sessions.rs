@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn rotate_refresh_token(&self, hash: &[u8], next_hash: &[u8]) -> Result<Refreshed, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The lock makes it wait for whoever ends this log-in or all of them right now, and makes those who come later wait,
         // so that they see the next token too. What follows looks again with a snapshot of its own.
         let owner = sqlx::query!(
@@ -170,7 +170,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn end_family(&self, user: UserId, family: Uuid) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // Whoever goes on with it right now is waited for, so that the token that takes the place of the last one ends too.
         sqlx::query_scalar!("select id from users where id = $1 for no key update", user.0)
             .fetch_optional(&mut *tx)
@@ -185,7 +185,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn end_sessions(&self, user: UserId) -> Result<u32, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let version = end_all(&mut tx, user).await?;
         tx.commit().await?;
         Ok(version)

@@ -46,7 +46,7 @@ impl Store {
         seats: &[NewSeat],
         by: &By,
     ) -> Result<AddedPlaces, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, event).await? {
             return Ok(AddedPlaces::NoEvent);

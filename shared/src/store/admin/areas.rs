@@ -50,7 +50,7 @@ impl Store {
         capacity: u32,
         by: &By,
     ) -> Result<Resizing, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, event).await? {
             return Ok(Resizing::NotFound);
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn cut_area(&self, event: EventId, area: AreaId) -> Result<Cut, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // Not for others who claim places below, only for whoever else changes the area.
         let cut_to = sqlx::query_scalar!(
             r#"select cut_to as "cut_to!" from areas
@@ -120,7 +120,7 @@ impl Store {
 
     /// The constraint follows: claims carry their area's capacity, so this takes time with the places that are taken.
     async fn finish_cut(&self, event: EventId, area: AreaId) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, event).await? {
             return Ok(());

@@ -31,7 +31,7 @@ impl Store {
     /// # Errors
     /// The constraint `artists_name_key` when there is one of that name.
     pub async fn insert_artist(&self, artist: &ArtistData, by: &By) -> Result<i64, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let id = sqlx::query_scalar!(
             "insert into artists (name, genre, occupation, biography, works) values ($1, $2, $3, $4, $5)
              returning id",
@@ -87,7 +87,7 @@ impl Store {
         by: &By,
         change: impl FnOnce(ArtistData) -> Result<ArtistData, E>,
     ) -> Result<Option<ArtistData>, E> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let mut tx = self.begin().await?;
         let before = sqlx::query_as!(
             ArtistRecord,
             "select id, name, genre, occupation, biography, works from artists where id = $1 for no key update",
@@ -119,7 +119,7 @@ impl Store {
     /// # Errors
     /// The constraint `event_artists_artist_id_fkey` when they play somewhere.
     pub async fn delete_artist(&self, id: i64, by: &By) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let gone = sqlx::query!("delete from artists where id = $1", id).execute(&mut *tx).await?;
         if gone.rows_affected() == 0 {
             return Ok(false);

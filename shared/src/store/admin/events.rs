@@ -98,7 +98,7 @@ impl Store {
         layout: Option<i64>,
         by: &By,
     ) -> Result<EventId, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         let id = sqlx::query_scalar!(
             "insert into events (venue_id, name, description, starts_at, ends_at, sales_open_at, sales_close_at,
@@ -163,7 +163,7 @@ impl Store {
         by: &By,
         change: impl FnOnce(EventData) -> Result<EventData, E>,
     ) -> Result<Option<EventRow>, E> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let mut tx = self.begin().await?;
         sqlx::query!("select 1 as one from events where id = $1 for no key update", id.0)
             .fetch_optional(&mut *tx)
             .await
@@ -200,7 +200,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn cancel_event(&self, id: EventId, by: &By) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, id).await? {
             return Ok(false);
@@ -250,7 +250,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn delete_event(&self, id: EventId, by: &By) -> Result<Deleted, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, id).await? {
             return Ok(Deleted::NotFound);

@@ -48,7 +48,7 @@ impl Store {
     /// The constraint `venue_layouts_venue` when there is no such venue, `venue_layouts_name_key` when it has a layout of
     /// that name.
     pub async fn insert_layout(&self, layout: &NewLayout, by: &By) -> Result<i64, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         let id = sqlx::query_scalar!(
             "insert into venue_layouts (venue_id, name, document, seats, places, tiers)
@@ -116,7 +116,7 @@ impl Store {
         places: Option<&NewLayout>,
         by: &By,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         let changed = sqlx::query!(
             "update venue_layouts set name = coalesce($2, name), document = coalesce($3::text::jsonb, document),
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn delete_layout(&self, id: i64, by: &By) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let gone = sqlx::query!("delete from venue_layouts where id = $1", id).execute(&mut *tx).await?;
         if gone.rows_affected() == 0 {
             return Ok(false);

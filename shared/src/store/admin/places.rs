@@ -77,7 +77,7 @@ impl Store {
         seats: &[SeatId],
         by: &By,
     ) -> Result<Removal, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         allow_time(&mut tx).await?;
         if !lock_event(&mut tx, event).await? {
             return Ok(Removal::NotFound);

@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// The constraint `venues_name_key` when there is one of that name in that city.
     pub async fn insert_venue(&self, venue: &VenueData, by: &By) -> Result<i64, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let id = sqlx::query_scalar!(
             "insert into venues (name, city, address) values ($1, $2, $3) returning id",
             venue.name,
@@ -71,7 +71,7 @@ impl Store {
         by: &By,
         change: impl FnOnce(VenueData) -> Result<VenueData, E>,
     ) -> Result<Option<VenueData>, E> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let mut tx = self.begin().await?;
         let before = sqlx::query_as!(
             VenueData,
             "select name, city, address from venues where id = $1 for no key update",
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// The constraint `events_venue_id_fkey` or `venue_layouts_venue` when it has events or layouts.
     pub async fn delete_venue(&self, id: i64, by: &By) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let gone = sqlx::query!("delete from venues where id = $1", id).execute(&mut *tx).await?;
         if gone.rows_affected() == 0 {
             return Ok(false);

@@ -150,7 +150,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away, or refuses a row; nothing is written then.
     pub async fn commit_batch(&self, batch: &BatchWrite<'_>) -> Result<Commit, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(refused) = check_fence(&mut tx, batch.lease, batch.prepared.version).await? {
             return Ok(refused);
         }

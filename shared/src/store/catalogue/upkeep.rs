@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn sweep_listings(&self) -> Result<u64, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let mut ids = sqlx::query_scalar!(
             "delete from listings_due where event_id in (
                  select event_id from listings_due order by event_id limit $1 for update skip locked)

@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn cancel_order(&self, user: UserId, order: OrderId) -> Result<Closing, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(locked) = lock_order(&mut tx, order).await?.filter(|order| order.user == user) else {
             return Ok(Closing::NotFound);
         };
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn begin_expiry(&self, order: OrderId) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(locked) = lock_order(&mut tx, order).await?.filter(|order| order.is_due) else {
             return Ok(false);
         };
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn expire_order(&self, order: OrderId, is_certain: bool) -> Result<Closing, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(locked) = lock_order(&mut tx, order).await? else { return Ok(Closing::NotFound) };
         match locked.status.as_str() {
             "expiring" => {}

@@ -31,7 +31,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn place_order(&self, new: &NewOrder<'_>) -> Result<Placed, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let bookings = lock_open(&mut tx, new.user, new.basket).await?;
         let bought = read_bought(&mut tx, &bookings).await?;
         if bought.is_empty() {

@@ -102,7 +102,7 @@ impl Store {
         order: OrderId,
         provider: &str,
     ) -> Result<Attempt, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(locked) = lock_order(&mut tx, order).await?.filter(|order| order.user == user) else {
             return Ok(Attempt::NotFound);
         };

@@ -109,7 +109,7 @@ impl Store {
 
     /// `None` when the order has changed its state before it was locked.
     async fn try_settle(&self, report: &Report<'_>) -> Result<Option<Settled>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if !note_webhook(&mut tx, report).await? {
             return Ok(Some(Settled::of(Effect::Nothing)));
         }
@@ -380,7 +380,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn undo_payment(&self, report: &Report<'_>) -> Result<Settled, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some((id, order, _)) = find(&mut tx, report).await? else {
             return Ok(Settled::of(Effect::Unknown));
         };

@@ -107,7 +107,7 @@ impl Store {
         by: UserId,
         event_hours: u16,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let mut shown = lock(&mut tx, scans, event_hours).await?;
         // Read after the locks were waited for.
         let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(&mut *tx).await?;

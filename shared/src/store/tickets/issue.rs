@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn issue_tickets(&self, order: OrderId) -> Result<Issued, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let row = sqlx::query!("select user_id, status from orders where id = $1 for update", order.0)
             .fetch_optional(&mut *tx)
             .await?;

@@ -3,6 +3,7 @@
 mod bounds;
 mod cluster;
 mod gateway;
+mod gone_away;
 mod jobs;
 mod named;
 mod postgres;
