@@ -22,8 +22,8 @@ use crate::limits;
 use crate::report::say;
 use crate::target::Target;
 
-/// The demo data brings three accounts, and the crowd behind them.
-const FIRST_ID: i64 = 4;
+/// The demo data brings four accounts, and the crowd behind them.
+const FIRST_ID: i64 = 5;
 /// How many the demo data brings.
 const CROWD: usize = 10_000;
 /// After the last has come in, so long until everybody goes home.
@@ -162,5 +162,18 @@ async fn wait_until_gone(
         if bar.position() > count {
             bail!("more have gone than came");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_crowd_comes_right_after_the_accounts_of_the_demo() {
+        let demo = include_str!("../../../shared/src/store/sql/demo.sql");
+        let (before, _) = demo.split_once("'crowd-").expect("a crowd");
+        let accounts = before.lines().filter(|line| line.trim_start().starts_with("('")).count();
+        assert_eq!(i64::try_from(accounts), Ok(FIRST_ID - 1));
     }
 }
