@@ -56,7 +56,7 @@ curl -sf "$url/ready" >/dev/null || {
 run() {
     timeout "$limit_s" "$venv/bin/schemathesis" run "$url/api/openapi.json" --auth admin@usher.test:usher-demo \
         --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-        --phases examples,coverage,fuzzing --max-examples 15 --seed 1 --workers 1 --no-shrink --no-color \
+        --phases examples,coverage,fuzzing --max-examples 30 --seed 1 --workers 1 --no-shrink --no-color \
         --continue-on-failure --max-failures 100 --suppress-health-check all --request-timeout 20 \
         --report junit --report-junit-path "${report:-$dir/report.xml}" </dev/null
 }

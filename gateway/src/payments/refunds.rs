@@ -22,6 +22,7 @@ const MOST: i64 = 1_000;
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct RefundQuery {
     /// Without it all.
+    #[param(inline)]
     status: Option<RefundState>,
     /// 1 to 1,000.
     #[serde(default = "most")]

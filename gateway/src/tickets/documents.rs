@@ -17,8 +17,10 @@ use crate::problem::{Problem, ProblemBody};
 pub struct PdfQuery {
     /// For paper or for a screen.
     #[serde(default)]
+    #[param(inline)]
     format: Sheet,
     /// The account's language where absent.
+    #[param(inline)]
     language: Option<Language>,
 }
 
@@ -26,6 +28,7 @@ pub struct PdfQuery {
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct LanguageQuery {
     /// The account's language where absent.
+    #[param(inline)]
     language: Option<Language>,
 }
 

@@ -9,6 +9,18 @@ use standalone::settings::Part;
 
 use crate::lab::{Lab, TestResult, eventually};
 
+/// Whatever a document's parts refer to.
+fn referred_to(part: &Value) -> BTreeSet<&str> {
+    match part {
+        Value::Object(fields) => {
+            let here = fields.get("$ref").and_then(Value::as_str);
+            here.into_iter().chain(fields.values().flat_map(referred_to)).collect()
+        }
+        Value::Array(parts) => parts.iter().flat_map(referred_to).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => BTreeSet::new(),
+    }
+}
+
 #[tokio::test]
 async fn probes_document_and_pages_are_served() -> TestResult {
     let lab = Lab::start().await?;
@@ -46,6 +58,9 @@ async fn probes_document_and_pages_are_served() -> TestResult {
     ];
     for path in seed_paths {
         assert!(document["paths"][path].is_object(), "{path} is described");
+    }
+    for name in referred_to(&document) {
+        assert!(document.pointer(name.trim_start_matches('#')).is_some(), "{name} is described");
     }
     let swagger = text("/docs/").await?;
     assert!(swagger.contains("swagger-ui"), "{swagger:.200}");
