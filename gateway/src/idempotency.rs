@@ -13,7 +13,7 @@ use shared::shop::{KeptAnswer, KeyedRequest, Replay};
 
 use crate::app::App;
 use crate::caller::{ClientIp, IdempotencyKey, MaybeCaller};
-use crate::limits::WEBHOOKS;
+use crate::limits::is_webhook;
 use crate::problem::{Code, Problem};
 
 /// Bodies and answers that are larger have no use for a key.
@@ -51,7 +51,7 @@ async fn scope(parts: &mut Parts, app: &App) -> Result<Option<(String, String)>,
     if !matches!(parts.method, Method::POST | Method::PATCH | Method::PUT) {
         return Ok(None);
     }
-    if parts.uri.path().starts_with(WEBHOOKS) {
+    if is_webhook(&parts.uri) {
         return Ok(None);
     }
     let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -23,8 +24,8 @@ use crate::problem::{Code, Problem};
 
 /// Redis must answer within this time, or the node's own budget is all that counts.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// What providers post to us is signed, and comes from few addresses.
-pub const WEBHOOKS: &str = "/api/webhook";
+/// Under which providers post to us.
+const WEBHOOKS: &str = "/api/webhook";
 
 /// The budget of an account for its own codes: no name that a stranger writes comes out of it.
 const OWN_CODE: &str = "own-code";
@@ -207,6 +208,11 @@ fn too_often(wait: Duration) -> Problem {
     problem
 }
 
+/// Whether this is what providers post to us: it is signed, and comes from few addresses.
+pub fn is_webhook(uri: &Uri) -> bool {
+    uri.path().starts_with(WEBHOOKS)
+}
+
 /// Counts what changes something for its address, before anything is read of it.
 pub async fn limit_address(
     State(app): State<App>,
@@ -214,7 +220,7 @@ pub async fn limit_address(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if !request.method().is_safe() && !request.uri().path().starts_with(WEBHOOKS) {
+    if !request.method().is_safe() && !is_webhook(request.uri()) {
         app.limits.check_address(ip)?;
     }
     Ok(next.run(request).await)
@@ -246,6 +252,15 @@ mod tests {
         assert_eq!(counted(one), counted(same));
         assert_ne!(counted(one), counted(other));
         assert_eq!(counted(v4), v4);
+    }
+
+    #[test]
+    fn webhooks_of_every_provider_are_told_from_what_people_send() {
+        let is_theirs = |path| is_webhook(&Uri::from_static(path));
+        assert!(
+            ["/api/webhook", "/api/webhooks/bank", "/api/webhook/payment/stripe"].into_iter().all(is_theirs)
+        );
+        assert!(!["/api/orders", "/api/bookings/reserve", "/tickets/1/queue"].into_iter().any(is_theirs));
     }
 
     #[test]
