@@ -31,6 +31,14 @@ fn digits(secret: &SharedSecret, steps: u64) -> Result<String, Box<dyn std::erro
     Ok(secret.digits(now + steps * 30)?)
 }
 
+/// Begins with a second factor and confirms it at once; the answer to that.
+async fn take_second_factor(person: &Shopper) -> Result<(StatusCode, Value), Box<dyn std::error::Error>> {
+    let (_, begun) = person.post("/api/account/second-factor", json!({})).await?;
+    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
+    let body = json!({"code": digits(&secret, 0)?});
+    Ok(person.post("/api/account/second-factor/confirm", body).await?)
+}
+
 async fn log_in(lab: &Lab, code: Option<&str>) -> Result<(StatusCode, Value), reqwest::Error> {
     let mut body = json!({"login": "oscar", "password": PASSWORD});
     if let Some(code) = code {
@@ -93,10 +101,7 @@ async fn an_operator_logs_in_with_a_second_factor_and_each_code_once() -> TestRe
 async fn whoever_guesses_a_second_factor_has_to_wait() -> TestResult {
     let lab = Lab::start().await?;
     let operator = somebody(&lab, "oscar", "admin").await?;
-    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
-    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
-    let body = json!({"code": digits(&secret, 0)?});
-    let (_, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    let (_, confirmed) = take_second_factor(&operator).await?;
     for _ in 0..5 {
         assert_eq!(log_in(&lab, Some("no such code")).await?.0, StatusCode::UNAUTHORIZED);
     }
@@ -118,10 +123,7 @@ async fn whoever_guesses_a_second_factor_has_to_wait() -> TestResult {
 async fn many_guesses_at_once_are_not_more_tries() -> TestResult {
     let lab = Lab::start().await?;
     let operator = somebody(&lab, "oscar", "admin").await?;
-    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
-    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
-    let body = json!({"code": digits(&secret, 0)?});
-    let (_, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    let (_, confirmed) = take_second_factor(&operator).await?;
     let operator = with_token(&operator, &confirmed["session"]);
     // Where no password is verified, they come as close together as can be.
     let guesses = (0..40).map(|nth| {
@@ -141,10 +143,7 @@ async fn where_second_factors_are_required_operators_act_only_with_one() -> Test
     let operator = somebody(&lab, "oscar", "operator").await?;
     let (status, problem) = operator.get("/api/admin/queue/stats").await?;
     assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("second_factor_required")));
-    let (_, begun) = operator.post("/api/account/second-factor", json!({})).await?;
-    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
-    let body = json!({"code": digits(&secret, 0)?});
-    let (status, confirmed) = operator.post("/api/account/second-factor/confirm", body).await?;
+    let (status, confirmed) = take_second_factor(&operator).await?;
     assert_eq!(status, StatusCode::OK, "it can be set up: {confirmed}");
     let operator = with_token(&operator, &confirmed["session"]);
     assert_eq!(operator.get("/api/admin/queue/stats").await?.0, StatusCode::OK);
@@ -177,10 +176,7 @@ async fn where_second_factors_are_required_admins_look_into_nothing_of_others_wi
     assert_eq!((reserved.0, &reserved.1["code"]), (StatusCode::FORBIDDEN, &json!("not_owner")));
     assert_eq!(mailbox(&admin).await?.status(), StatusCode::FORBIDDEN);
 
-    let (_, begun) = admin.post("/api/account/second-factor", json!({})).await?;
-    let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
-    let body = json!({"code": digits(&secret, 0)?});
-    let (_, confirmed) = admin.post("/api/account/second-factor/confirm", body).await?;
+    let (_, confirmed) = take_second_factor(&admin).await?;
     let admin = with_token(&admin, &confirmed["session"]);
     assert_eq!(admin.get(&figures).await?.0, StatusCode::OK);
     assert_eq!(admin.get(&booking).await?.0, StatusCode::OK);
