@@ -109,10 +109,10 @@ impl Lab {
         })
     }
 
-    /// Starts Usher afresh: nothing in Redis, no pause, no memory of what was there before. Events must be
+    /// Starts Usher afresh: nothing in Redis, no pause, nothing left to tell of what was there before. Events must be
     /// there already.
     pub async fn start_usher(&self) -> Result<Server> {
-        sqlx::raw_sql("delete from queue_controls; analyze; checkpoint").execute(&self.pool).await?;
+        sqlx::raw_sql(include_str!("sql/begin_afresh.sql")).execute(&self.pool).await?;
         let _: String = redis::cmd("FLUSHALL").query_async(&mut self.queue.connection()).await?;
         let web = self.dir.path().join("web");
         std::fs::create_dir_all(&web).context("make a folder for web pages")?;

@@ -32,7 +32,8 @@ local function tell(k, d)
     'l', lane, 'k', k, 'd', d)
 end
 
-for i = 7, #KEYS do redis.call('DEL', KEYS[i]) end
+-- A thousand at a time: Lua's stack holds some thousands.
+for from = 7, #KEYS, 1000 do redis.call('DEL', unpack(KEYS, from, math.min(from + 999, #KEYS))) end
 tell(kind, entry)
 local recalled = {}
 if recall > 0 then

@@ -70,7 +70,7 @@ each_thousand(jobs, function(...)
 end)
 
 -- Who left meanwhile is not there any more, and was taken care of then.
-local gone, is_gone, owner_of = {}, {}, {}
+local gone, is_gone, owner_of, records = {}, {}, {}, { completed = {}, failed = {} }
 for i = 0, count - 1 do
   if present[i + 1] then
     local at = first_job + i * 4
@@ -90,7 +90,7 @@ for i = 0, count - 1 do
         local before = redis.call('HGET', errors, number)
         if before then record = record .. '\n' .. before end
       end
-      if record ~= '' then redis.call('LPUSH', word == 'completed' and completed or failed, record) end
+      if record ~= '' then records[word][#records[word] + 1] = record end
     end
   end
 end
@@ -118,6 +118,8 @@ if redis.call('HLEN', attempts) > 0 then
     redis.call('HDEL', errors, ...)
   end)
 end
+each_thousand(records.completed, function(...) redis.call('LPUSH', completed, ...) end)
+each_thousand(records.failed, function(...) redis.call('LPUSH', failed, ...) end)
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
 
