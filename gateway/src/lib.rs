@@ -33,6 +33,7 @@ pub mod cart;
 pub mod checkin;
 pub mod checkout;
 pub mod config;
+mod document;
 pub mod events;
 pub mod head_timer;
 pub mod headers;

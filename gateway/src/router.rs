@@ -13,16 +13,13 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::path::PathItem;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    account, admin, auth, bookings, cart, checkin, checkout, events, headers, idempotency, limits,
+    account, admin, auth, bookings, cart, checkin, checkout, document, events, headers, idempotency, limits,
     operations, oversight, payments, people, probes, seats, tickets, web, ws,
 };
 
@@ -50,16 +47,9 @@ struct Api {
 }
 
 fn api() -> Api {
-    let mut document = Document::openapi();
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("bearer", bearer);
-    components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
-    let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key")));
-    components.add_security_scheme("apiKey", key);
     let (polls, of_polls) = bookings::polls().split_for_parts();
     let (lines, of_lines) = bookings::lines().merge(seats::lines()).split_for_parts();
-    let (rest, mut document) = OpenApiRouter::with_openapi(document)
+    let (rest, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(auth::router())
         .merge(account::router())
         .merge(people::router())
@@ -79,7 +69,7 @@ fn api() -> Api {
         .split_for_parts();
     document.merge(of_polls);
     document.merge(of_lines);
-    say_problem_json(&mut document);
+    document::complete(&mut document);
     Api { polls, lines, rest, document }
 }
 
@@ -109,22 +99,6 @@ pub fn router(app: App) -> Router {
     match cors {
         Some(cors) => all.layer(cors).with_state(app),
         None => all.with_state(app),
-    }
-}
-
-/// Errors are sent as `application/problem+json`, which each path would else have to say by itself.
-fn say_problem_json(document: &mut utoipa::openapi::OpenApi) {
-    let operations = document.paths.paths.values_mut().flat_map(|path| {
-        let PathItem { get, put, post, delete, patch, .. } = path;
-        [get, put, post, delete, patch].into_iter().flatten()
-    });
-    for (status, response) in operations.flat_map(|operation| &mut operation.responses.responses) {
-        let RefOr::T(response) = response else { continue };
-        if status.ends_with("XX")
-            && let Some(content) = response.content.shift_remove("application/json")
-        {
-            response.content.insert("application/problem+json".to_owned(), content);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every route for everybody: the table stands in `access_table.rs`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use shared::domain::{EventId, SeatId};
 use super::access_table::{LINES, Line};
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, eventually, make_event, make_order};
 
+const GATEWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/src");
 const WHO: [&str; 5] = ["nobody", "another shopper", "the owner", "an operator", "an admin"];
 
 fn letter_fits(letter: char, status: u16) -> bool {
@@ -167,5 +169,31 @@ async fn every_route_of_the_document_stands_in_the_table() -> TestResult {
     assert_eq!(listed.len(), LINES.len(), "no route stands in it twice");
     let missing: Vec<_> = documented.symmetric_difference(&listed).collect();
     assert!(missing.is_empty(), "in one of document and table only: {missing:#?}");
+    for (method, path, .., letters) in LINES {
+        let operation = &paths[*path][method.to_lowercase()];
+        let asks = operation["security"].as_array().is_some_and(|schemes| schemes.len() == 3);
+        assert_eq!(asks, letters.starts_with('-'), "{method} {path}: the document says who may call it");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_route_of_the_gateway_is_in_the_document_but_for_the_socket() -> TestResult {
+    let (mut folders, mut outside) = (vec![PathBuf::from(GATEWAY)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path)?;
+            outside.extend(
+                text.lines().filter(|line| line.contains(".route(")).map(|line| line.trim().to_owned()),
+            );
+        }
+    }
+    // Who may open one, and subscribe to what, is tested with the sockets.
+    assert_eq!(outside, [r#".route("/ws", get(ws::open_socket))"#]);
     Ok(())
 }
