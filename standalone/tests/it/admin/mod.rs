@@ -1,6 +1,7 @@
 //! What admins do.
 
 mod catalogue;
+mod changes;
 mod layouts;
 mod listings;
 mod places;
