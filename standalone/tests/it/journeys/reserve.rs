@@ -129,6 +129,59 @@ async fn nobody_reserves_for_another_one_but_admins() -> TestResult {
 }
 
 #[tokio::test]
+async fn admins_and_services_reserve_for_whom_they_name_by_login_or_address() -> TestResult {
+    let lab = Lab::start().await?;
+    let admin = lab.with_role(Role::Admin).await?;
+    let people = [lab.account("user123").await?.shopper, lab.account("user124").await?.shopper];
+    let (service, _) = lab.service(&admin, &["book", "users"]).await?;
+    for (reserver, names) in
+        [(&admin, ["user123", "user124@example.test"]), (&service, [" User123@Example.test ", "USER124"])]
+    {
+        let event = make_club(&lab, 5).await?;
+        for (person, name) in people.iter().zip(names) {
+            let (status, booking) = reserve(reserver, json!({"event_id": event, "user_id": name})).await?;
+            assert_eq!(status, StatusCode::CREATED, "{name}: {booking}");
+            let path = format!("/api/bookings/{}", booking["id"].as_str().ok_or("id")?);
+            assert_eq!(person.get(&path).await?.1["id"], booking["id"], "it is theirs");
+            let (status, again) = reserve(person, json!({"event_id": event})).await?;
+            assert_eq!((status, &again["code"]), (StatusCode::CONFLICT, &json!("already_booked")), "{name}");
+        }
+        let (status, _) = reserve(reserver, json!({"event_id": event, "user_id": "nobody-at-all"})).await?;
+        assert_eq!(status, StatusCode::NOT_FOUND, "and they are told who is not there");
+        assert_invariants(lab.store(), event).await?;
+    }
+    let event = make_club(&lab, 5).await?;
+    for (scopes, code) in [
+        (&["book"][..], "not_owner"),
+        (&["book", "operate"][..], "not_owner"),
+        (&["book", "admin"][..], "not_owner"),
+        (&["users"][..], "forbidden"),
+    ] {
+        let (other, _) = lab.service(&admin, scopes).await?;
+        for name in ["user123", "nobody-at-all"] {
+            let (status, refused) = reserve(&other, json!({"event_id": event, "user_id": name})).await?;
+            assert_eq!(
+                (status, &refused["code"]),
+                (StatusCode::FORBIDDEN, &json!(code)),
+                "{scopes:?} for {name}"
+            );
+        }
+    }
+    // Figures are for admins, services with that scope among them, and not for whoever reserves for others.
+    let path = format!("/metrics/{}", people[0].id);
+    let (of_admins, _) = lab.service(&admin, &["admin"]).await?;
+    for viewer in [&people[0], &admin, &of_admins] {
+        let (status, figures) = viewer.get(&path).await?;
+        assert_eq!((status, &figures["total"], &figures["events"]), (StatusCode::OK, &json!(2), &json!(2)));
+    }
+    for viewer in [&people[1], &service] {
+        let (status, refused) = viewer.get(&path).await?;
+        assert_eq!((status, &refused["code"]), (StatusCode::FORBIDDEN, &json!("not_owner")));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_last_place_goes_to_one_and_the_next_one_is_told_sold_out() -> TestResult {
     let lab = Lab::start().await?;
     let event = make_club(&lab, 2).await?;

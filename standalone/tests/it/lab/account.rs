@@ -39,6 +39,26 @@ impl Lab {
         Ok(Account { email, shopper, refresh_token: text("refreshToken") })
     }
 
+    /// A service with a key of these scopes, and what was told when it was made.
+    pub(crate) async fn service(
+        &self,
+        admin: &Shopper,
+        scopes: &[&str],
+    ) -> Result<(Shopper, Value), Box<dyn std::error::Error>> {
+        let body = json!({"name": "box office", "scopes": scopes});
+        let (status, made) = admin.post("/api/admin/api-keys", body).await?;
+        if status != StatusCode::CREATED {
+            return Err(format!("{status}: {made}").into());
+        }
+        let service = Shopper {
+            id: UserId(made["serviceId"].as_i64().ok_or("a service")?),
+            token: made["key"].as_str().ok_or("a key")?.to_owned(),
+            url: self.system.url.clone(),
+            http: self.http.clone(),
+        };
+        Ok((service, made))
+    }
+
     /// Sends back the code that went to somebody's e-mail address when they registered.
     pub(crate) async fn verify(&self, shopper: &Shopper) -> TestResult {
         let open = "select id from codes where user_id = $1 and purpose = 'verify' and closed_at is null";

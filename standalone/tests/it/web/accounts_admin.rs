@@ -1,7 +1,7 @@
 //! What admins do: look people up, change roles, give keys to services and revoke them.
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::auth::Role;
 use standalone::settings::Part;
 
@@ -66,33 +66,13 @@ async fn an_admin_finds_people_and_changes_their_roles() -> TestResult {
     Ok(())
 }
 
-/// A service with a key.
-async fn service(
-    lab: &Lab,
-    admin: &Shopper,
-    scopes: Value,
-) -> Result<(Shopper, Value), Box<dyn std::error::Error>> {
-    let body = json!({"name": "box office", "scopes": scopes});
-    let (status, made) = admin.post("/api/admin/api-keys", body).await?;
-    if status != StatusCode::CREATED {
-        return Err(format!("{status}: {made}").into());
-    }
-    let service = Shopper {
-        id: shared::domain::UserId(made["serviceId"].as_i64().ok_or("a service")?),
-        token: made["key"].as_str().ok_or("a key")?.to_owned(),
-        url: lab.system.url.clone(),
-        http: lab.http.clone(),
-    };
-    Ok((service, made))
-}
-
 #[tokio::test]
 async fn a_service_acts_through_its_key_until_it_is_revoked() -> TestResult {
     let lab = Lab::start().await?;
     let second = lab.add(&[Part::Gateway]).await?;
     let admin = lab.with_role(Role::Admin).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
-    let (service, made) = service(&lab, &admin, json!(["book", "users"])).await?;
+    let (service, made) = lab.service(&admin, &["book", "users"]).await?;
     let job = service.book(event, json!({"quantity": 1})).await?;
     assert_eq!(service.outcome(&job).await?["status"], "completed");
     assert_eq!(service.at(&second.url).get("/api/cart").await?.0, StatusCode::OK);
@@ -127,12 +107,12 @@ async fn a_key_permits_what_its_scopes_say_and_nothing_else() -> TestResult {
     let lab = Lab::start().await?;
     let admin = lab.with_role(Role::Admin).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
-    let (reader, _) = service(&lab, &admin, json!(["read"])).await?;
+    let (reader, _) = lab.service(&admin, &["read"]).await?;
     assert_eq!(reader.get("/api/cart").await?.0, StatusCode::OK);
     let (status, problem) =
         reader.post(&format!("/api/bookings/{event}/book"), json!({"quantity": 1})).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")));
-    let (operator, made) = service(&lab, &admin, json!(["operate"])).await?;
+    let (operator, made) = lab.service(&admin, &["operate"]).await?;
     assert_eq!(operator.post("/api/admin/queue/pause", json!({})).await?.0, StatusCode::OK);
     assert_eq!(operator.get("/api/admin/users").await?.0, StatusCode::FORBIDDEN);
     let next =
@@ -173,10 +153,10 @@ async fn an_admin_no_more_has_no_power_left_in_keys() -> TestResult {
         let session = lab.log_in(name, PASSWORD).await?;
         let token = session["accessToken"].as_str().ok_or("a token")?.to_owned();
         let admin = Shopper { token, ..account.shopper.clone() };
-        let (all, _) = service(&lab, &admin, json!(["admin"])).await?;
-        let (by_key, _) = service(&lab, &all, json!(["operate"])).await?;
-        let (booker, _) = service(&lab, &admin, json!(["book"])).await?;
-        let (others, _) = service(&lab, &first, json!(["admin"])).await?;
+        let (all, _) = lab.service(&admin, &["admin"]).await?;
+        let (by_key, _) = lab.service(&all, &["operate"]).await?;
+        let (booker, _) = lab.service(&admin, &["book"]).await?;
+        let (others, _) = lab.service(&first, &["admin"]).await?;
         assert_eq!(all.get("/api/admin/users").await?.0, StatusCode::OK);
         assert_eq!(by_key.get("/api/admin/queue/stats").await?.0, StatusCode::OK);
         if is_erased {
