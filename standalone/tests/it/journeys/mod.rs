@@ -11,3 +11,4 @@ mod rush;
 mod socket;
 mod standby;
 mod steering;
+mod ways;
