@@ -1,7 +1,9 @@
 //! Who may do what: one line for every route of the OpenAPI document.
 //!
 //! The letters stand for what nobody, another shopper, the owner, an operator and an admin get, in this order; `{event}`,
-//! `{seat}`, `{booking}`, `{job}`, `{order}` and `{ticket}` are the owner's, who is `{user}`, made anew for each line.
+//! `{seat}`, `{booking}`, `{job}`, `{order}` and `{ticket}` are the owner's, who is `{user}`; they, `{area}`, `{artist}`,
+//! `{venue}` and `{layout}` are made anew for each line. Where another shopper gets `x`, so do scanners, but for checking
+//! tickets in, and services whose keys make them neither operators nor admins.
 //!
 //! | letter | answer |
 //! |---|---|
@@ -122,30 +124,30 @@ pub(super) const LINES: &[Line] = &[
     ("GET", "/mailbox", "", "", "00000"),
 
     ("GET", "/api/admin/users", "", "", "-xxx+"),
-    ("PATCH", "/api/admin/users/{id}", "/api/admin/users/0", r#"{"role": "scanner"}"#, "-xxx0"),
+    ("PATCH", "/api/admin/users/{id}", "/api/admin/users/{user}", r#"{"role": "scanner"}"#, "-xxx+"),
     ("GET", "/api/admin/api-keys", "", "", "-xxx+"),
     ("POST", "/api/admin/api-keys", "", r#"{"name": "till", "scopes": ["read"]}"#, "-xxx+"),
     ("DELETE", "/api/admin/api-keys/{id}", "/api/admin/api-keys/00000000-0000-0000-0000-000000000000", "", "-xxx0"),
 
     ("GET", "/api/admin/artists", "", "", "-xxx+"),
     ("POST", "/api/admin/artists", "", r#"{"name": "Somebody {user}"}"#, "-xxx+"),
-    ("GET", "/api/admin/artists/{id}", "/api/admin/artists/0", "", "-xxx0"),
-    ("PATCH", "/api/admin/artists/{id}", "/api/admin/artists/0", "{}", "-xxx0"),
-    ("DELETE", "/api/admin/artists/{id}", "/api/admin/artists/0", "", "-xxx0"),
+    ("GET", "/api/admin/artists/{id}", "/api/admin/artists/{artist}", "", "-xxx+"),
+    ("PATCH", "/api/admin/artists/{id}", "/api/admin/artists/{artist}", r#"{"genre": "Folk"}"#, "-xxx+"),
+    ("DELETE", "/api/admin/artists/{id}", "/api/admin/artists/{artist}", "", "-xxx+"),
     ("GET", "/api/admin/venues", "", "", "-xxx+"),
     ("POST", "/api/admin/venues", "", r#"{"name": "Hall {user}", "city": "Kyiv"}"#, "-xxx+"),
-    ("GET", "/api/admin/venues/{id}", "/api/admin/venues/0", "", "-xxx0"),
-    ("PATCH", "/api/admin/venues/{id}", "/api/admin/venues/0", "{}", "-xxx0"),
-    ("DELETE", "/api/admin/venues/{id}", "/api/admin/venues/0", "", "-xxx0"),
+    ("GET", "/api/admin/venues/{id}", "/api/admin/venues/{venue}", "", "-xxx+"),
+    ("PATCH", "/api/admin/venues/{id}", "/api/admin/venues/{venue}", r#"{"city": "Lviv"}"#, "-xxx+"),
+    ("DELETE", "/api/admin/venues/{id}", "/api/admin/venues/{venue}", "", "-xxx+"),
     ("GET", "/api/admin/layouts", "", "", "-xxx+"),
-    ("POST", "/api/admin/layouts", "/api/admin/layouts?venueId=0&name=Plan", r#"{"sections": [], "areas": []}"#, "-xxx?"),
-    ("GET", "/api/admin/layouts/{id}", "/api/admin/layouts/0", "", "-xxx0"),
-    ("PATCH", "/api/admin/layouts/{id}", "/api/admin/layouts/0", r#"{"name": "Plan"}"#, "-xxx0"),
-    ("DELETE", "/api/admin/layouts/{id}", "/api/admin/layouts/0", "", "-xxx0"),
-    ("GET", "/api/admin/layouts/{id}/places", "/api/admin/layouts/0/places", "", "-xxx0"),
-    ("PUT", "/api/admin/layouts/{id}/places", "/api/admin/layouts/0/places", r#"{"sections": [], "areas": []}"#, "-xxx?"),
+    ("POST", "/api/admin/layouts", "/api/admin/layouts?venueId={venue}&name=Plan", r#"{"areas": [{"name": "Floor", "capacity": 20, "tier": "One"}]}"#, "-xxx+"),
+    ("GET", "/api/admin/layouts/{id}", "/api/admin/layouts/{layout}", "", "-xxx+"),
+    ("PATCH", "/api/admin/layouts/{id}", "/api/admin/layouts/{layout}", r#"{"name": "Plan"}"#, "-xxx+"),
+    ("DELETE", "/api/admin/layouts/{id}", "/api/admin/layouts/{layout}", "", "-xxx+"),
+    ("GET", "/api/admin/layouts/{id}/places", "/api/admin/layouts/{layout}/places", "", "-xxx+"),
+    ("PUT", "/api/admin/layouts/{id}/places", "/api/admin/layouts/{layout}/places", r#"{"areas": [{"name": "Floor", "capacity": 20, "tier": "One"}]}"#, "-xxx+"),
     ("GET", "/api/admin/events", "", "", "-xxx+"),
-    ("POST", "/api/admin/events", "", "{}", "-xxx?"),
+    ("POST", "/api/admin/events", "", r#"{"venueId": {venue}, "name": "Show", "startsAt": "2100-06-01T18:00:00Z", "salesOpenAt": "2100-01-01T00:00:00Z", "salesCloseAt": "2100-06-01T00:00:00Z"}"#, "-xxx+"),
     ("GET", "/api/admin/events/{id}", "/api/admin/events/{event}", "", "-xxx+"),
     ("PATCH", "/api/admin/events/{id}", "/api/admin/events/{event}", r#"{"description": "Longer"}"#, "-xxx+"),
     ("DELETE", "/api/admin/events/{id}", "/api/admin/events/{event}", "", "-xxx?"),
@@ -154,7 +156,7 @@ pub(super) const LINES: &[Line] = &[
     ("POST", "/api/admin/events/{id}/seats", "/api/admin/events/{event}/seats", r#"{"seats": [{"section": "Hall", "row": "9", "label": "1", "tier": "One"}]}"#, "-xxx+"),
     ("POST", "/api/admin/events/{id}/seats/remove", "/api/admin/events/{event}/seats/remove", r#"{"seatIds": [{free}]}"#, "-xxx+"),
     ("DELETE", "/api/admin/events/{id}/seats/{seat}", "/api/admin/events/{event}/seats/{free}", "", "-xxx+"),
-    ("PATCH", "/api/admin/events/{id}/areas/{area}", "/api/admin/events/{event}/areas/0", r#"{"capacity": 10}"#, "-xxx0"),
+    ("PATCH", "/api/admin/events/{id}/areas/{area}", "/api/admin/events/{event}/areas/{area}", r#"{"capacity": 20}"#, "-xxx+"),
     ("GET", "/api/admin/events/{id}/figures", "/api/admin/events/{event}/figures", "", "-xx++"),
     ("GET", "/api/admin/figures", "", "", "-xx++"),
     ("GET", "/api/admin/stream", "", "", "-xx++"),
@@ -162,4 +164,35 @@ pub(super) const LINES: &[Line] = &[
     ("GET", "/api/admin/refunds", "/api/admin/refunds?status=failed", "", "-xxx+"),
     ("POST", "/api/admin/refunds/{id}/retry", "/api/admin/refunds/00000000-0000-0000-0000-000000000000/retry", "", "-xxx0"),
     ("GET", "/api/admin/payments/differences", "", "", "-xxx+"),
+];
+
+/// What stands in the audit log for what an admin may do: method, path as documented, and action.
+#[rustfmt::skip]
+pub(super) const ACTIONS: &[(&str, &str, &str)] = &[
+    ("POST", "/api/admin/queue/pause", "queue.pause"),
+    ("POST", "/api/admin/queue/resume", "queue.resume"),
+    ("POST", "/api/admin/queue/limits", "queue.limit"),
+    ("POST", "/api/admin/queue/clean", "queue.clean"),
+    ("POST", "/api/admin/queue/drain", "queue.drain"),
+    ("POST", "/api/admin/queue/obliterate", "queue.obliterate"),
+    ("PATCH", "/api/admin/users/{id}", "user.role"),
+    ("POST", "/api/admin/api-keys", "api_key.create"),
+    ("POST", "/api/admin/artists", "artist.create"),
+    ("PATCH", "/api/admin/artists/{id}", "artist.change"),
+    ("DELETE", "/api/admin/artists/{id}", "artist.delete"),
+    ("POST", "/api/admin/venues", "venue.create"),
+    ("PATCH", "/api/admin/venues/{id}", "venue.change"),
+    ("DELETE", "/api/admin/venues/{id}", "venue.delete"),
+    ("POST", "/api/admin/layouts", "layout.create"),
+    ("PATCH", "/api/admin/layouts/{id}", "layout.change"),
+    ("PUT", "/api/admin/layouts/{id}/places", "layout.change"),
+    ("DELETE", "/api/admin/layouts/{id}", "layout.delete"),
+    ("POST", "/api/admin/events", "event.create"),
+    ("PATCH", "/api/admin/events/{id}", "event.change"),
+    ("POST", "/api/admin/events/{id}/cancel", "event.cancel"),
+    ("POST", "/api/admin/events/{id}/refund", "event.refund"),
+    ("POST", "/api/admin/events/{id}/seats", "event.add_seats"),
+    ("POST", "/api/admin/events/{id}/seats/remove", "event.remove_seats"),
+    ("DELETE", "/api/admin/events/{id}/seats/{seat}", "event.remove_seats"),
+    ("PATCH", "/api/admin/events/{id}/areas/{area}", "event.resize_area"),
 ];
