@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use shared::auth::Role;
+use shared::messages;
 use shared::queue::claim::Claim;
+use shared::store::{NewNamedJob, insert_job};
 use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, eventually, make_event};
@@ -88,18 +90,37 @@ async fn the_share_of_success_and_the_times_of_batches_are_told() -> TestResult 
 }
 
 #[tokio::test]
-async fn a_worker_logs_every_batch_with_its_size_and_time_where_that_is_asked_for() -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
+async fn a_worker_logs_batches_with_size_and_time_and_failures_with_their_attempts() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-backoff-ms=20"]).await?;
     let logs = lab.servers.dir().join("worker.log");
     let _worker = lab.spawn_logging("worker", &logs)?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 3)).await?;
-    let shopper = lab.shopper().await?;
+    let [shopper, unlucky]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
     let job = shopper.book(event, json!({"quantity": 1})).await?;
     assert_eq!(shopper.outcome(&job).await?["status"], "completed");
-    eventually("the batch is logged", async || {
+    let logged = |words: &[&str]| {
         let logged = std::fs::read_to_string(&logs).unwrap_or_default();
-        let mut lines = logged.lines();
-        lines.any(|line| line.contains("batches decided") && line.contains("duration_ms"))
+        logged.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    };
+    eventually("the batch is logged", async || logged(&["batches decided", "duration_ms", "jobs"]) >= 1)
+        .await;
+    // PostgreSQL refuses whatever is written for this one person.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "create function refuse() returns trigger language plpgsql as
+             $$ begin if new.user_id = {} then raise exception 'poison'; end if; return new; end $$;
+         create trigger refuse before insert on bookings for each row execute function refuse()",
+        unlucky.id
+    )))
+    .execute(lab.store().pool())
+    .await?;
+    let job = unlucky.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(unlucky.outcome(&job).await?["code"], "internal");
+    let nonsense = NewNamedJob { queue: messages::QUEUE, lane: 0, payload: "no message", run_at: None };
+    let id = insert_job(&mut *lab.store().pool().acquire().await?, &nonsense).await?;
+    eventually("each failure is logged, with its cause", async || {
+        logged(&["ERROR", "it will be tried again in its place", "job.attempts", "poison"]) == 2
+            && logged(&["ERROR", "job failed by itself for the last time", "job.attempts", "poison"]) == 1
+            && logged(&["ERROR", "job has failed for good", &id.to_string(), "no message"]) == 1
     })
     .await;
     Ok(())
