@@ -252,8 +252,8 @@ async fn whatever_is_made_changed_and_deleted_has_its_line_in_the_audit_log() ->
         .iter()
         .rev()
         .map(|line| {
-            let text = |name: &str| line[name].as_str().unwrap_or_default();
-            (text("action"), text("object").to_owned())
+            let (action, object) = (line["action"].as_str(), line["object"].as_str());
+            (action.unwrap_or_default(), object.unwrap_or_default().to_owned())
         })
         .collect();
     assert_eq!(written, wanted, "each once, in the order in which it was done");
