@@ -243,7 +243,12 @@ impl BookingView {
         let seats: Vec<PlaceView> = record
             .claims
             .into_iter()
-            .map(|claim| PlaceView::new(layout, claim.place).held_until(claim.expires_at, now))
+            .map(|claim| {
+                let mut view = PlaceView::new(layout, claim.place).held_until(claim.expires_at, now);
+                // The layout may be some seconds old, and a price may have changed since; an order keeps its own.
+                view.price = claim.price.or(view.price);
+                view
+            })
             .collect();
         let total = Money::totals(seats.iter().filter_map(|seat| seat.price.as_ref())).into_iter().next();
         Self {

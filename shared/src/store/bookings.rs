@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::claims::{Fact, Why, append_outbox, record_freed, slot, slot_column};
 use super::{ClaimedPlace, Freed, Store, StoreError};
-use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
+use crate::domain::{AreaId, BookingId, EventId, Money, SeatId, UserId};
 
 /// A booking with what is in it.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct ClaimRecord {
     pub place: ClaimedPlace,
     /// Until when it is held; `None` once it is sold.
     pub expires_at: Option<DateTime<Utc>>,
+    /// What it costs: now, or in its order once there is one; `None` when the place is no longer there.
+    pub price: Option<Money>,
 }
 
 /// A booking that was changed, and what came free by it.
@@ -288,6 +290,10 @@ async fn delete_claims(
     Ok(seats.chain(slots).collect())
 }
 
+fn price(minor: Option<i64>, currency: Option<String>) -> Option<Money> {
+    Some(Money { amount: minor?, currency: currency? })
+}
+
 /// Bookings that one answer holds at most.
 const PAGE: i64 = 100;
 
@@ -317,25 +323,10 @@ async fn read_bookings(
     // What is being paid for is kept until its order is closed, whatever the clock says.
     let paying: Vec<uuid::Uuid> =
         rows.iter().filter(|row| row.status == "pending_payment").map(|row| row.id).collect();
-    let seats = sqlx::query!(
-        "select booking_id, seat_id, expires_at from seat_claims
-         where booking_id = any($1)
-             and (status = 'sold' or expires_at > clock_timestamp() or booking_id = any($2)) order by seat_id",
-        &ids,
-        &paying
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let slots = sqlx::query!(
-        "select booking_id, area_id, slot, expires_at from area_claims
-         where booking_id = any($1)
-             and (status = 'sold' or expires_at > clock_timestamp() or booking_id = any($2))
-         order by area_id, slot",
-        &ids,
-        &paying
-    )
-    .fetch_all(connection)
-    .await?;
+    let seats =
+        sqlx::query_file!("src/store/sql/held_seats.sql", &ids, &paying).fetch_all(&mut *connection).await?;
+    let slots =
+        sqlx::query_file!("src/store/sql/held_slots.sql", &ids, &paying).fetch_all(connection).await?;
     let run_out: HashSet<uuid::Uuid> = rows.iter().filter(|row| row.has_run_out).map(|row| row.id).collect();
     let mut bookings: Vec<BookingRecord> = rows
         .into_iter()
@@ -348,15 +339,25 @@ async fn read_bookings(
             claims: Vec::new(),
         })
         .collect();
-    let seats = seats
-        .into_iter()
-        .map(|row| (row.booking_id, ClaimedPlace::Seat(SeatId(row.seat_id)), row.expires_at));
-    let slots = slots
-        .into_iter()
-        .map(|row| (row.booking_id, ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)), row.expires_at));
-    for (booking, place, expires_at) in seats.chain(slots) {
+    let seats = seats.into_iter().map(|row| {
+        let claim = ClaimRecord {
+            place: ClaimedPlace::Seat(SeatId(row.seat_id)),
+            expires_at: row.expires_at,
+            price: price(row.price_minor, row.currency),
+        };
+        (row.booking_id, claim)
+    });
+    let slots = slots.into_iter().map(|row| {
+        let claim = ClaimRecord {
+            place: ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)),
+            expires_at: row.expires_at,
+            price: price(row.price_minor, row.currency),
+        };
+        (row.booking_id, claim)
+    });
+    for (booking, claim) in seats.chain(slots) {
         if let Some(booking) = bookings.iter_mut().find(|known| known.id.0 == booking) {
-            booking.claims.push(ClaimRecord { place, expires_at });
+            booking.claims.push(claim);
         }
     }
     // What has run out and holds nothing is expired, whether or not the sweeper has been there.

@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use shared::auth::Role;
 use shared::pay::PaymentStatus;
 
 use crate::lab::{
@@ -140,6 +141,54 @@ async fn what_costs_nothing_is_paid_at_once_and_prices_in_two_currencies_are_two
     let (status, back) = shopper.post(&format!("/api/orders/{order}/refund"), json!({})).await?;
     assert_eq!((status, &back["status"]), (StatusCode::OK, &json!("refunded")), "{back}");
     till.until_seat(0, "available").await;
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_price_that_changes_while_somebody_holds_a_seat_is_shown_before_it_is_charged_and_none_changes_later()
+-> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let (shopper, admin) = (till.lab.shopper().await?, till.lab.with_role(Role::Admin).await?);
+    let reprice = async |amount: i64| -> TestResult {
+        let body = json!({"tiers": [{"name": "One", "price": {"amount": amount, "currency": "EUR"}}]});
+        let path = format!("/api/admin/events/{}", till.event);
+        let (status, event) = admin.call(Method::PATCH, &path, Some(body)).await?;
+        assert_eq!((status, &event["tiers"][0]["price"]["amount"]), (StatusCode::OK, &json!(amount)));
+        Ok(())
+    };
+    let euros = |amount: i64| json!({"amount": amount, "currency": "EUR"});
+    till.fill(&shopper, &till.seats[..2]).await?;
+    assert_eq!(shopper.get("/api/cart").await?.1["total"], json!([euros(2_000)]));
+    reprice(1_200).await?;
+    // At once, however long a gateway goes on with a layout.
+    let (_, cart) = shopper.get("/api/cart").await?;
+    assert_eq!(
+        (&cart["total"], &cart["items"][0]["total"], &cart["items"][0]["seats"][1]["price"]),
+        (&json!([euros(2_400)]), &euros(2_400), &euros(1_200))
+    );
+    let (status, order) = shopper.post("/api/cart/checkout", json!({})).await?;
+    assert_eq!((status, &order["total"]), (StatusCode::CREATED, &euros(2_400)), "{order}");
+    // An order has its own prices.
+    reprice(5_000).await?;
+    let reference = till.bank.sessions()[0].reference.clone();
+    assert_eq!(till.bank.state(&reference).amount.amount, 2_400);
+    let path = format!("/api/orders/{}", order["orderId"].as_str().unwrap_or_default());
+    let all_cost = async |status: &str| -> TestResult {
+        let (_, shown) = shopper.get(&path).await?;
+        assert_eq!(
+            (&shown["total"], &shown["items"][0]["price"]),
+            (&euros(2_400), &euros(1_200)),
+            "{status}"
+        );
+        let (_, bookings) = shopper.get("/api/bookings").await?;
+        let booking = &bookings["items"][0];
+        assert_eq!((&booking["status"], &booking["total"]), (&json!(status), &euros(2_400)));
+        Ok(())
+    };
+    all_cost("pending_payment").await?;
+    let paid = till.bank.pay(&reference);
+    assert_eq!(till.tell("paid", &paid).await?, StatusCode::OK);
+    all_cost("paid").await?;
     assert_invariants(till.lab.store(), till.event).await
 }
 
