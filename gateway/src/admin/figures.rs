@@ -29,6 +29,8 @@ pub struct WhenQuery {
 pub struct FiguresView {
     /// Bookings that were made.
     bookings: i64,
+    /// Of these, those that are paid by now, whenever that was; money that went back later changes nothing.
+    bookings_paid: i64,
     /// Places that were reserved.
     reserved: i64,
     /// Places that came back: given up, or run out.
@@ -37,8 +39,9 @@ pub struct FiguresView {
     sold: i64,
     /// Places whose price went back.
     refunded: i64,
+    /// Orders that were paid in this time, whenever their bookings were made.
     orders_paid: i64,
-    /// Orders paid of bookings made; absent where none was made.
+    /// Of the bookings that were made in this time, the share that is paid by now; absent where none was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     conversion: Option<f64>,
     /// What was paid, by currency.
@@ -55,6 +58,7 @@ impl From<Sums> for FiguresView {
         };
         Self {
             bookings: sums.counts.bookings,
+            bookings_paid: sums.counts.bookings_paid,
             reserved: sums.counts.reserved,
             released: sums.counts.released,
             sold: sums.counts.sold,

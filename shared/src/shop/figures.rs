@@ -49,10 +49,12 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of the bookings that were made, the share that was paid; `None` where none was made.
+    /// Of the bookings that were made in this time, the share that was paid since; `None` where none was made. It is never
+    /// above 1: what was paid may be counted a moment before it is counted as made, and counts as made then.
     pub fn conversion(&self) -> Option<f64> {
         let of = |count: i64| f64::from(i32::try_from(count).unwrap_or(i32::MAX));
-        (self.counts.bookings > 0).then(|| of(self.counts.orders_paid) / of(self.counts.bookings))
+        let (paid, made) = (self.counts.bookings_paid, self.counts.bookings.max(self.counts.bookings_paid));
+        (made > 0).then(|| of(paid) / of(made))
     }
 }
 
@@ -160,6 +162,7 @@ impl Figures {
 
 fn add_counts(sum: &mut Counts, more: &Counts) {
     sum.bookings += more.bookings;
+    sum.bookings_paid += more.bookings_paid;
     sum.reserved += more.reserved;
     sum.released += more.released;
     sum.orders_paid += more.orders_paid;
@@ -174,5 +177,21 @@ fn add_revenue(sums: &mut Vec<Revenue>, more: &RevenueRecord) {
             sum.returned_minor += more.returned_minor;
         }
         None => sums.push(Revenue { taken: more.taken.clone(), returned_minor: more.returned_minor }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversion_is_of_what_was_made_in_the_time_and_never_above_one() {
+        let of = |bookings, bookings_paid, orders_paid| {
+            let counts = Counts { bookings, bookings_paid, orders_paid, ..Counts::default() };
+            Sums { counts, revenue: Vec::new() }.conversion()
+        };
+        assert_eq!(of(4, 1, 3), Some(0.25), "what was made before does not count");
+        assert_eq!(of(0, 0, 3), None, "nor where nothing was made");
+        assert_eq!(of(1, 2, 2), Some(1.0), "told before it was told of being made");
     }
 }

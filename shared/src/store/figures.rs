@@ -1,5 +1,7 @@
 //! Live figures of events, by the minute, as the consumer of the event stream counts them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -12,6 +14,8 @@ use crate::domain::{EventId, Money};
 pub struct Counts {
     /// Bookings that were made.
     pub bookings: i64,
+    /// Of these, those that were paid since, whenever that was.
+    pub bookings_paid: i64,
     /// Places that were reserved.
     pub reserved: i64,
     /// Places that came back: given up, or run out.
@@ -102,6 +106,7 @@ impl Consuming {
             &events,
             &times,
             &of(|counts| counts.bookings),
+            &of(|counts| counts.bookings_paid),
             &of(|counts| counts.reserved),
             &of(|counts| counts.released),
             &of(|counts| counts.orders_paid),
@@ -111,6 +116,23 @@ impl Consuming {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// When bookings were made; those that there are no longer are left out.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn times_of_bookings(
+        &mut self,
+        bookings: &[Uuid],
+    ) -> Result<HashMap<Uuid, DateTime<Utc>>, StoreError> {
+        if bookings.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = sqlx::query!("select id, created_at from bookings where id = any($1)", bookings)
+            .fetch_all(self.connection())
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.created_at)).collect())
     }
 
     /// Adds money to figures, any number of lines in one statement.
@@ -173,9 +195,10 @@ impl Store {
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Vec<MinuteRecord>, StoreError> {
         let rows = sqlx::query!(
-            r#"select minute, sum(bookings)::bigint as "bookings!", sum(reserved)::bigint as "reserved!",
-                   sum(released)::bigint as "released!", sum(orders_paid)::bigint as "orders_paid!",
-                   sum(sold)::bigint as "sold!", sum(refunded)::bigint as "refunded!"
+            r#"select minute, sum(bookings)::bigint as "bookings!", sum(bookings_paid)::bigint as "bookings_paid!",
+                   sum(reserved)::bigint as "reserved!", sum(released)::bigint as "released!",
+                   sum(orders_paid)::bigint as "orders_paid!", sum(sold)::bigint as "sold!",
+                   sum(refunded)::bigint as "refunded!"
                from event_figures
                where ($1::bigint is null or event_id = $1) and minute >= date_trunc('minute', $2::timestamptz)
                    and minute < $3
@@ -190,6 +213,7 @@ impl Store {
             at: row.minute,
             counts: Counts {
                 bookings: row.bookings,
+                bookings_paid: row.bookings_paid,
                 reserved: row.reserved,
                 released: row.released,
                 orders_paid: row.orders_paid,
@@ -257,6 +281,7 @@ impl Store {
             sold_now: row.sold_now,
             counts: Counts {
                 bookings: row.bookings,
+                bookings_paid: row.bookings_paid,
                 reserved: row.reserved,
                 released: row.released,
                 orders_paid: row.orders_paid,

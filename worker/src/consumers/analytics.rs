@@ -13,6 +13,13 @@ use super::{ConsumeError, Consumer};
 /// The group `analytics`.
 pub struct Analytics;
 
+/// The booking that a fact is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BookingFact {
+    booking_id: Uuid,
+}
+
 /// The places that a fact is about.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +35,8 @@ struct PlacesFact {
 #[serde(rename_all = "camelCase")]
 struct OrderFact {
     order_id: Uuid,
+    #[serde(default)]
+    booking_ids: Vec<Uuid>,
     #[serde(default)]
     places: i64,
     amount: Option<Money>,
@@ -69,9 +78,41 @@ fn places(fact: &Envelope) -> Result<i64, ConsumeError> {
     Ok(i64::try_from(seat_ids.len() + slots.len()).unwrap_or(i64::MAX))
 }
 
+/// Bookings are counted in the minute in which they were made.
+async fn add_bookings(
+    sum: &mut Sum,
+    consuming: &mut Consuming,
+    facts: &[&Envelope],
+) -> Result<(), ConsumeError> {
+    let mut made = Vec::new();
+    for fact in facts.iter().filter(|fact| fact.topic == "booking.created") {
+        made.push((*fact, fact.read::<BookingFact>()?.booking_id));
+    }
+    let ids: Vec<Uuid> = made.iter().map(|(_, booking)| *booking).collect();
+    let times = consuming.times_of_bookings(&ids).await?;
+    for (fact, booking) in made {
+        let at = times.get(&booking).copied().unwrap_or_else(|| fact.at());
+        let counts = Counts { bookings: 1, ..Counts::default() };
+        sum.counts.push(CountsAt { event: fact.event_id, at, counts });
+    }
+    Ok(())
+}
+
+/// And so are those of them that are paid, whenever that is.
+async fn add_paid(
+    sum: &mut Sum,
+    consuming: &mut Consuming,
+    (fact, bookings): (&Envelope, &[Uuid]),
+) -> Result<(), ConsumeError> {
+    for at in consuming.times_of_bookings(bookings).await?.into_values() {
+        let counts = Counts { bookings_paid: 1, ..Counts::default() };
+        sum.counts.push(CountsAt { event: fact.event_id, at, counts });
+    }
+    Ok(())
+}
+
 async fn add(sum: &mut Sum, consuming: &mut Consuming, fact: &Envelope) -> Result<(), ConsumeError> {
     match fact.topic.as_str() {
-        "booking.created" => sum.count(fact, Counts { bookings: 1, ..Counts::default() }),
         "seat.selected" => sum.count(fact, Counts { reserved: places(fact)?, ..Counts::default() }),
         "seat.released" | "reservation.expired" => {
             sum.count(fact, Counts { released: places(fact)?, ..Counts::default() });
@@ -80,6 +121,7 @@ async fn add(sum: &mut Sum, consuming: &mut Consuming, fact: &Envelope) -> Resul
             let order: OrderFact = fact.read()?;
             if consuming.is_first_payment(order.order_id, fact.event_id).await? {
                 sum.count(fact, Counts { orders_paid: 1, sold: order.places, ..Counts::default() });
+                add_paid(sum, consuming, (fact, &order.booking_ids)).await?;
                 if let Some(money) = order.amount() {
                     sum.take(fact, money);
                 }
@@ -109,6 +151,7 @@ impl Consumer for Analytics {
     ) -> BoxFuture<'a, Result<(), ConsumeError>> {
         async move {
             let mut sum = Sum::default();
+            add_bookings(&mut sum, consuming, facts).await?;
             for fact in facts {
                 add(&mut sum, consuming, fact).await?;
             }

@@ -1,8 +1,11 @@
 //! Live figures and the audit log, from what really happens.
 
+use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use shared::domain::EventId;
+use uuid::Uuid;
 
 use super::tell;
 use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
@@ -15,6 +18,26 @@ async fn figures_follow_bookings_releases_payments_and_refunds() -> TestResult {
 #[tokio::test]
 async fn figures_follow_on_a_cluster_too() -> TestResult {
     figures_follow(Lab::start_on_cluster().await?).await
+}
+
+/// Bookings made at the end of the minute that began ten minutes ago, and that minute.
+async fn made_before(
+    lab: &Lab,
+    event: EventId,
+    count: i32,
+) -> Result<(DateTime<Utc>, Vec<Uuid>), sqlx::Error> {
+    let rows: Vec<(DateTime<Utc>, Uuid)> = sqlx::query_as(
+        "insert into bookings (id, event_id, user_id, status, created_at, closed_at)
+         select gen_random_uuid(), $1, 0, 'cancelled',
+             date_trunc('minute', now()) - interval '10 minutes' + interval '59.9 seconds', now()
+         from generate_series(1, $2) returning date_trunc('minute', created_at), id",
+    )
+    .bind(event.0)
+    .bind(count)
+    .fetch_all(lab.store().pool())
+    .await?;
+    let minute = rows.first().map(|row| row.0).unwrap_or_default();
+    Ok((minute, rows.into_iter().map(|row| row.1).collect()))
 }
 
 async fn figures_follow(lab: Lab) -> TestResult {
@@ -30,8 +53,13 @@ async fn figures_follow(lab: Lab) -> TestResult {
         shoppers[3].call(reqwest::Method::PATCH, "/api/bookings/cancel", Some(body)).await?.0,
         StatusCode::OK
     );
+    // Four bookings that were made ten minutes ago, at the end of a minute, and are told of only now.
+    let (minute, made) = made_before(&lab, event, 4).await?;
+    let told: Vec<Value> = made.iter().map(|id| json!({"bookingId": id, "userId": shoppers[0].id})).collect();
+    tell(lab.store(), event, "booking.created", &told).await?;
+    // Two of them are paid now, as one order.
     let order = "00000000-0000-7000-8000-0000000000aa";
-    let paid = json!({"orderId": order, "userId": shoppers[0].id, "places": 2,
+    let paid = json!({"orderId": order, "userId": shoppers[0].id, "places": 2, "bookingIds": made[..2],
         "amount": {"amount": 2_000, "currency": "EUR"}});
     // A second payment of the same order is given back by itself and counts no second time.
     tell(lab.store(), event, "payment.completed", std::slice::from_ref(&paid)).await?;
@@ -47,13 +75,17 @@ async fn figures_follow(lab: Lab) -> TestResult {
         };
         report = answer;
         let total = &report["total"];
-        total["reserved"] == 8 && total["released"] == 2 && total["refunded"] == 1 && total["ordersPaid"] == 1
+        total["reserved"] == 8
+            && total["released"] == 2
+            && total["refunded"] == 1
+            && total["bookings"] == 8
+            && total["ordersPaid"] == 1
     })
     .await;
     let total = &report["total"];
     assert_eq!(
-        (&total["bookings"], &total["sold"], &total["conversion"]),
-        (&json!(4), &json!(2), &json!(0.25))
+        (&total["bookingsPaid"], &total["sold"], &total["conversion"]),
+        (&json!(2), &json!(2), &json!(0.25))
     );
     assert_eq!(total["revenue"], json!([{"amount": 2_000, "currency": "EUR"}]));
     assert_eq!(total["returned"], json!([{"amount": 1_000, "currency": "EUR"}]));
@@ -65,6 +97,19 @@ async fn figures_follow(lab: Lab) -> TestResult {
     let by_minute = report["minutes"].as_array().ok_or("minutes")?;
     let sum: i64 = by_minute.iter().filter_map(|minute| minute["reserved"].as_i64()).sum();
     assert_eq!(sum, 8, "minutes add up: {report}");
+    let (then, since): (Vec<&Value>, Vec<&Value>) =
+        by_minute.iter().partition(|figures| figures["at"] == json!(minute));
+    assert_eq!(then.len(), 1, "{report}");
+    assert_eq!(
+        (&then[0]["bookings"], &then[0]["bookingsPaid"], &then[0]["ordersPaid"], &then[0]["conversion"]),
+        (&json!(4), &json!(2), &json!(0), &json!(0.5)),
+        "in the minute in which they were made"
+    );
+    // Of what is made since nothing is paid, whatever is paid meanwhile.
+    let share = |figures: &&Value| figures["conversion"].as_f64().unwrap_or(0.0);
+    assert!(since.iter().map(share).sum::<f64>() < 0.001, "{report}");
+    let orders: i64 = since.iter().filter_map(|figures| figures["ordersPaid"].as_i64()).sum();
+    assert_eq!(orders, 1, "the order counts when it was paid");
     let (_, all) = operator.get("/api/admin/figures").await?;
     assert_eq!((&all["total"], &all["events"][0]["eventId"]), (total, &json!(event)));
     Ok(())
