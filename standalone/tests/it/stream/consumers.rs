@@ -31,9 +31,9 @@ fn hasty(lab: &Lab, group: Group, name: &str) -> Box<dyn Source> {
 }
 
 /// Never comes to acknowledge anything.
-struct Unfinished {
-    source: Box<dyn Source>,
-    handled: Arc<Notify>,
+pub(super) struct Unfinished {
+    pub(super) source: Box<dyn Source>,
+    pub(super) handled: Arc<Notify>,
 }
 
 impl Source for Unfinished {
@@ -58,13 +58,14 @@ impl Source for Unfinished {
 }
 
 /// Writes what follows, and never comes to the commit.
-struct Stuck {
-    began: Arc<Notify>,
+pub(super) struct Stuck {
+    pub(super) consumer: Arc<dyn Consumer>,
+    pub(super) began: Arc<Notify>,
 }
 
 impl Consumer for Stuck {
     fn group(&self) -> Group {
-        Group::Analytics
+        self.consumer.group()
     }
 
     fn handle<'a>(
@@ -73,7 +74,7 @@ impl Consumer for Stuck {
         facts: &'a [&'a Envelope],
     ) -> BoxFuture<'a, Result<(), ConsumeError>> {
         async move {
-            worker::consumers::analytics::Analytics.handle(consuming, facts).await?;
+            self.consumer.handle(consuming, facts).await?;
             self.began.notify_one();
             std::future::pending().await
         }
@@ -92,7 +93,7 @@ async fn a_consumer_killed_before_or_after_its_commit_loses_and_doubles_nothing(
     relay_all(&relay(&lab, &broker, "one")?).await?;
 
     let began = Arc::new(Notify::new());
-    let stuck: Arc<dyn Consumer> = Arc::new(Stuck { began: Arc::clone(&began) });
+    let stuck: Arc<dyn Consumer> = Arc::new(Stuck { consumer: analytics(), began: Arc::clone(&began) });
     let source = hasty(&lab, Group::Analytics, "stuck");
     let task = tokio::spawn(run_consumer(stuck, source, lab.store().clone(), CancellationToken::new()));
     began.notified().await;

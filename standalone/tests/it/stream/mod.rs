@@ -2,6 +2,8 @@
 
 mod consumers;
 mod figures;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod notifications;
 mod relay;
 
