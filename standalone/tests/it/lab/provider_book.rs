@@ -66,6 +66,12 @@ impl ProviderBook {
         self.call(Method::POST, "/faults", Some(fault)).await.map(drop)
     }
 
+    /// Faults that were ordered and have not struck as often as they are to.
+    pub(crate) async fn to_come(&self) -> Fallible<usize> {
+        let faults = self.call(Method::GET, "/faults", None).await?;
+        Ok(faults.as_array().ok_or("a list of faults")?.len())
+    }
+
     /// How often the fault of this kind that is ordered as a percentage has struck.
     pub(crate) async fn struck(&self, kind: &str) -> Fallible<u64> {
         let faults = self.call(Method::GET, "/faults", None).await?;

@@ -5,6 +5,7 @@ mod buying;
 mod cancelled;
 mod crowd;
 mod expiry;
+mod faulty;
 mod providers;
 mod refunds;
 mod tricky;
