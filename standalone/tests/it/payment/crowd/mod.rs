@@ -1,4 +1,4 @@
-//! A whole sale, paid at the sandbox, while webhooks go astray and workers and gateways are killed.
+//! A whole sale, paid at the sandbox, while webhooks go astray and workers, gateways and sweepers are killed.
 
 mod visitor;
 
@@ -25,7 +25,7 @@ struct Plan {
     shoppers: usize,
     /// Visits at the same time.
     at_once: usize,
-    /// Workers that are killed, and as many gateways.
+    /// Workers that are killed, and as many gateways and sweepers.
     kills: usize,
     /// Within which an order must be paid.
     pay_seconds: u32,
@@ -50,6 +50,7 @@ struct Sale {
 /// What runs as processes of their own, to be killed.
 struct Staff {
     worker: UsherProcess,
+    sweeper: UsherProcess,
     gateways: [UsherProcess; 2],
     ports: [u16; 2],
 }
@@ -73,9 +74,11 @@ impl Sale {
             format!("--public-url={}", doors[0]),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let lab = Lab::start_with(&[Part::Sweeper], &words).await?;
+        // In this process only a gateway that nobody goes to.
+        let lab = Lab::start_with(&[Part::Gateway], &words).await?;
         let staff = Staff {
             worker: lab.spawn("worker")?,
+            sweeper: lab.spawn("sweeper")?,
             gateways: [lab.spawn_gateway(ports[0])?, lab.spawn_gateway(ports[1])?],
             ports,
         };
@@ -111,22 +114,29 @@ impl Sale {
         Ok(())
     }
 
-    /// A worker and a gateway are killed in turn while visits go on; how many processes were.
+    /// A worker, a gateway and the sweeper are killed in turn while visits go on; how many processes were.
     async fn kill(&self, plan: &Plan, staff: &mut Staff) -> Fallible<usize> {
-        let rounds = plan.kills * 2;
+        let rounds = plan.kills * 3;
         for round in 0..rounds {
             let wanted = plan.shoppers * (round + 1) / (rounds + 2);
             eventually_within(self.patience, "visits go on", async || self.over.get() >= wanted).await;
             // Not always at the same point of what they do.
             tokio::time::sleep(Duration::from_millis(u64::try_from(round)? * 7 % 40)).await;
-            if round % 2 == 0 {
-                staff.worker.kill();
-                staff.worker = self.lab.spawn("worker")?;
-            } else {
-                let door = round / 2 % 2;
-                staff.gateways[door].kill();
-                staff.gateways[door] = self.lab.spawn_gateway(staff.ports[door])?;
-                self.lab.until_ready(&self.doors[door]).await;
+            match round % 3 {
+                0 => {
+                    staff.worker.kill();
+                    staff.worker = self.lab.spawn("worker")?;
+                }
+                1 => {
+                    let door = round / 3 % 2;
+                    staff.gateways[door].kill();
+                    staff.gateways[door] = self.lab.spawn_gateway(staff.ports[door])?;
+                    self.lab.until_ready(&self.doors[door]).await;
+                }
+                _ => {
+                    staff.sweeper.kill();
+                    staff.sweeper = self.lab.spawn("sweeper")?;
+                }
             }
             assert!(self.over.get() < plan.shoppers, "killed when everybody had gone");
         }
@@ -134,9 +144,19 @@ impl Sale {
     }
 
     /// Until nothing is under way, and a day later, when the provider's list was compared with ours; how many payments
-    /// differed.
+    /// differed. Another day later none does, and nothing is left for a person.
     async fn settle(&self) -> Fallible<i64> {
         self.until_zero("nothing is under way", UNDER_WAY).await;
+        let found = self.compare().await?;
+        self.until_zero("nothing is under way again", UNDER_WAY).await;
+        let found_again = self.compare().await?;
+        let open: Vec<String> = sqlx::query_scalar(OPEN).fetch_all(self.lab.store().pool()).await?;
+        assert_eq!((found_again, open), (0, Vec::new()), "what differed is mended");
+        Ok(found)
+    }
+
+    /// How many payments differ a day later.
+    async fn compare(&self) -> Fallible<i64> {
         let a_day = "update reconciliations
              set started_at = started_at - interval '2 days', finished_at = finished_at - interval '2 days'";
         sqlx::query(a_day).execute(self.lab.store().pool()).await?;
@@ -149,13 +169,20 @@ impl Sale {
                 && self.count(COMPARED).await.is_ok_and(|finished| finished > 0)
         })
         .await;
-        self.until_zero("nothing is under way again", UNDER_WAY).await;
-        self.count("select coalesce(sum(differences), 0)::bigint from reconciliations").await
+        self.count(DIFFERENCES).await
     }
 }
 
 const COMPARED: &str =
     "select count(*) from reconciliations where finished_at > clock_timestamp() - interval '1 day'";
+
+/// Of the latest comparison.
+const DIFFERENCES: &str =
+    "select differences from reconciliations where finished_at is not null order by id desc limit 1";
+
+/// Differences that a person would have to see to.
+const OPEN: &str = "select format('%s: %s here, %s there', kind, ours, theirs) from payment_differences
+     where not repaired order by id";
 
 const UNDER_WAY: &str = "select
      (select count(*) from orders where status in ('awaiting_payment', 'expiring', 'paid'))
@@ -196,7 +223,7 @@ async fn close(sale: &Sale, plan: &Plan, (killed, differences): (usize, i64)) ->
         "{} shoppers
   orders    {paid} paid, {expired} expired, {refunded} refunded
   webhooks  {lost} lost, {doubled} doubled, {late} late; {differences} payments found by the daily comparison
-  killed    {killed} processes, workers and gateways in turn
+  killed    {killed} processes, workers, gateways and sweepers in turn
   money     {taken} taken - {returned} returned = {}; valid tickets are worth {value}",
         plan.shoppers,
         taken - returned,
