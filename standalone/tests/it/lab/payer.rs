@@ -13,15 +13,16 @@ use super::Lab;
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 impl Lab {
-    /// Pays by card on a page of the sandbox, whose own webhook of it is lost; the session as it is shown to shops then.
-    pub(crate) async fn pay_unheard(&self, page: &str) -> Fallible<Value> {
+    /// Pays by this card on a page of the sandbox, whose own webhook of it is lost; the session as it is shown to shops then.
+    pub(crate) async fn pay_unheard(&self, page: &str, card: &str) -> Fallible<Value> {
         let (key, session) = (self.sandbox.key.expose_secret(), page.rsplit('/').next().unwrap_or_default());
         let lost = json!({"on": "webhook", "kind": "lose", "session": session});
         let ordered = self.http.post(format!("{}/faults", self.sandbox.url)).bearer_auth(key);
         ordered.json(&lost).send().await?.error_for_status()?;
         // It leads back to the shop, whose pages need not be there.
         let form = self.http.post(page).header("content-type", "application/x-www-form-urlencoded");
-        form.body("choice=card").send().await?;
+        // The page has no field for a card; a browser may send one all the same.
+        form.body(format!("choice=card&number={card}")).send().await?;
         let shown = self.http.get(format!("{}/v1/sessions/{session}", self.sandbox.url)).bearer_auth(key);
         Ok(shown.send().await?.error_for_status()?.json().await?)
     }

@@ -3,6 +3,7 @@
 mod books;
 mod buying;
 mod cancelled;
+mod cards;
 mod crowd;
 mod expiry;
 mod faulty;

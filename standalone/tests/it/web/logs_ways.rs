@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::logs::{PERSON, RENEWED};
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, digits_of, eventually, make_event, wrong};
 
-/// A card that nobody has typed anywhere: only webhooks speak of it, which no provider of ours should do.
+/// A card that is sent to the provider's page alone; webhooks speak of it, which no provider of ours should do.
 const CARD: &str = "4929381332664295";
 const CARD_IN_GROUPS: &str = "4929 3813 3266 4295";
 
@@ -142,7 +142,7 @@ pub(super) async fn buy(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
     let (status, order) = shopper.post("/api/cart/checkout", json!({})).await?;
     assert_eq!(status, StatusCode::CREATED, "{order}");
     let page = order["redirectUrl"].as_str().ok_or_else(|| order.to_string())?;
-    let mut session = lab.pay_unheard(page).await?;
+    let mut session = lab.pay_unheard(page, CARD).await?;
     let card = json!({"number": CARD, "shown": CARD_IN_GROUPS, "holder": RENEWED.last_name});
     session["card"] = card.clone();
     let event = |session: &Value| {
