@@ -238,7 +238,8 @@ pub trait Provider: Send + Sync + 'static {
     /// How far a payment has come. `None`: the provider does not know it.
     fn query<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentState>, PayError>>;
 
-    /// Closes a page, so that nothing can be paid on it any more; the state afterwards, which may be that it was paid.
+    /// Closes a page, so that nothing can be paid on it any more; the state afterwards, which may be that it was paid, or
+    /// that the page stays open because this provider closes none.
     fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>>;
 
     /// Takes money that was authorised; the state afterwards.

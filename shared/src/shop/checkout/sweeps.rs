@@ -19,6 +19,17 @@ const AT_ONCE: usize = 8;
 /// Such lists in one run at most.
 const LISTS: usize = 20;
 
+/// What the provider leaves of an attempt whose time is over, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Left {
+    /// Nothing: no more can be paid, or it was paid and that is settled.
+    Nothing,
+    /// Nothing was paid so far, and the provider has nothing that it could close: what is paid there after all is late.
+    Page,
+    /// It does not say.
+    Doubt,
+}
+
 impl Payments {
     /// Asks about attempts that it is time to ask about; returns how many.
     ///
@@ -133,14 +144,14 @@ impl Payments {
         if !self.store.begin_expiry(order).await? {
             return Ok(0);
         }
-        let mut is_certain = true;
+        let mut left = Left::Nothing;
         for payment in self.store.payments_of(order).await?.iter().filter(|payment| payment.is_open()) {
-            is_certain &= self.end_attempt(payment).await?;
+            left = left.max(self.end_attempt(payment).await?);
         }
-        if !is_certain && !self.store.is_grace_over(order, self.config.payment_grace_seconds).await? {
+        if left == Left::Doubt && !self.store.is_grace_over(order, self.config.payment_grace_seconds).await? {
             return Ok(0);
         }
-        match self.store.expire_order(order, is_certain).await? {
+        match self.store.expire_order(order, left == Left::Nothing).await? {
             Closing::Closed(freed) => {
                 metrics::counter!("usher_expired_orders_total").increment(1);
                 announce(&self.queue, &freed, true).await;
@@ -150,26 +161,27 @@ impl Payments {
         }
     }
 
-    /// Ends an attempt at the provider; false while it is not known what became of it.
-    async fn end_attempt(&self, payment: &PaymentRecord) -> Result<bool, Fault> {
+    /// Ends an attempt at the provider, as far as it can be ended there.
+    async fn end_attempt(&self, payment: &PaymentRecord) -> Result<Left, Fault> {
         let Some(reference) = &payment.reference else {
             // Nobody has been shown its page.
             self.store.fail_attempt(payment.id, "out of time").await?;
-            return Ok(true);
+            return Ok(Left::Nothing);
         };
-        let Some(provider) = self.provider_of(&payment.provider) else { return Ok(false) };
+        let Some(provider) = self.provider_of(&payment.provider) else { return Ok(Left::Doubt) };
         let state = match provider.expire_session(reference).await {
             Ok(state) => state,
             Err(PayError::Refused { .. }) => match provider.query(reference).await {
                 Ok(Some(state)) => state,
-                Ok(None) | Err(_) => return Ok(false),
+                Ok(None) => return Ok(Left::Page),
+                Err(_) => return Ok(Left::Doubt),
             },
             Err(error) => {
                 tracing::info!(payment.id = %payment.id, error = chain(&error), "page could not be closed yet");
-                return Ok(false);
+                return Ok(Left::Doubt);
             }
         };
         self.settle_state(provider.name(), &state).await?;
-        Ok(state.status != PaymentStatus::Open)
+        Ok(if state.status == PaymentStatus::Open { Left::Page } else { Left::Nothing })
     }
 }

@@ -95,8 +95,9 @@ impl Store {
         Ok(is_over.fetch_optional(&self.pool).await?.unwrap_or(true))
     }
 
-    /// Expires an order that is expiring; with `is_certain` false, attempts that are still open are closed on our side and
-    /// looked at further: if one of them succeeds after all, it is treated as late.
+    /// Expires an order that is expiring; with `is_certain` false, because a page cannot be closed or the provider does not
+    /// say, attempts that are still open are closed on our side and looked at further: if one of them succeeds after all,
+    /// it is treated as late.
     ///
     /// # Errors
     /// PostgreSQL is away.

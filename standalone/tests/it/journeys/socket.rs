@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::Role;
@@ -11,44 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, make_event};
-
-type Stream = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
-
-struct Socket(Stream);
-
-impl Socket {
-    async fn open(shopper: &Shopper) -> Result<Self, Box<dyn std::error::Error>> {
-        let url = shopper.url.replace("http://", "ws://");
-        let mut request = format!("{url}/ws").into_client_request()?;
-        request.headers_mut().insert("authorization", format!("Bearer {}", shopper.token).parse()?);
-        Ok(Self(tokio_tungstenite::connect_async(request).await?.0))
-    }
-
-    async fn say(&mut self, message: Value) -> TestResult {
-        Ok(self.0.send(Message::text(message.to_string())).await?)
-    }
-
-    async fn next(&mut self) -> Result<Value, Box<dyn std::error::Error>> {
-        loop {
-            let frame =
-                tokio::time::timeout(PATIENCE, self.0.next()).await?.ok_or("the socket has ended")??;
-            if let Message::Text(text) = frame {
-                return Ok(serde_json::from_str(&text)?);
-            }
-        }
-    }
-
-    /// The next message of this type; others are passed over.
-    async fn until(&mut self, kind: &str) -> Result<Value, Box<dyn std::error::Error>> {
-        loop {
-            let message = self.next().await?;
-            if message["type"] == kind {
-                return Ok(message);
-            }
-        }
-    }
-}
+use crate::lab::{EventPlan, Lab, PATIENCE, Socket, TestResult, make_event};
 
 #[tokio::test]
 async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {

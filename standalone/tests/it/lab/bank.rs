@@ -49,6 +49,8 @@ struct Books {
     refused: HashSet<String>,
     faults: HashMap<Ask, VecDeque<Fault>>,
     is_away: bool,
+    /// Pages stay open until they are paid, whoever asks to close them.
+    keeps_pages: bool,
     calls: HashMap<Ask, usize>,
 }
 
@@ -100,6 +102,11 @@ impl Bank {
     /// It does not answer at all, or does again.
     pub(crate) fn set_away(&self, is_away: bool) {
         self.books().is_away = is_away;
+    }
+
+    /// Its pages cannot be closed.
+    pub(crate) fn keep_pages(&self) {
+        self.books().keeps_pages = true;
     }
 
     /// How often it was asked.
@@ -223,8 +230,9 @@ impl Provider for Bank {
     fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>> {
         async move {
             self.ask(Ask::Expire, |books| {
+                let keeps_pages = books.keeps_pages;
                 let state = known(books, reference)?;
-                if state.status == PaymentStatus::Open {
+                if state.status == PaymentStatus::Open && !keeps_pages {
                     state.status = PaymentStatus::Expired;
                 }
                 Ok(state.clone())

@@ -14,6 +14,7 @@ mod payer;
 mod process;
 mod provider_book;
 mod shopper;
+mod socket;
 mod till;
 
 pub(crate) use account::{PASSWORD, digits_of, wrong};
@@ -28,6 +29,7 @@ pub(crate) use passage::{End, Passage};
 pub(crate) use process::UsherProcess;
 pub(crate) use provider_book::{Booked, ProviderBook};
 pub(crate) use shopper::Shopper;
+pub(crate) use socket::Socket;
 pub(crate) use till::{Purchase, Till, UNSWEPT};
 
 use std::sync::Arc;

@@ -2,17 +2,25 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
+use shared::domain::SeatId;
+use shared::pay::PaymentStatus;
 use standalone::settings::Part;
 
 use crate::lab::{
-    Ask, Bank, EventPlan, TestResult, Till, UNSWEPT, assert_invariants, eventually, make_event,
+    Ask, Bank, EventPlan, Socket, TestResult, Till, UNSWEPT, assert_invariants, eventually, make_event,
 };
 
 #[tokio::test]
 async fn an_order_that_is_not_paid_in_time_is_ended_and_told() -> TestResult {
     let till = Till::open_with(Bank::cards(), &[], &["--payment-limit-seconds=1"]).await?;
     let shopper = till.lab.shopper().await?;
+    let mut socket = Socket::open(&shopper).await?;
     let purchase = till.buy(&shopper, &till.seats[..2]).await?;
+    let expired = socket.until("expired").await?;
+    assert_eq!((&expired["bookingId"], &expired["eventId"]), (&json!(purchase.booking), &json!(till.event)));
+    let mut told: Vec<SeatId> = serde_json::from_value(expired["seatIds"].clone())?;
+    told.sort_unstable();
+    assert_eq!(told, till.seats[..2]);
     till.until(&purchase, "expired").await;
     till.until_seat(0, "available").await;
     assert_eq!(till.bank.calls(Ask::Expire), 1, "the page is closed before the seats are given away");
@@ -81,6 +89,31 @@ async fn a_provider_that_stays_away_does_not_keep_seats_for_ever() -> TestResult
     till.bank.set_away(false);
     till.until_given_back(1_000).await;
     assert_eq!(till.status(&purchase).await?, "expired");
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn a_page_that_the_provider_cannot_close_keeps_no_seat_beyond_the_time_to_pay() -> TestResult {
+    // Longer than anybody here waits: it is for a provider that does not answer.
+    let words = ["--payment-limit-seconds=1", "--payment-grace-seconds=600"];
+    let till = Till::open_with(Bank::transfers(), &[], &words).await?;
+    till.bank.keep_pages();
+    let [one, two, next]: [_; 3] = till.lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    let free = till.buy(&one, &till.seats[..1]).await?;
+    let gone = till.buy(&two, &till.seats[1..2]).await?;
+    for (at, purchase) in [&free, &gone].into_iter().enumerate() {
+        till.until(purchase, "expired").await;
+        till.until_seat(at, "available").await;
+        assert_eq!(till.bank.state(&purchase.reference).status, PaymentStatus::Open);
+    }
+    till.fill(&next, &till.seats[1..2]).await?;
+    // Both pay all the same: one finds the seat free, the other has the money back.
+    for purchase in [&free, &gone] {
+        assert_eq!(till.pay(purchase).await?, StatusCode::OK);
+    }
+    assert_eq!((till.status(&free).await?.as_str(), till.status(&gone).await?.as_str()), ("paid", "expired"));
+    till.until_given_back(1_000).await;
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
