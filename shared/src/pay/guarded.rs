@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::breaker::{Breaker, CircuitStatus};
 use super::config::{PayConfig, PaymentProvider};
+use super::http::Http;
 use super::sandbox::Sandbox;
 use super::stripe::Stripe;
 use super::yookassa::Yookassa;
@@ -18,10 +19,10 @@ use super::{
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
 
-/// An adapter that knows how many of its requests wait for their turn.
+/// An adapter whose requests wait for their turn at one place.
 pub(super) trait Adapter: Provider {
-    /// Another request would wait for longer than it may take.
-    fn is_crowded(&self) -> bool;
+    /// There.
+    fn http(&self) -> &Http;
 }
 
 /// The providers that are set, each behind its circuit breaker and within its rate. Nothing is asked yet.
@@ -60,10 +61,10 @@ impl<P: Adapter> Guarded<P> {
         work: impl Future<Output = Result<T, PayError>> + Send,
     ) -> Result<T, PayError> {
         let provider = self.provider.name();
-        if self.provider.is_crowded() {
+        if self.provider.http().is_crowded() {
             count(provider, verb, "crowded");
             // Says nothing about the provider, so the circuit does not hear of it.
-            return Err(PayError::Away {
+            return Err(PayError::Later {
                 provider,
                 why: "too many requests of ours wait for their turn".to_owned(),
             });
@@ -82,6 +83,11 @@ impl<P: Adapter> Guarded<P> {
                         "payment provider's circuit opened: it is left alone for a while"
                     );
                 }
+            }
+            // Too many requests are none of a provider that does not answer.
+            Err(PayError::Later { .. }) => {
+                count(provider, verb, "later");
+                call.answered();
             }
             Err(
                 PayError::Refused { .. }
@@ -113,6 +119,10 @@ impl<P: Adapter> Provider for Guarded<P> {
 
     fn circuit(&self) -> Option<CircuitStatus> {
         Some(self.breaker.status(self.provider.name(), Instant::now()))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.provider.http().is_busy()
     }
 
     fn create_session<'a>(&'a self, new: &'a NewSession) -> BoxFuture<'a, Result<Session, PayError>> {
@@ -152,5 +162,51 @@ impl<P: Adapter> Provider for Guarded<P> {
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(Vec<PaymentState>, Option<String>), PayError>> {
         self.call("list", self.provider.list(from, to, cursor)).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::pay::breaker::CircuitState;
+    use crate::pay::testing::config;
+
+    fn sandbox(server: &MockServer) -> Arc<dyn Provider> {
+        let settings = config("sandbox", &server.uri(), &["--circuit-breaker-failure-threshold=1"]);
+        connect(&settings).expect("settings").chosen().clone()
+    }
+
+    fn circuit(provider: &dyn Provider) -> (CircuitState, u32) {
+        let circuit = provider.circuit().expect("a circuit");
+        (circuit.state, circuit.failures)
+    }
+
+    #[tokio::test]
+    async fn provider_with_too_many_requests_is_left_alone_for_as_long_as_it_says_and_has_not_failed() {
+        let server = MockServer::start().await;
+        let crowded = ResponseTemplate::new(429).insert_header("retry-after", "30");
+        Mock::given(method("GET")).respond_with(crowded).expect(1).mount(&server).await;
+        let provider = sandbox(&server);
+        assert!(!provider.is_busy());
+        for _ in 0..3 {
+            assert!(matches!(provider.query("sbx_1").await, Err(PayError::Later { .. })));
+        }
+        assert!(provider.is_busy());
+        assert_eq!(circuit(provider.as_ref()), (CircuitState::Closed, 0));
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_without_a_time_are_tried_again_within_the_call() {
+        let server = MockServer::start().await;
+        let crowded = ResponseTemplate::new(429);
+        Mock::given(method("GET")).respond_with(crowded).up_to_n_times(5).mount(&server).await;
+        let provider = sandbox(&server);
+        assert!(matches!(provider.query("sbx_1").await, Err(PayError::Later { .. })));
+        assert_eq!(circuit(provider.as_ref()), (CircuitState::Closed, 0));
+        // Nobody knows it there, by the third try.
+        assert_eq!(provider.query("sbx_1").await.expect("an answer"), None);
     }
 }

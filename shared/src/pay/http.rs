@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,8 @@ const MAX_REFUSAL: usize = 64 << 10;
 /// has waited enough, and whoever called repeats it later with the same key.
 const MAX_TRIES: u32 = 3;
 const FIRST_REST: Duration = Duration::from_millis(150);
+/// A provider that wants to be left alone for longer is asked again after this.
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// What a provider answered.
 pub enum Answer {
@@ -64,10 +67,16 @@ impl Http {
         self.pacer.backlog(Instant::now()) > self.timeout
     }
 
+    /// Another request would wait for its turn.
+    pub fn is_busy(&self) -> bool {
+        self.pacer.backlog(Instant::now()) > self.pacer.slack
+    }
+
     /// Sends a request that is safe to repeat: one that reads, or one with an idempotency key.
     ///
     /// # Errors
-    /// [`PayError::Away`] without an answer or with a fault, [`PayError::Strange`] for what is no API's answer.
+    /// [`PayError::Away`] without an answer or with a fault, [`PayError::Later`] when there are too many requests,
+    /// [`PayError::Strange`] for what is no API's answer.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, PayError> {
         let (mut tries, mut rest) = (1, FIRST_REST);
         loop {
@@ -76,11 +85,12 @@ impl Http {
             let copy =
                 request.try_clone().ok_or_else(|| self.strange("a request that cannot be repeated"))?;
             let failed = match self.send_once(copy).await {
-                Err(error @ PayError::Away { .. }) => error,
+                Err(error @ (PayError::Away { .. } | PayError::Later { .. })) => error,
                 ended => return ended,
             };
             let is_slow = matches!(&failed, PayError::Away { why, .. } if why == TIMED_OUT);
-            if tries >= MAX_TRIES || is_slow {
+            // Nor does anybody wait here as long as a provider may wish to be left alone.
+            if tries >= MAX_TRIES || is_slow || self.is_crowded() {
                 return Err(failed);
             }
             tokio::time::sleep(rest).await;
@@ -93,6 +103,12 @@ impl Http {
         let status = response.status();
         if status.is_success() {
             return self.read(response, MAX_ANSWER).await.map(Answer::Done);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            if let Some(rest) = rest_of(response.headers()) {
+                self.pacer.rest(Instant::now(), rest);
+            }
+            return Err(self.later(&format!("answered {}", status.as_u16())));
         }
         if is_fault(status) {
             return Err(self.away(&format!("answered {}", status.as_u16())));
@@ -140,6 +156,11 @@ impl Http {
         PayError::Away { provider: self.provider, why: why.to_owned() }
     }
 
+    /// Too many requests.
+    fn later(&self, why: &str) -> PayError {
+        PayError::Later { provider: self.provider, why: why.to_owned() }
+    }
+
     /// An error that the provider gave.
     pub fn refused(&self, why: &str) -> PayError {
         PayError::Refused { provider: self.provider, why: why.chars().take(200).collect() }
@@ -174,13 +195,15 @@ pub fn decode<T: DeserializeOwned>(provider: &'static str, body: &[u8]) -> Resul
     })
 }
 
-/// Answers that may be others later: overload, a fault, or another request with the same key that is under way.
+/// Answers that may be others later: a fault, or another request with the same key that is under way.
 fn is_fault(status: StatusCode) -> bool {
-    status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
-        )
+    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT)
+}
+
+/// How long the provider wants to be left alone, where it says so in seconds.
+fn rest_of(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_REST))
 }
 
 /// Spreads requests over time: no more than `per_second` of them, with a tenth of a second's worth at once.
@@ -210,6 +233,13 @@ impl Pacer {
         turn.saturating_duration_since(now).saturating_sub(self.slack)
     }
 
+    /// Nothing is sent for so long.
+    fn rest(&self, now: Instant, rest: Duration) {
+        let until = now + rest + self.slack;
+        let mut next = self.next.lock();
+        *next = Some(next.map_or(until, |next| next.max(until)));
+    }
+
     async fn turn(&self) {
         let wait = self.take(Instant::now());
         if !wait.is_zero() {
@@ -230,5 +260,15 @@ mod tests {
         assert_eq!(waits, [0, 0, 100, 200, 300]);
         assert_eq!(pacer.backlog(now).as_millis(), 500);
         assert_eq!(pacer.take(now + Duration::from_secs(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn nothing_is_sent_while_the_provider_wants_to_be_left_alone() {
+        let pacer = Pacer::new(10);
+        let now = Instant::now();
+        pacer.rest(now, Duration::from_secs(2));
+        pacer.rest(now, Duration::from_secs(1));
+        let waits: Vec<u128> = (0..3).map(|_| pacer.take(now).as_millis()).collect();
+        assert_eq!(waits, [2_000, 2_100, 2_200]);
     }
 }

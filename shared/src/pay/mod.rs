@@ -197,6 +197,15 @@ pub enum PayError {
         /// What was seen.
         why: String,
     },
+    /// There are too many requests for now, by its own count or by ours. Like [`PayError::Away`], but nothing is wrong with
+    /// it.
+    #[error("{provider} is asked later: {why}")]
+    Later {
+        /// Which provider.
+        provider: &'static str,
+        /// What was seen.
+        why: String,
+    },
     /// It said no, and will again.
     #[error("{provider} refused: {why}")]
     Refused {
@@ -230,6 +239,11 @@ pub trait Provider: Send + Sync + 'static {
     /// How the circuit in front of it stands, in this process; `None` where there is none.
     fn circuit(&self) -> Option<CircuitStatus> {
         None
+    }
+
+    /// Requests of ours wait for their turn: what need not be asked is not asked now.
+    fn is_busy(&self) -> bool {
+        false
     }
 
     /// Opens a hosted page.

@@ -209,8 +209,8 @@ impl Sandbox {
 }
 
 impl Adapter for Sandbox {
-    fn is_crowded(&self) -> bool {
-        self.http.is_crowded()
+    fn http(&self) -> &Http {
+        &self.http
     }
 }
 

@@ -344,8 +344,8 @@ fn refund_form(intent: &str, new: &NewRefund) -> Form {
 }
 
 impl Adapter for Stripe {
-    fn is_crowded(&self) -> bool {
-        self.http.is_crowded()
+    fn http(&self) -> &Http {
+        &self.http
     }
 }
 

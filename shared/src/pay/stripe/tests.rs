@@ -180,7 +180,6 @@ async fn what_never_answers_or_breaks_is_away_and_what_makes_no_sense_is_strange
     for (template, is_away) in [
         (ResponseTemplate::new(200).set_delay(std::time::Duration::from_secs(5)), true),
         (ResponseTemplate::new(500), true),
-        (ResponseTemplate::new(429), true),
         (ResponseTemplate::new(200).set_body_string("<html>"), false),
         (ResponseTemplate::new(200).set_body_json(json!({ "id": 5 })), false),
         (ResponseTemplate::new(200).set_body_bytes(vec![b' '; 5 << 20]), false),
@@ -192,7 +191,10 @@ async fn what_never_answers_or_breaks_is_away_and_what_makes_no_sense_is_strange
         let is_right = match &failed {
             PayError::Away { .. } => is_away,
             PayError::Strange { .. } => !is_away,
-            PayError::Refused { .. } | PayError::CircuitOpen(_) | PayError::Forged(_) => false,
+            PayError::Refused { .. }
+            | PayError::Later { .. }
+            | PayError::CircuitOpen(_)
+            | PayError::Forged(_) => false,
         };
         assert!(is_right, "{failed}");
     }

@@ -215,8 +215,8 @@ impl Yookassa {
 }
 
 impl Adapter for Yookassa {
-    fn is_crowded(&self) -> bool {
-        self.http.is_crowded()
+    fn http(&self) -> &Http {
+        &self.http
     }
 }
 

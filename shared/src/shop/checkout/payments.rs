@@ -61,7 +61,7 @@ impl From<PayError> for WebhookError {
         match error {
             PayError::Forged(name) => Self::Forged(name),
             PayError::Strange { .. } | PayError::Refused { .. } => Self::Strange,
-            PayError::Away { .. } | PayError::CircuitOpen(_) => Self::Away,
+            PayError::Away { .. } | PayError::Later { .. } | PayError::CircuitOpen(_) => Self::Away,
         }
     }
 }

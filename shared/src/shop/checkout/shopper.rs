@@ -210,7 +210,8 @@ impl Checkout {
         Ok(views.collect())
     }
 
-    /// One order. While it waits for its payment the provider is asked, now and then.
+    /// One order. While it waits for its payment the provider is asked, now and then, unless it is busy with those who
+    /// check out.
     ///
     /// # Errors
     /// It is not theirs, or a store is away.
@@ -319,13 +320,15 @@ impl Payments {
         })
     }
 
-    /// Asks the provider about an attempt, for somebody who waits for it; now and then only.
+    /// Asks the provider about an attempt, for somebody who waits for it; now and then only, and not while requests wait for
+    /// their turn: those who check out go first, and the sweeper asks in any case.
     async fn ask(&self, payment: &PaymentRecord) -> Result<(), Fault> {
         let (Some(reference), Some(provider)) = (&payment.reference, self.provider_of(&payment.provider))
         else {
             return Ok(());
         };
-        if !self.store.may_ask(payment.id).await? {
+        // Looked at again, as many may have waited for the store together.
+        if provider.is_busy() || !self.store.may_ask(payment.id).await? || provider.is_busy() {
             return Ok(());
         }
         match provider.query(reference).await {

@@ -182,8 +182,16 @@ impl Lab {
 
     /// One more part on the same servers, in this process.
     pub(crate) async fn add(&self, parts: &[Part]) -> Result<System, Box<dyn std::error::Error>> {
-        let settings = self.settings(&[])?;
-        let system = System::start(&settings, parts).await?;
+        self.add_with(parts, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn add_with(
+        &self,
+        parts: &[Part],
+        more: &[&str],
+    ) -> Result<System, Box<dyn std::error::Error>> {
+        let system = System::start(&self.settings(more)?, parts).await?;
         if !system.url.is_empty() {
             self.until_ready(&system.url).await;
         }

@@ -7,6 +7,7 @@ mod cards;
 mod crowd;
 mod expiry;
 mod faulty;
+mod guarded;
 mod providers;
 mod refunds;
 mod tricky;
