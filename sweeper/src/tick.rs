@@ -52,7 +52,8 @@ struct State {
     recalled: Option<Instant>,
     forgot: Option<Instant>,
     /// Providers take their time: what they are asked does not hold up anything else.
-    paying: Option<JoinHandle<()>>,
+    expiring: Option<JoinHandle<()>>,
+    polling: Option<JoinHandle<()>>,
     comparing: Option<JoinHandle<()>>,
     compared: Option<Instant>,
     /// Thousands of places may go, and releases do not wait for them.
@@ -116,39 +117,54 @@ impl Ticker {
         Ok(())
     }
 
-    /// Asks about payments and ends orders, in tasks of their own; none begins before the one before has ended.
+    /// Ends orders, asks about payments and compares them, in tasks of their own; none begins before the one before has
+    /// ended, and none waits for another: money that is set aside is taken while thousands of orders end.
     fn look_after_payments(&self, state: &mut State) {
-        if is_over(state.paying.as_ref()) {
-            let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
-            state.paying = Some(tokio::spawn(async move {
-                shutdown.run_until_cancelled(look_after(&payments)).await;
-            }));
+        if is_over(state.expiring.as_ref()) {
+            let payments = self.payments.clone();
+            let work = async move { payments.expire_orders().await };
+            state.expiring = Some(self.beside(BESIDE, work, "orders could not be ended"));
+        }
+        if is_over(state.polling.as_ref()) {
+            let payments = self.payments.clone();
+            let work = async move { payments.poll().await };
+            state.polling = Some(self.beside(BESIDE, work, "payments could not be asked about"));
         }
         if is_over(state.comparing.as_ref()) && state.compared.is_none_or(|last| last.elapsed() > COMPARE) {
             state.compared = Some(Instant::now());
-            let (payments, shutdown) = (self.payments.clone(), self.shutdown.clone());
-            state.comparing = Some(tokio::spawn(async move {
-                if let Some(Err(error)) =
-                    shutdown.run_until_cancelled(in_time(COMPARING, payments.reconcile_daily())).await
-                {
-                    warn("payments could not be compared with the provider's list", &error);
-                }
-            }));
+            let payments = self.payments.clone();
+            let work = async move { payments.reconcile_daily().await };
+            let what = "payments could not be compared with the provider's list";
+            state.comparing = Some(self.beside(COMPARING, work, what));
         }
     }
 
     /// Takes places away from areas that were made smaller, in a task of its own.
     fn cut_areas(&self, state: &mut State) {
         if is_over(state.cutting.as_ref()) {
-            let (sweeps, shutdown) = (self.sweeps.clone(), self.shutdown.clone());
-            state.cutting = Some(tokio::spawn(async move {
-                if let Some(Err(error)) =
-                    shutdown.run_until_cancelled(in_time(BESIDE, sweeps.cut_areas())).await
-                {
-                    warn("places of areas that were made smaller are taken away later", &error);
-                }
-            }));
+            let sweeps = self.sweeps.clone();
+            let work = async move { sweeps.cut_areas().await };
+            let what = "places of areas that were made smaller are taken away later";
+            state.cutting = Some(self.beside(BESIDE, work, what));
         }
+    }
+
+    /// Begins work that no tick waits for; it ends when it is done, takes too long, or the process stops.
+    fn beside<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+        what: &'static str,
+    ) -> JoinHandle<()>
+    where
+        T: Send + 'static,
+    {
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move {
+            if let Some(Err(error)) = shutdown.run_until_cancelled(in_time(limit, work)).await {
+                warn(what, &error);
+            }
+        })
     }
 
     /// Redis' side, and what has time.
@@ -206,15 +222,6 @@ pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
         warn("sweep was cut short; the next tick goes on", &error);
     }
     Ok(())
-}
-
-async fn look_after(payments: &Payments) {
-    if let Err(error) = in_time(BESIDE, payments.expire_orders()).await {
-        warn("orders could not be ended", &error);
-    }
-    if let Err(error) = in_time(BESIDE, payments.poll()).await {
-        warn("payments could not be asked about", &error);
-    }
 }
 
 fn warn(what: &str, error: &Fault) {

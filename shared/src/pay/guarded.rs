@@ -19,9 +19,9 @@ use super::{
 use crate::config::ConfigError;
 use crate::domain::{Money, PaymentId};
 
-/// An adapter whose requests wait for their turn at one place.
+/// An adapter whose calls all take their turn at one place.
 pub(super) trait Adapter: Provider {
-    /// There.
+    /// Its calls.
     fn http(&self) -> &Http;
 }
 

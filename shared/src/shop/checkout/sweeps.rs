@@ -108,7 +108,8 @@ impl Payments {
         Ok(())
     }
 
-    /// Ends orders whose time to pay is over; returns how many places came free.
+    /// Ends orders whose time to pay is over; returns how many places came free. One that the provider does not speak of
+    /// rests for a while, and does not stand before others.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -127,9 +128,8 @@ impl Payments {
                 .buffer_unordered(AT_ONCE)
                 .collect()
                 .await;
-            let now: usize = ended.iter().sum();
-            released += now;
-            if now == 0 || i64::try_from(count).is_ok_and(|count| count < ORDERS) {
+            released += ended.iter().sum::<usize>();
+            if i64::try_from(count).is_ok_and(|count| count < ORDERS) {
                 break;
             }
         }
@@ -141,14 +141,15 @@ impl Payments {
 
     /// Places that came free.
     async fn expire_one(&self, order: OrderId) -> Result<usize, Fault> {
-        if !self.store.begin_expiry(order).await? {
+        let grace_s = self.config.payment_grace_seconds;
+        if !self.store.begin_expiry(order, grace_s).await? {
             return Ok(0);
         }
         let mut left = Left::Nothing;
         for payment in self.store.payments_of(order).await?.iter().filter(|payment| payment.is_open()) {
             left = left.max(self.end_attempt(payment).await?);
         }
-        if left == Left::Doubt && !self.store.is_grace_over(order, self.config.payment_grace_seconds).await? {
+        if left == Left::Doubt && !self.store.is_grace_over(order, grace_s).await? {
             return Ok(0);
         }
         match self.store.expire_order(order, left == Left::Nothing).await? {

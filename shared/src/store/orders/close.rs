@@ -12,6 +12,11 @@ use super::sell::{NewFacts, append_order_facts};
 use crate::domain::{OrderId, UserId};
 use crate::messages::{self, Message, Outgoing, Recipient};
 
+/// Seconds until an order that could not be ended is looked at again, twice as long each time,
+const FIRST_REST_S: f64 = 1.0;
+/// and at most.
+const LONGEST_REST_S: f64 = 15.0;
+
 /// What became of cancelling or expiring an order.
 #[derive(Debug)]
 pub enum Closing {
@@ -47,7 +52,7 @@ impl Store {
         Ok(Closing::Closed(freed))
     }
 
-    /// Orders whose time to pay is over and that are not closed, oldest first, after one that was looked at already.
+    /// Orders whose time to pay is over, that are not closed and that it is time to look at, oldest first.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -55,30 +60,43 @@ impl Store {
         let ids = sqlx::query_scalar!(
             "select id from orders
              where status in ('awaiting_payment', 'expiring') and pay_until <= statement_timestamp()
+                 and (next_expiry_at is null or next_expiry_at <= statement_timestamp())
              order by pay_until limit $1",
             at_most
         );
         Ok(ids.fetch_all(&self.pool).await?.into_iter().map(OrderId).collect())
     }
 
-    /// Begins to expire an order whose time to pay is over: its places are kept until the provider has been asked. False
-    /// when there is nothing to expire.
+    /// Begins to expire an order whose time to pay is over: its places are kept until the provider has been asked, for so
+    /// many seconds after that time at most. It is put off at the same time, twice as long each time and not beyond the end
+    /// of those seconds, so that two who look do not ask both. False when there is nothing to expire now.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn begin_expiry(&self, order: OrderId) -> Result<bool, StoreError> {
+    pub async fn begin_expiry(&self, order: OrderId, grace_s: u32) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let Some(locked) = lock_order(&mut tx, order).await?.filter(|order| order.is_due) else {
             return Ok(false);
         };
-        if locked.status == "awaiting_payment" {
-            sqlx::query!("update orders set status = 'expiring' where id = $1", order.0)
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            return Ok(true);
+        if !["awaiting_payment", "expiring"].contains(&locked.status.as_str()) {
+            return Ok(false);
         }
-        Ok(locked.status == "expiring")
+        let begun = sqlx::query!(
+            "update orders
+             set status = 'expiring', expiry_tries = expiry_tries + 1,
+                 next_expiry_at = least(
+                     clock_timestamp() + make_interval(secs => least($3 * 2 ^ least(expiry_tries, 10), $4)),
+                     greatest(pay_until + make_interval(secs => $2), clock_timestamp() + make_interval(secs => $3)))
+             where id = $1 and (next_expiry_at is null or next_expiry_at <= clock_timestamp())",
+            order.0,
+            f64::from(grace_s),
+            FIRST_REST_S,
+            LONGEST_REST_S
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(begun.rows_affected() == 1)
     }
 
     /// Whether the provider has had so many seconds, after the time to pay was over, to say what became of it.

@@ -193,8 +193,8 @@ impl Store {
         Ok(())
     }
 
-    /// Attempts that the provider is to be asked about now. Each is put off at the same time, twice as long each time, so that
-    /// two who look do not ask both.
+    /// Attempts that the provider is to be asked about now, those first whose money is set aside and waits to be taken. Each
+    /// is put off at the same time, twice as long each time, so that two who look do not ask both.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -206,7 +206,7 @@ impl Store {
                      else clock_timestamp() + make_interval(secs => least(5.0 * 2 ^ least(p.polls, 10), 120.0)) end
              from (
                  select id from payments where poll_at <= statement_timestamp()
-                 order by poll_at limit $1 for update skip locked
+                 order by status = 'authorized' desc, poll_at limit $1 for update skip locked
              ) due
              where p.id = due.id
              returning p.id, p.order_id, p.provider, p.provider_ref, p.status, p.amount_minor, p.currency",

@@ -60,8 +60,10 @@ pub(crate) struct Bank {
     books: Mutex<Books>,
     /// Cards are authorised first; others are captured at once.
     takes_cards: bool,
-    /// Answers to `create_session` wait for one of these.
+    /// Answers to `create_session` wait for one of these,
     pub(crate) gate: Semaphore,
+    /// and those to `expire_session` for one of these.
+    pub(crate) closing: Semaphore,
 }
 
 impl Bank {
@@ -77,7 +79,8 @@ impl Bank {
 
     /// Another one.
     pub(crate) fn named(name: &'static str, takes_cards: bool) -> Arc<Self> {
-        Arc::new(Self { name, books: Mutex::default(), takes_cards, gate: Semaphore::new(100_000) })
+        let (gate, closing) = (Semaphore::new(100_000), Semaphore::new(100_000));
+        Arc::new(Self { name, books: Mutex::default(), takes_cards, gate, closing })
     }
 
     /// It, as the system takes it.
@@ -229,6 +232,9 @@ impl Provider for Bank {
 
     fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>> {
         async move {
+            if let Ok(permit) = self.closing.acquire().await {
+                permit.forget();
+            }
             self.ask(Ask::Expire, |books| {
                 let keeps_pages = books.keeps_pages;
                 let state = known(books, reference)?;

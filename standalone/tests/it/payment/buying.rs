@@ -238,13 +238,25 @@ async fn a_refused_capture_undoes_the_order() -> TestResult {
 #[tokio::test]
 async fn money_that_was_set_aside_is_taken_by_the_next_poll_when_nobody_could() -> TestResult {
     let till = Till::open_with(Bank::cards(), UNSWEPT, &[]).await?;
-    let shopper = till.lab.shopper().await?;
+    let [shopper, idler]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
     let purchase = till.buy(&shopper, &till.seats[..1]).await?;
+    let idle = till.buy(&idler, &till.seats[1..2]).await?;
     till.bank.fail(Ask::Capture, &[Fault::Lost]);
     assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
     assert_eq!(till.status(&purchase).await?, "paid", "the places are sold before the money is taken");
     assert_eq!(till.bank.state(&purchase.reference).status, PaymentStatus::Authorized);
     assert_invariants(till.lab.store(), till.event).await?;
+    let overdue = sqlx::query(
+        "update payments set poll_at = clock_timestamp()
+             - case when status = 'authorized' then interval '1 second' else interval '1 minute' end",
+    );
+    assert_eq!(overdue.execute(till.lab.store().pool()).await?.rows_affected(), 2);
+    let first = till.lab.store().due_payments(1).await?;
+    assert_eq!(first[0].status, "authorized", "it goes before what nobody has paid yet");
+    // The time of the other order is over, and the provider lets those wait who close its page.
+    till.bank.closing.forget_permits(100_000);
+    till.text("update orders set pay_until = clock_timestamp() where id = $1 returning status", &idle.order)
+        .await?;
     let _sweeper = till.lab.add(&[standalone::settings::Part::Sweeper]).await?;
     eventually("it is taken", async || {
         till.bank.state(&purchase.reference).status == PaymentStatus::Captured
@@ -254,6 +266,9 @@ async fn money_that_was_set_aside_is_taken_by_the_next_poll_when_nobody_could() 
         till.count("select count(*) from jobs where queue = 'tickets'").await.is_ok_and(|jobs| jobs == 1)
     })
     .await;
+    assert_eq!(till.status(&idle).await?, "expiring", "orders that end hold up no money");
+    till.bank.closing.add_permits(10);
+    till.until(&idle, "expired").await;
     assert_invariants(till.lab.store(), till.event).await
 }
 

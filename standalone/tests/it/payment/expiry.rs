@@ -82,6 +82,9 @@ async fn a_provider_that_stays_away_does_not_keep_seats_for_ever() -> TestResult
     let purchase = till.buy(&buyer, &till.seats[..1]).await?;
     till.bank.set_away(true);
     till.until(&purchase, "expired").await;
+    // At once, after a second, and when its time is over; and then by the poll, which has it closed.
+    let asked = till.bank.calls(Ask::Expire);
+    assert!((2..=5).contains(&asked), "asked {asked} times, and not at every look");
     till.until_seat(0, "available").await;
     till.fill(&next, &till.seats[..1]).await?;
     // It was paid on the page that could not be closed, and no webhook ever comes: the poll finds it.
