@@ -345,6 +345,15 @@ async fn a_late_success_has_its_seats_again_when_they_are_free() -> TestResult {
     assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
     assert_eq!(till.status(&purchase).await?, "paid");
     till.until_seat(1, "sold").await;
+    // They were told that it had come to nothing, and are told that it is paid after all, with the tickets.
+    let told = async |kind: &str| {
+        let about = "select count(*) from jobs where queue = 'messages'
+             and payload::text like '%' || $1 || '%' and payload::text like '%' || $2 || '%'";
+        let about = sqlx::query_scalar::<_, i64>(about).bind(kind).bind(&purchase.order);
+        about.fetch_one(till.lab.store().pool()).await
+    };
+    assert_eq!(told("order_expired").await?, 1);
+    eventually("the shopper is told", async || told("order_paid").await.is_ok_and(|told| told == 1)).await;
     assert_eq!(till.bank.given_back(), 0);
     assert_invariants(till.lab.store(), till.event).await
 }
