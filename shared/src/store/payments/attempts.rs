@@ -152,7 +152,8 @@ impl Store {
         }))
     }
 
-    /// Notes the session that the provider has opened for an attempt; its page is shown from then on.
+    /// Notes the session that the provider has opened for an attempt; its page is shown from then on. A notice that came
+    /// before may have named the payment otherwise: lists name the session.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -165,7 +166,7 @@ impl Store {
         let status = sqlx::query_scalar!(
             "update payments
              set status = case when status = 'creating' then 'open' else status end,
-                 provider_ref = coalesce(provider_ref, $2), redirect_url = coalesce(redirect_url, $3)
+                 provider_ref = $2, redirect_url = coalesce(redirect_url, $3)
              where id = $1 returning status",
             payment.0,
             reference,
