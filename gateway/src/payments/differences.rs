@@ -44,7 +44,8 @@ pub struct DifferenceView {
     reference: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<PaymentId>,
-    /// `unknown_here`, `missing_there`, `status`, `amount`, `refunds`.
+    /// `unknown_here`, `missing_there`, `status`, `amount`, `refunds`, `kept`; and what a person decides:
+    /// `partly_charged_back`, `dispute_won`, `refunded_there`.
     kind: String,
     ours: String,
     theirs: String,
@@ -71,7 +72,7 @@ impl From<DifferenceRecord> for DifferenceView {
     }
 }
 
-/// Differences that the daily comparison with the provider has found.
+/// Differences that the daily comparison with the provider has found, and those that webhooks have told.
 #[utoipa::path(get, path = "/api/admin/payments/differences", tag = "payments", params(DifferenceQuery),
     responses((status = 200, body = DifferenceList), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn list_differences(

@@ -3,7 +3,9 @@
 use super::ports::{Attachment, CodeDigits};
 use super::{Message, Recipient};
 use crate::domain::{Money, OrderId};
-use crate::store::{CodeTarget, Store, StoreError, ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
+use crate::store::{
+    CodeTarget, Store, StoreError, ToldCart, ToldChange, ToldDifference, ToldOrder, ToldRefund, ToldShow,
+};
 
 /// What a code confirms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,8 @@ pub enum About {
     },
     /// A refund waits for a person.
     RefundFailed(ToldRefund),
+    /// A payment that is not the same at the provider's waits for a person.
+    PaymentDiffers(ToldDifference),
 }
 
 /// Where links in messages lead.
@@ -225,6 +229,10 @@ impl Facts<'_> {
             Message::RefundFailed { refund } => {
                 let refund = self.store.told_refund(*refund).await?;
                 refund.filter(|refund| refund.is_failed).map(About::RefundFailed)
+            }
+            Message::PaymentDiffers { difference } => {
+                let difference = self.store.told_difference(*difference).await?;
+                difference.filter(|difference| !difference.is_over).map(About::PaymentDiffers)
             }
         })
     }

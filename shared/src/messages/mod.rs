@@ -128,6 +128,11 @@ pub enum Message {
         /// The refund.
         refund: RefundId,
     },
+    /// A payment is not the same at the provider's as here, and a person decides what becomes of it.
+    PaymentDiffers {
+        /// The difference.
+        difference: i64,
+    },
 }
 
 impl Outgoing {
@@ -152,6 +157,7 @@ impl Message {
             Self::EventCancelled { .. } => "event_cancelled",
             Self::PlaceRemoved { .. } => "place_removed",
             Self::RefundFailed { .. } => "refund_failed",
+            Self::PaymentDiffers { .. } => "payment_differs",
         }
     }
 
@@ -188,7 +194,8 @@ pub async fn send(connection: &mut PgConnection, outgoing: &Outgoing) -> Result<
         | Message::EventChanged { .. }
         | Message::EventCancelled { .. }
         | Message::PlaceRemoved { .. }
-        | Message::RefundFailed { .. } => rand::random_range(1..LANES),
+        | Message::RefundFailed { .. }
+        | Message::PaymentDiffers { .. } => rand::random_range(1..LANES),
     };
     insert_job(connection, &NewNamedJob { queue: QUEUE, lane, payload: outgoing, run_at: None }).await
 }

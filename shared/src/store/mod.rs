@@ -65,12 +65,13 @@ pub use in_time::{ROUND, STATEMENT, in_time};
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
-    ToldChange, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
+    ToldChange, ToldDifference, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
 };
 pub use orders::{Basket, Closing, NewOrder, OrderItemRecord, OrderRecord, PaymentRecord, Placed};
 pub use outbox::{OutboxDepth, OutboxRow, Rewound, Unsent};
 pub use payments::{
-    Attempt, DifferenceRecord, DuePayment, Effect, KnownPayment, NewDifference, Noted, Report, Settled,
+    Attempt, Comparison, DifferenceRecord, DuePayment, Effect, KnownPayment, NewDifference, Noted, Report,
+    Settled,
 };
 pub use people::{NewUser, UserRecord};
 pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding, Unsendable};

@@ -160,17 +160,17 @@ impl Store {
         {
             return Ok(refused);
         }
-        let amount: i64 = items.iter().map(|item| item.price_minor).sum();
+        let price: i64 = items.iter().map(|item| item.price_minor).sum();
         let payment = captured_payment(&mut tx, order.id).await?;
-        if amount > 0 && payment.is_none() {
+        if price > 0 && payment.is_none() {
             return Ok(Refunding::NotPaid("authorized".to_owned()));
         }
         let freed = free_items(&mut tx, &ids).await?;
         cancel_tickets(&mut tx, &ids).await?;
         close_emptied(&mut tx, &bookings).await?;
         let begun = match payment {
-            Some((payment, currency)) if amount > 0 => {
-                let amount = Money { amount, currency };
+            Some(Kept { payment, kept }) if due(&kept, price, &all, &ids) > 0 => {
+                let amount = Money { amount: due(&kept, price, &all, &ids), ..kept };
                 let (reason, by) = (request.reason, request.by);
                 let row = NewRefundRow { order: order.id, payment, amount, reason, by };
                 let refund = insert_refund(&mut tx, &row).await?;
@@ -236,17 +236,33 @@ async fn check_rules(connection: &mut PgConnection, items: &[Uuid]) -> Result<Op
     Ok(is_late.then_some(Refunding::TooLate))
 }
 
-async fn captured_payment(
-    connection: &mut PgConnection,
-    order: OrderId,
-) -> Result<Option<(PaymentId, String)>, StoreError> {
+/// A payment that was taken, and what of it has not gone back and is not about to.
+struct Kept {
+    payment: PaymentId,
+    kept: Money,
+}
+
+async fn captured_payment(connection: &mut PgConnection, order: OrderId) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query!(
-        "select id, currency from payments where order_id = $1 and status = 'captured' limit 1",
+        r#"select p.id, p.currency, p.amount_minor - (
+               select coalesce(sum(r.amount_minor), 0)::bigint from refunds r where r.payment_id = p.id) as "kept!"
+           from payments p where p.order_id = $1 and p.status = 'captured' limit 1"#,
         order.0
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| (PaymentId(row.id), row.currency)))
+    Ok(row.map(|row| Kept {
+        payment: PaymentId(row.id),
+        kept: Money { amount: row.kept, currency: row.currency },
+    }))
+}
+
+/// What goes back for these items: their price, less what went back at the provider's before. What is kept then is the
+/// price of what is left.
+fn due(kept: &Money, price: i64, all: &[Item], items: &[Uuid]) -> i64 {
+    let is_left = |item: &&Item| item.status == "sold" && !items.contains(&item.id);
+    let left: i64 = all.iter().filter(is_left).map(|item| item.price_minor).sum();
+    (kept.amount - left).clamp(0, price)
 }
 
 async fn note_items(

@@ -6,7 +6,7 @@ use super::parts::{Sheet, card, name, names, ordered, places, total};
 use super::words::{clock, count, date, money, one_line, sums};
 use crate::domain::Money;
 use crate::messages::about::{About, AccountField, CodePurpose, Links};
-use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
+use crate::store::{ToldCart, ToldChange, ToldDifference, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["place", "places", "places"];
 const MINUTES: [&str; 3] = ["minute", "minutes", "minutes"];
@@ -24,6 +24,7 @@ pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
         About::EventCancelled(show) => event_cancelled(show),
         About::PlaceRemoved { show, place } => place_removed(show, place),
         About::RefundFailed(refund) => refund_failed(refund, links),
+        About::PaymentDiffers(difference) => payment_differs(difference, links),
     };
     let greeting = if person.is_empty() { "Hello!".to_owned() } else { format!("Hello {person},") };
     Letter {
@@ -182,4 +183,29 @@ fn refund_failed(refund: &ToldRefund, links: &Links) -> Sheet {
         Block::Button("Administration".to_owned(), links.operator()),
     ];
     (format!("A refund has failed: {amount}"), format!("A refund of {amount} waits for a person."), blocks)
+}
+
+fn payment_differs(difference: &ToldDifference, links: &Links) -> Sheet {
+    let what = match difference.kind.as_str() {
+        "partly_charged_back" => {
+            "The payer's bank has taken back a part of what was paid. The tickets are good still: decide what becomes of them."
+        }
+        "dispute_won" => {
+            "The payer's bank has decided for the shop, which has the money again. The tickets were revoked then: decide whether the money goes back to the payer (a refund waits for that) or tickets are made anew."
+        }
+        "refunded_there" => {
+            "A part of what was paid was given back at the provider's, not by Usher. The tickets are good still: give back the places that it was for; what went back is not sent again."
+        }
+        _ => "A payment is not the same at the provider's as here.",
+    };
+    let mut blocks = vec![line(what), Block::Sum("Payment".to_owned(), one_line(&difference.reference))];
+    if let Some(order) = difference.order {
+        blocks.push(Block::Sum("Order".to_owned(), order.to_string()));
+    }
+    blocks.push(Block::Sum("Here".to_owned(), one_line(&difference.ours)));
+    blocks.push(Block::Sum("There".to_owned(), one_line(&difference.theirs)));
+    blocks.push(Block::Button("Administration".to_owned(), links.operator()));
+    let provider = &difference.provider;
+    let short = format!("A payment at {provider} is not the same there as here and waits for a person.");
+    (format!("A payment at {provider} waits for a decision"), short, blocks)
 }

@@ -6,7 +6,7 @@ use super::parts::{Sheet, card, name, names, ordered, places, total};
 use super::words::{clock, count, date, money, one_line, plural, sums};
 use crate::domain::Money;
 use crate::messages::about::{About, AccountField, CodePurpose, Links};
-use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
+use crate::store::{ToldCart, ToldChange, ToldDifference, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["место", "места", "мест"];
 const MINUTES: [&str; 3] = ["минуту", "минуты", "минут"];
@@ -24,6 +24,7 @@ pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
         About::EventCancelled(show) => event_cancelled(show),
         About::PlaceRemoved { show, place } => place_removed(show, place),
         About::RefundFailed(refund) => refund_failed(refund, links),
+        About::PaymentDiffers(difference) => payment_differs(difference, links),
     };
     let greeting = if person.is_empty() {
         "Здравствуйте!".to_owned()
@@ -186,4 +187,29 @@ fn refund_failed(refund: &ToldRefund, links: &Links) -> Sheet {
         Block::Button("Администрирование".to_owned(), links.operator()),
     ];
     (format!("Возврат не удался: {amount}"), format!("Возврат {amount} ждёт человека."), blocks)
+}
+
+fn payment_differs(difference: &ToldDifference, links: &Links) -> Sheet {
+    let what = match difference.kind.as_str() {
+        "partly_charged_back" => {
+            "Банк плательщика забрал часть уплаченного. Билеты ещё действительны: решите, что с ними делать."
+        }
+        "dispute_won" => {
+            "Банк плательщика решил в пользу продавца, и деньги снова у него. Билеты тогда были отменены: решите, вернуть ли деньги плательщику (возврат уже ждёт этого) или выдать билеты заново."
+        }
+        "refunded_there" => {
+            "Часть уплаченного возвращена у платёжного провайдера, а не через Usher. Билеты ещё действительны: верните места, за которые она отдана; второй раз эти деньги не отправляются."
+        }
+        _ => "Платёж у провайдера не такой, как здесь.",
+    };
+    let mut blocks = vec![line(what), Block::Sum("Платёж".to_owned(), one_line(&difference.reference))];
+    if let Some(order) = difference.order {
+        blocks.push(Block::Sum("Заказ".to_owned(), order.to_string()));
+    }
+    blocks.push(Block::Sum("Здесь".to_owned(), one_line(&difference.ours)));
+    blocks.push(Block::Sum("Там".to_owned(), one_line(&difference.theirs)));
+    blocks.push(Block::Button("Администрирование".to_owned(), links.operator()));
+    let provider = &difference.provider;
+    let short = format!("Платёж у {provider} там не такой, как здесь, и ждёт человека.");
+    (format!("Платёж у {provider} ждёт решения"), short, blocks)
 }

@@ -6,7 +6,9 @@ use uuid::Uuid;
 use super::{Language, Letter, letter};
 use crate::domain::{EventId, Money, OrderId, RefundId, UserId};
 use crate::messages::about::{About, AccountField, CodePurpose, Links};
-use crate::store::{LocalTime, ToldCart, ToldChange, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow};
+use crate::store::{
+    LocalTime, ToldCart, ToldChange, ToldDifference, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
+};
 
 const BASE: &str = "https://tickets.example.com";
 const NASTY: &str = "Rock & <b>Roll</b>\r\nBcc: all@example.com";
@@ -69,6 +71,18 @@ fn refund() -> ToldRefund {
         order: OrderId(Uuid::from_u128(9)),
         amount: euros(6_550),
         is_failed: true,
+    }
+}
+
+fn difference(kind: &str) -> ToldDifference {
+    ToldDifference {
+        provider: "stripe".to_owned(),
+        reference: "cs_7".to_owned(),
+        order: Some(OrderId(Uuid::from_u128(9))),
+        kind: kind.to_owned(),
+        ours: "captured".to_owned(),
+        theirs: "charged_back 700 EUR of 2000 EUR".to_owned(),
+        is_over: false,
     }
 }
 
@@ -164,6 +178,15 @@ fn kinds() -> Vec<(About, [&'static str; 3], Vec<&'static str>)> {
             ],
             vec!["00000000-0000-0000-0000-000000000008", "https://tickets.example.com/operator"],
         ),
+        (
+            About::PaymentDiffers(difference("dispute_won")),
+            [
+                "A payment at stripe waits for a decision",
+                "Платіж у stripe чекає на рішення",
+                "Платёж у stripe ждёт решения",
+            ],
+            vec!["cs_7", "00000000-0000-0000-0000-000000000009", "charged_back 700 EUR of 2000 EUR"],
+        ),
     ]
 }
 
@@ -230,6 +253,18 @@ fn a_code_says_what_it_is_for() {
         different.sort_unstable();
         different.dedup();
         assert_eq!(different.len(), CodePurpose::ALL.len());
+    }
+}
+
+#[test]
+fn what_a_person_decides_about_a_payment_is_said() {
+    for language in Language::ALL {
+        let kinds = ["partly_charged_back", "dispute_won", "refunded_there", "status"];
+        let mut said =
+            kinds.map(|kind| write(language, &About::PaymentDiffers(difference(kind))).text()).to_vec();
+        said.sort_unstable();
+        said.dedup();
+        assert_eq!(said.len(), kinds.len());
     }
 }
 

@@ -6,7 +6,7 @@ use super::parts::{Sheet, card, name, names, ordered, places, total};
 use super::words::{clock, count, date, money, one_line, sums};
 use crate::domain::Money;
 use crate::messages::about::{About, AccountField, CodePurpose, Links};
-use crate::store::{ToldCart, ToldChange, ToldOrder, ToldRefund, ToldShow};
+use crate::store::{ToldCart, ToldChange, ToldDifference, ToldOrder, ToldRefund, ToldShow};
 
 const PLACES: [&str; 3] = ["місце", "місця", "місць"];
 const MINUTES: [&str; 3] = ["хвилину", "хвилини", "хвилин"];
@@ -24,6 +24,7 @@ pub(super) fn letter(person: &str, about: &About, links: &Links) -> Letter {
         About::EventCancelled(show) => event_cancelled(show),
         About::PlaceRemoved { show, place } => place_removed(show, place),
         About::RefundFailed(refund) => refund_failed(refund, links),
+        About::PaymentDiffers(difference) => payment_differs(difference, links),
     };
     let greeting =
         if person.is_empty() { "Вітаємо!".to_owned() } else { format!("Вітаємо, {person}!") };
@@ -182,4 +183,29 @@ fn refund_failed(refund: &ToldRefund, links: &Links) -> Sheet {
         Block::Button("Адміністрування".to_owned(), links.operator()),
     ];
     (format!("Повернення не вдалося: {amount}"), format!("Повернення {amount} чекає на людину."), blocks)
+}
+
+fn payment_differs(difference: &ToldDifference, links: &Links) -> Sheet {
+    let what = match difference.kind.as_str() {
+        "partly_charged_back" => {
+            "Банк платника забрав частину сплаченого. Квитки ще дійсні: вирішіть, що з ними робити."
+        }
+        "dispute_won" => {
+            "Банк платника вирішив на користь продавця, і гроші знову в нього. Квитки тоді скасовано: вирішіть, чи повернути гроші платникові (повернення вже чекає на це), чи видати квитки наново."
+        }
+        "refunded_there" => {
+            "Частину сплаченого повернено у платіжного провайдера, а не через Usher. Квитки ще дійсні: поверніть місця, за які її віддано; вдруге ці гроші не надсилаються."
+        }
+        _ => "Платіж у провайдера не такий, як тут.",
+    };
+    let mut blocks = vec![line(what), Block::Sum("Платіж".to_owned(), one_line(&difference.reference))];
+    if let Some(order) = difference.order {
+        blocks.push(Block::Sum("Замовлення".to_owned(), order.to_string()));
+    }
+    blocks.push(Block::Sum("Тут".to_owned(), one_line(&difference.ours)));
+    blocks.push(Block::Sum("Там".to_owned(), one_line(&difference.theirs)));
+    blocks.push(Block::Button("Адміністрування".to_owned(), links.operator()));
+    let provider = &difference.provider;
+    let short = format!("Платіж у {provider} там не такий, як тут, і чекає на людину.");
+    (format!("Платіж у {provider} чекає на рішення"), short, blocks)
 }

@@ -249,6 +249,7 @@ impl Stripe {
             | "payment_intent.canceled" => event.read::<Intent>()?.ours(),
             "charge.refunded" => self.refunded(event.read()?).await?,
             "charge.dispute.created" | "charge.dispute.funds_withdrawn" => self.disputed(&event).await?,
+            "charge.dispute.closed" | "charge.dispute.funds_reinstated" => self.decided(&event).await?,
             _ => None,
         };
         Ok(Notice { id: event.id, state })
@@ -292,6 +293,16 @@ impl Stripe {
         let state =
             session.filter(|session| session.metadata.payment_id.is_some()).map(|session| session.state());
         Ok(state.transpose()?.map(|state| charged_back(state, &[dispute])))
+    }
+
+    /// A dispute that has ended, either way: what all disputes of the payment say now.
+    async fn decided(&self, event: &Event) -> Result<Option<PaymentState>, PayError> {
+        let dispute: Dispute = event.read()?;
+        let Some(intent) = dispute.payment_intent else { return Ok(None) };
+        match self.read_session(&intent).await?.filter(|session| session.metadata.payment_id.is_some()) {
+            Some(session) => self.state(&session).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

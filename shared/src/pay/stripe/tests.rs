@@ -518,6 +518,26 @@ async fn dispute_is_told_as_money_taken_back() {
     }
 }
 
+#[tokio::test]
+async fn dispute_that_has_ended_is_told_as_all_disputes_of_the_payment_say() {
+    let payment = PaymentId::new();
+    for (status, expected) in [("won", PaymentStatus::Captured), ("lost", PaymentStatus::ChargedBack)] {
+        let server = MockServer::start().await;
+        let mut paid = intent("succeeded", payment);
+        paid["latest_charge"]["disputed"] = json!(true);
+        let found = json!({ "data": [session("complete", "paid", payment, paid)], "has_more": false });
+        answer(&server, "GET", "/v1/checkout/sessions", 200, found).await;
+        let list = json!({ "data": [dispute(status, 5_000)], "has_more": false });
+        answer(&server, "GET", "/v1/disputes", 200, list).await;
+        for kind in ["charge.dispute.closed", "charge.dispute.funds_reinstated"] {
+            let notice =
+                told(&stripe(&server), &event(kind, &dispute(status, 5_000))).await.expect("a notice");
+            let state = notice.state.expect("ours");
+            assert_eq!((state.status, state.payment), (expected, Some(payment)), "{kind}");
+        }
+    }
+}
+
 fn dispute(status: &str, amount: i64) -> Value {
     json!({ "id": "dp_1", "payment_intent": "pi_3Q", "amount": amount, "currency": "eur", "status": status })
 }

@@ -16,6 +16,10 @@ pub struct CheckoutConfig {
     /// Seconds after that in which places are kept while the provider does not say what became of a payment
     #[arg(long, env = "PAYMENT_GRACE_SECONDS", default_value_t = 120)]
     pub payment_grace_seconds: u32,
+    /// Days by which each comparison with the provider's list goes behind the one before: refunds and chargebacks of older
+    /// payments are known by webhooks only
+    #[arg(long, env = "PAYMENT_COMPARED_DAYS", default_value_t = 7)]
+    pub payment_compared_days: u16,
     /// Providers in place of the configured ones
     #[arg(skip)]
     pub providers: GivenProviders,
@@ -45,6 +49,9 @@ impl CheckoutConfig {
         }
         if self.payment_grace_seconds > 86_400 {
             return Err(ConfigError::Invalid("PAYMENT_GRACE_SECONDS is above 86,400".to_owned()));
+        }
+        if !(2..=30).contains(&self.payment_compared_days) {
+            return Err(ConfigError::Invalid("PAYMENT_COMPARED_DAYS must be between 2 and 30".to_owned()));
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ use super::providers;
 
 /// Counted, for the administration, whenever a payment's provider cannot be asked because it is not connected.
 const MISSING: &str = "payment_provider_missing";
+/// Counted there for each payment that could not be compared with its provider's list.
+const UNCOMPARED: &str = "payment_not_compared";
 
 /// Payments; clones share the connections.
 #[derive(Clone)]
@@ -101,6 +103,12 @@ impl Payments {
         }
     }
 
+    /// Counts that a payment could not be compared, and logs why.
+    pub(super) fn tell_uncompared(&self, reference: &str, why: &(dyn std::error::Error + 'static)) {
+        seen::error(self.part, UNCOMPARED, None);
+        tracing::error!(reference, error = chain(why), "a payment could not be compared");
+    }
+
     /// Works a webhook off; `named` is the provider that its path says. Without it, it is of whichever knows it as its own.
     ///
     /// # Errors
@@ -126,7 +134,10 @@ impl Payments {
             | Effect::Mismatch
             | Effect::Undone
             | Effect::ChargedBack
-            | Effect::Disputed) => Ok(effect),
+            | Effect::Disputed
+            | Effect::Won
+            | Effect::ReturnedThere
+            | Effect::PartlyReturnedThere) => Ok(effect),
         }
     }
 
@@ -250,6 +261,21 @@ impl Payments {
                 payment.id = %payment,
                 "the payer's bank has taken a part of a payment back; its tickets are good still, and somebody should look at it"
             ),
+            Effect::Won => tracing::error!(
+                order.id = %order,
+                payment.id = %payment,
+                "the payer's bank has given a payment back to the shop; its tickets are revoked, and somebody should look at it"
+            ),
+            Effect::ReturnedThere => tracing::warn!(
+                order.id = %order,
+                payment.id = %payment,
+                "a payment went back at the provider's, not by us; its tickets are revoked"
+            ),
+            Effect::PartlyReturnedThere => tracing::error!(
+                order.id = %order,
+                payment.id = %payment,
+                "a part of a payment went back at the provider's, not by us; its tickets are good still, and somebody should look at it"
+            ),
             Effect::Closed
             | Effect::Authorized
             | Effect::Paid
@@ -276,5 +302,8 @@ fn word(effect: Effect) -> &'static str {
         Effect::Undone => "undone",
         Effect::ChargedBack => "charged_back",
         Effect::Disputed => "disputed",
+        Effect::Won => "won",
+        Effect::ReturnedThere => "returned_there",
+        Effect::PartlyReturnedThere => "partly_returned_there",
     }
 }

@@ -5,18 +5,16 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::payments::Payments;
-use crate::domain::PaymentId;
-use crate::pay::{PayError, PaymentState, PaymentStatus, Provider};
+use crate::domain::{Money, PaymentId};
+use crate::pay::{PaymentState, PaymentStatus, Provider};
 use crate::shop::Fault;
-use crate::store::{DifferenceRecord, Effect, KnownPayment, NewDifference};
+use crate::store::{Comparison, DifferenceRecord, Effect, KnownPayment, NewDifference};
 use crate::telemetry::chain;
 
-/// How far back the lists go.
-const DAYS: i64 = 2;
-/// What is younger is still under way.
+/// What is younger is still under way; and so far apart may clocks be, and a payment and its page.
 const YOUNG: TimeDelta = TimeDelta::minutes(10);
 /// Pages of the provider's list at most.
-const PAGES: usize = 10_000;
+const PAGES: usize = 50_000;
 /// Payments of ours in one page.
 const PAYMENTS: i64 = 1_000;
 
@@ -25,7 +23,33 @@ const PAYMENTS: i64 = 1_000;
 struct Compared {
     payments: u64,
     differences: u64,
-    seen: HashSet<String>,
+    /// Payments that could not be compared, or lists that were not read to their end.
+    failed: u64,
+}
+
+/// Payments that a provider has listed, by both of their names: its own may be another one here.
+#[derive(Default)]
+struct Listed {
+    references: HashSet<String>,
+    payments: HashSet<PaymentId>,
+}
+
+impl Listed {
+    fn insert(&mut self, state: &PaymentState) {
+        self.references.insert(state.reference.clone());
+        self.payments.extend(state.payment);
+    }
+
+    fn holds(&self, payment: PaymentId, reference: &str) -> bool {
+        self.references.contains(reference) || self.payments.contains(&payment)
+    }
+}
+
+/// One thing that is not the same there as here.
+struct Difference {
+    kind: &'static str,
+    ours: String,
+    theirs: String,
 }
 
 /// What the provider says, as a word.
@@ -46,9 +70,9 @@ impl Payments {
     /// # Errors
     /// PostgreSQL is away; the comparison begins anew half an hour later.
     pub async fn reconcile_daily(&self) -> Result<Option<u64>, Fault> {
-        let Some((id, now)) = self.store.begin_reconciliation().await? else { return Ok(None) };
-        let Some(compared) = self.compare_all(now).await? else { return Ok(None) };
-        self.store.finish_reconciliation(id, compared.payments, compared.differences).await?;
+        let days = i32::from(self.config.payment_compared_days);
+        let Some(comparison) = self.store.begin_reconciliation(days).await? else { return Ok(None) };
+        let compared = self.compare_all(&comparison).await?;
         if compared.differences > 0 {
             tracing::warn!(
                 differences = compared.differences,
@@ -56,6 +80,10 @@ impl Payments {
                 compared.differences
             );
         }
+        if compared.failed > 0 {
+            return Ok(None);
+        }
+        self.store.finish_reconciliation(comparison.id, compared.payments, compared.differences).await?;
         Ok(Some(compared.differences))
     }
 
@@ -67,106 +95,126 @@ impl Payments {
         Ok(self.store.differences(at_most).await?)
     }
 
-    /// All connected providers; `None` when one of them does not give its list now, after the others were compared.
-    async fn compare_all(&self, now: DateTime<Utc>) -> Result<Option<Compared>, Fault> {
-        let (mut all, mut is_whole) = (Compared::default(), true);
+    /// All connected providers; one that does not give its list does not hold up the others.
+    async fn compare_all(&self, comparison: &Comparison) -> Result<Compared, Fault> {
+        let mut all = Compared::default();
         for provider in self.providers.all() {
-            match self.compare(provider.as_ref(), now).await? {
-                Some(compared) => {
-                    all.payments += compared.payments;
-                    all.differences += compared.differences;
-                }
-                None => is_whole = false,
-            }
+            self.compare(provider.as_ref(), comparison, &mut all).await?;
         }
         let connected: Vec<&str> = self.providers.all().map(|provider| provider.name()).collect();
         for name in self.store.unconnected_providers(&connected).await? {
             self.tell_missing(&name);
         }
-        Ok(is_whole.then_some(all))
+        Ok(all)
     }
 
-    /// `None` when the provider does not give its list now.
-    async fn compare(&self, provider: &dyn Provider, now: DateTime<Utc>) -> Result<Option<Compared>, Fault> {
-        let (name, span) = (provider.name(), (now - TimeDelta::days(DAYS), now - YOUNG));
-        let (mut compared, mut cursor) = (Compared::default(), None);
+    async fn compare(
+        &self,
+        provider: &dyn Provider,
+        &Comparison { since, now, .. }: &Comparison,
+        all: &mut Compared,
+    ) -> Result<(), Fault> {
+        let (mut listed, mut cursor): (_, Option<String>) = (Listed::default(), None);
         for _ in 0..PAGES {
-            let page: Result<_, PayError> = provider.list(span.0, now, cursor.as_deref()).await;
-            let (states, next) = match page {
+            let (states, next) = match provider.list(since - YOUNG, now, cursor.as_deref()).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(
-                        provider = name,
-                        error = chain(&error),
-                        "the provider's list is read later"
-                    );
-                    return Ok(None);
+                    let provider = provider.name();
+                    tracing::warn!(provider, error = chain(&error), "the provider's list is read later");
+                    all.failed += 1;
+                    return Ok(());
                 }
             };
             for state in &states {
-                compared.payments += 1;
-                compared.seen.insert(state.reference.clone());
-                // One that cannot be mended must not hide those after it.
-                match self.compare_one(name, state).await {
-                    Ok(is_other) => compared.differences += u64::from(is_other),
+                all.payments += 1;
+                listed.insert(state);
+                // One that cannot be compared must not hide those after it.
+                match self.compare_one(provider, state).await {
+                    Ok(Some(differences)) => all.differences += differences,
+                    Ok(None) => all.failed += 1,
                     Err(error) => {
-                        let reference = &state.reference;
-                        tracing::error!(reference, error = chain(&error), "a payment could not be compared");
+                        self.tell_uncompared(&state.reference, &error);
+                        all.failed += 1;
                     }
                 }
             }
             cursor = next;
             if cursor.is_none() {
-                break;
+                all.differences += self.find_missing(provider.name(), (since, now - YOUNG), &listed).await?;
+                return Ok(());
             }
         }
-        compared.differences += self.find_missing(name, span, &compared.seen).await?;
-        Ok(Some(compared))
+        tracing::error!(provider = provider.name(), "the provider's list has no end");
+        all.failed += 1;
+        Ok(())
     }
 
-    /// Whether a payment differs.
-    async fn compare_one(&self, name: &str, state: &PaymentState) -> Result<bool, Fault> {
+    /// In how many things a payment differs; `None` when its provider does not say how it is now.
+    async fn compare_one(
+        &self,
+        provider: &dyn Provider,
+        listed: &PaymentState,
+    ) -> Result<Option<u64>, Fault> {
+        let name = provider.name();
+        let Some(known) = self.store.known_payment(name, &listed.reference, listed.payment).await? else {
+            return Ok(Some(self.note_unknown(name, listed).await?));
+        };
+        if differences(&known, listed).is_empty() {
+            return Ok(Some(0));
+        }
+        // What has gone on since the list was written is no difference.
+        let state = match provider.query(&listed.reference).await {
+            Ok(state) => state.unwrap_or_else(|| listed.clone()),
+            Err(error) => {
+                self.tell_uncompared(&listed.reference, &error);
+                return Ok(None);
+            }
+        };
+        let now = self.now_different(name, &state).await?;
+        let mut found = differences(&known, &state);
+        found.retain(|one| now.iter().any(|other| other.kind == one.kind));
+        if found.is_empty() {
+            return Ok(Some(0));
+        }
+        let effect = self.settle_state(name, &state).await?.effect;
+        let left = self.now_different(name, &state).await?;
+        for one in found.iter().filter(|one| !is_written(effect, one.kind)) {
+            let is_settled = one.kind == "status" && ![Effect::Nothing, Effect::Unknown].contains(&effect);
+            let difference = NewDifference {
+                provider: name,
+                reference: &state.reference,
+                payment: Some(known.id),
+                kind: one.kind,
+                ours: one.ours.clone(),
+                theirs: one.theirs.clone(),
+                repaired: is_settled || !left.iter().any(|other| other.kind == one.kind),
+            };
+            self.store.note_difference(&difference).await?;
+        }
+        Ok(Some(u64::try_from(found.len()).unwrap_or(u64::MAX)))
+    }
+
+    async fn now_different(&self, name: &str, state: &PaymentState) -> Result<Vec<Difference>, Fault> {
         let known = self.store.known_payment(name, &state.reference, state.payment).await?;
-        let has_money = [PaymentStatus::Authorized, PaymentStatus::Captured].contains(&state.status);
-        let mut difference = NewDifference {
+        Ok(known.map(|known| differences(&known, state)).unwrap_or_default())
+    }
+
+    /// A payment that is none of ours; how many differences that is.
+    async fn note_unknown(&self, name: &str, state: &PaymentState) -> Result<u64, Fault> {
+        if !has_money(state) && state.status != PaymentStatus::ChargedBack {
+            return Ok(0);
+        }
+        let difference = NewDifference {
             provider: name,
             reference: &state.reference,
-            payment: known.as_ref().map(|known| known.id),
+            payment: None,
             kind: "unknown_here",
             ours: "none".to_owned(),
             theirs: word(state.status).to_owned(),
             repaired: false,
         };
-        let Some(known) = known else {
-            if has_money {
-                self.store.note_difference(&difference).await?;
-            }
-            return Ok(has_money);
-        };
-        if has_money && known.amount != state.amount && known.status != "reversed" {
-            difference.kind = "amount";
-            difference.ours = format!("{} {}", known.amount.amount, known.amount.currency);
-            difference.theirs = format!("{} {}", state.amount.amount, state.amount.currency);
-        } else if !agrees(&known, state) {
-            difference.kind = "status";
-            difference.ours.clone_from(&known.status);
-        } else if state.status == PaymentStatus::Captured && has_other_refunds(&known, state) {
-            difference.kind = "refunds";
-            difference.ours = known.refunded_minor.to_string();
-            difference.theirs = state.refunded_minor.to_string();
-        } else {
-            return Ok(false);
-        }
-        if difference.kind != "refunds" {
-            let effect = self.settle_state(name, state).await?.effect;
-            // Written down already, with what was taken.
-            if effect == Effect::Disputed {
-                return Ok(true);
-            }
-            difference.repaired = ![Effect::Nothing, Effect::Unknown].contains(&effect);
-        }
         self.store.note_difference(&difference).await?;
-        Ok(true)
+        Ok(1)
     }
 
     /// Payments of ours that the provider does not list.
@@ -174,7 +222,7 @@ impl Payments {
         &self,
         name: &str,
         span: (DateTime<Utc>, DateTime<Utc>),
-        seen: &HashSet<String>,
+        listed: &Listed,
     ) -> Result<u64, Fault> {
         let (mut after, mut missing): (Option<PaymentId>, _) = (None, 0);
         loop {
@@ -182,7 +230,7 @@ impl Payments {
             let Some((last, ..)) = page.last() else { return Ok(missing) };
             after = Some(*last);
             for (payment, reference, status) in
-                page.iter().filter(|(_, reference, _)| !seen.contains(reference))
+                page.iter().filter(|(payment, reference, _)| !listed.holds(*payment, reference))
             {
                 missing += 1;
                 let difference = NewDifference {
@@ -200,12 +248,45 @@ impl Payments {
     }
 }
 
+/// All that is not the same there as here.
+fn differences(known: &KnownPayment, state: &PaymentState) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut note = |kind, ours, theirs| found.push(Difference { kind, ours, theirs });
+    if has_money(state) && known.amount != state.amount && known.status != "reversed" {
+        note("amount", figure(&known.amount), figure(&state.amount));
+    }
+    if !agrees(known, state) {
+        note("status", known.status.clone(), word(state.status).to_owned());
+    }
+    if state.status == PaymentStatus::Captured {
+        if has_other_refunds(known, state) {
+            note("refunds", known.refunded_minor.to_string(), state.refunded_minor.to_string());
+        }
+        let left = state.amount.amount - state.refunded_minor;
+        if known.status == "reversed" && left > known.refunding_minor {
+            note("kept", known.refunding_minor.to_string(), left.to_string());
+        }
+    }
+    found
+}
+
+fn figure(money: &Money) -> String {
+    format!("{} {}", money.amount, money.currency)
+}
+
+fn has_money(state: &PaymentState) -> bool {
+    [PaymentStatus::Authorized, PaymentStatus::Captured].contains(&state.status)
+}
+
 /// Whether both say the same of how far a payment has come.
 fn agrees(known: &KnownPayment, state: &PaymentState) -> bool {
     let ours = known.status.as_str();
     match state.status {
         PaymentStatus::Captured => ["captured", "reversed"].contains(&ours),
-        PaymentStatus::Authorized => ["authorized", "reversed"].contains(&ours),
+        // What was released is not set aside any more.
+        PaymentStatus::Authorized => {
+            ours == "authorized" || (ours == "reversed" && known.refunding_minor > 0)
+        }
         PaymentStatus::ChargedBack => ours == "reversed",
         PaymentStatus::Open | PaymentStatus::Declined | PaymentStatus::Expired => {
             !["authorized", "captured"].contains(&ours)
@@ -215,6 +296,25 @@ fn agrees(known: &KnownPayment, state: &PaymentState) -> bool {
 
 /// More, or less, has gone back than we know of, whatever is still on its way.
 fn has_other_refunds(known: &KnownPayment, state: &PaymentState) -> bool {
-    let most = known.refunded_minor + known.refunding_minor;
+    let most = known.refunded_minor + known.unsure_minor;
     !(known.refunded_minor..=most).contains(&state.refunded_minor)
+}
+
+/// Whether settling has written this down already, with what a person needs to know.
+fn is_written(effect: Effect, kind: &str) -> bool {
+    match effect {
+        Effect::Disputed => kind == "status",
+        Effect::Won => kind == "kept",
+        Effect::ReturnedThere | Effect::PartlyReturnedThere => kind == "refunds",
+        Effect::Unknown
+        | Effect::Nothing
+        | Effect::Closed
+        | Effect::Authorized
+        | Effect::Paid
+        | Effect::Reseated
+        | Effect::Returned
+        | Effect::Mismatch
+        | Effect::Undone
+        | Effect::ChargedBack => false,
+    }
 }

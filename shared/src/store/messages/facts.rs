@@ -119,6 +119,25 @@ pub struct ToldRefund {
     pub is_failed: bool,
 }
 
+/// A payment that is not the same at the provider's as here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldDifference {
+    /// With which provider.
+    pub provider: String,
+    /// The provider's name for the payment.
+    pub reference: String,
+    /// Of which order.
+    pub order: Option<OrderId>,
+    /// In what it differs: a word of the constraint `payment_differences_kind_known`.
+    pub kind: String,
+    /// What we say.
+    pub ours: String,
+    /// What they say.
+    pub theirs: String,
+    /// There is nothing left to decide.
+    pub is_over: bool,
+}
+
 impl Store {
     /// A change of an account as messages tell of it.
     ///
@@ -251,6 +270,29 @@ impl Store {
             order: OrderId(row.order_id),
             amount: Money { amount: row.amount_minor, currency: row.currency },
             is_failed: row.status == "failed",
+        }))
+    }
+
+    /// A difference as messages tell of it.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn told_difference(&self, difference: i64) -> Result<Option<ToldDifference>, StoreError> {
+        let row = sqlx::query!(
+            r#"select d.provider, d.provider_ref, d.kind, d.ours, d.theirs, d.repaired, p.order_id as "order_id?"
+               from payment_differences d left join payments p on p.id = d.payment_id where d.id = $1"#,
+            difference
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| ToldDifference {
+            provider: row.provider,
+            reference: row.provider_ref,
+            order: row.order_id.map(OrderId),
+            kind: row.kind,
+            ours: row.ours,
+            theirs: row.theirs,
+            is_over: row.repaired,
         }))
     }
 }

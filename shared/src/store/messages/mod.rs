@@ -5,7 +5,9 @@ mod mailbox;
 
 use uuid::Uuid;
 
-pub use facts::{LocalTime, ToldCart, ToldChange, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow};
+pub use facts::{
+    LocalTime, ToldCart, ToldChange, ToldDifference, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,
+};
 pub use mailbox::{MailboxAttachment, MailboxEntry, MailboxRecord};
 
 use super::{Store, StoreError};

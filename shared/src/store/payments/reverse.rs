@@ -10,7 +10,7 @@ use super::super::orders::{
 };
 use super::super::refunds::{NewRefundRow, insert_refund};
 use super::super::{Freed, StoreError};
-use super::reconcile::{NewDifference, insert_difference};
+use super::reconcile::{NewDifference, close_difference, tell_difference};
 use super::settle::{Effect, Locked, Settled, mark};
 use crate::pay::PaymentStatus;
 
@@ -49,15 +49,14 @@ pub(super) async fn give_back(
 pub(super) async fn charge_back(
     connection: &mut PgConnection,
     payment: &Locked<'_>,
-    provider: &str,
 ) -> Result<Settled, StoreError> {
     if !is_all_lost(payment) {
         let (taken, paid) = (&payment.state.amount, &payment.amount);
         let difference = NewDifference {
-            provider,
-            reference: &payment.state.reference,
+            provider: payment.provider,
+            reference: &payment.reference,
             payment: Some(payment.id),
-            kind: "status",
+            kind: "partly_charged_back",
             ours: payment.status.clone(),
             theirs: format!(
                 "charged_back {} {} of {} {}",
@@ -65,8 +64,11 @@ pub(super) async fn charge_back(
             ),
             repaired: false,
         };
-        insert_difference(connection, &difference).await?;
+        tell_difference(connection, &difference).await?;
         return Ok(settled(Effect::Disputed, Vec::new()));
+    }
+    for kind in ["partly_charged_back", "dispute_won"] {
+        close_difference(connection, payment.id, kind).await?;
     }
     if payment.status == "reversed" {
         mark(connection, payment.id, "reversed", Some("charged_back")).await?;
@@ -107,7 +109,7 @@ fn settled(effect: Effect, freed: Vec<Freed>) -> Settled {
 }
 
 /// Takes back what was bought and is not given back yet: which items, and what came free.
-async fn revoke(
+pub(super) async fn revoke(
     connection: &mut PgConnection,
     payment: &Locked<'_>,
 ) -> Result<(Vec<Uuid>, Vec<Freed>), StoreError> {

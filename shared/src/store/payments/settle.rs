@@ -11,6 +11,7 @@ use super::super::orders::{
 };
 use super::super::{Freed, Store, StoreError};
 use super::attempts::close_payments;
+use super::outside::look_again;
 use super::reverse::{charge_back, give_back};
 use crate::domain::{Money, OrderId, PaymentId};
 use crate::pay::{PaymentState, PaymentStatus};
@@ -54,6 +55,12 @@ pub enum Effect {
     ChargedBack,
     /// The payer's bank took a part of the money back; a person decides, and finds it among the differences.
     Disputed,
+    /// The payer's bank gave the money back to the shop, whose tickets were revoked: a person decides.
+    Won,
+    /// All of it went back at the provider's and not by us; the tickets are revoked.
+    ReturnedThere,
+    /// A part of it went back at the provider's and not by us; a person decides.
+    PartlyReturnedThere,
 }
 
 /// What followed from it, and what is left to be done.
@@ -72,7 +79,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    fn of(effect: Effect) -> Self {
+    pub(super) fn of(effect: Effect) -> Self {
         Self { effect, order: None, payment: None, sold: Vec::new(), freed: Vec::new() }
     }
 }
@@ -84,6 +91,13 @@ pub(super) struct Locked<'a> {
     pub(super) amount: Money,
     pub(super) order: LockedOrder,
     pub(super) state: &'a PaymentState,
+    pub(super) provider: &'a str,
+    /// The provider's name for it, as it is kept here.
+    pub(super) reference: String,
+    /// Why it came to nothing.
+    pub(super) failure: Option<String>,
+    /// A webhook says so, which may be an old one; else the provider was just asked.
+    pub(super) is_told: bool,
 }
 
 impl Locked<'_> {
@@ -131,7 +145,7 @@ impl Store {
             PaymentStatus::Authorized | PaymentStatus::Captured => succeed(&mut tx, &locked).await?,
             PaymentStatus::Declined => close(&mut tx, &locked, "declined").await?,
             PaymentStatus::Expired => close(&mut tx, &locked, "expired").await?,
-            PaymentStatus::ChargedBack => charge_back(&mut tx, &locked, report.provider).await?,
+            PaymentStatus::ChargedBack => charge_back(&mut tx, &locked).await?,
         };
         tx.commit().await?;
         settled.order = Some(locked.order.id);
@@ -203,15 +217,25 @@ async fn lock_payment<'a>(
     report: &Report<'a>,
 ) -> Result<Locked<'a>, StoreError> {
     let row = sqlx::query!(
-        "update payments set provider_ref = coalesce(provider_ref, $2) where id = $1
-         returning status, amount_minor, currency",
+        r#"update payments set provider_ref = coalesce(provider_ref, $2) where id = $1
+           returning provider_ref as "reference!", status, amount_minor, currency, failure"#,
         id.0,
         report.state.reference
     )
     .fetch_one(connection)
     .await?;
     let amount = Money { amount: row.amount_minor, currency: row.currency };
-    Ok(Locked { id, status: row.status, amount, order, state: report.state })
+    Ok(Locked {
+        id,
+        status: row.status,
+        amount,
+        order,
+        state: report.state,
+        provider: report.provider,
+        reference: row.reference,
+        failure: row.failure,
+        is_told: report.webhook.is_some(),
+    })
 }
 
 /// The attempt came to nothing, or the money that was set aside cannot be taken.
@@ -257,7 +281,7 @@ pub(super) async fn undo(
 /// Money was set aside or taken.
 async fn succeed(connection: &mut PgConnection, payment: &Locked<'_>) -> Result<Settled, StoreError> {
     if ["captured", "reversed"].contains(&payment.status.as_str()) {
-        return Ok(Settled::of(Effect::Nothing));
+        return look_again(connection, payment).await;
     }
     let is_taken = payment.state.status == PaymentStatus::Captured;
     if payment.state.amount != payment.amount {

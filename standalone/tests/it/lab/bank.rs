@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -42,6 +42,8 @@ pub(crate) enum Ask {
 #[derive(Default)]
 struct Books {
     sessions: HashMap<String, PaymentState>,
+    /// When they were opened.
+    opened: HashMap<String, DateTime<Utc>>,
     refunds: HashMap<RefundId, i64>,
     /// Keys of refunds that it was asked for, in order,
     keys: Vec<String>,
@@ -129,11 +131,26 @@ impl Bank {
         self.books().sessions.get(reference).cloned().expect("a session of this bank")
     }
 
-    fn set(&self, reference: &str, status: PaymentStatus) -> PaymentState {
+    /// Something happens to a session that nobody has asked for.
+    pub(crate) fn change(&self, reference: &str, change: impl FnOnce(&mut PaymentState)) -> PaymentState {
         let mut books = self.books();
         let state = books.sessions.get_mut(reference).expect("a session of this bank");
-        state.status = status;
+        change(state);
         state.clone()
+    }
+
+    /// A session was opened so many days ago.
+    pub(crate) fn age(&self, reference: &str, days: i64) {
+        self.books().opened.insert(reference.to_owned(), Utc::now() - TimeDelta::days(days));
+    }
+
+    /// It knows nothing of a session any more.
+    pub(crate) fn forget(&self, reference: &str) {
+        self.books().sessions.remove(reference);
+    }
+
+    fn set(&self, reference: &str, status: PaymentStatus) -> PaymentState {
+        self.change(reference, |state| state.status = status)
     }
 
     /// The payer pays, whatever the session says.
@@ -192,8 +209,13 @@ impl Bank {
     }
 }
 
+/// The name of a session, by that or by the name of what was paid with it, as at Stripe.
+fn session_of(reference: &str) -> &str {
+    reference.strip_prefix("paid-by-").unwrap_or(reference)
+}
+
 fn known<'a>(books: &'a mut Books, reference: &str) -> Result<&'a mut PaymentState, PayError> {
-    books.sessions.get_mut(reference).ok_or_else(|| refused("no such session"))
+    books.sessions.get_mut(session_of(reference)).ok_or_else(|| refused("no such session"))
 }
 
 fn refused(why: &str) -> PayError {
@@ -209,6 +231,7 @@ impl Provider for Bank {
         async move {
             let created = self.ask(Ask::Create, |books| {
                 let reference = format!("{}-{}", self.name, new.payment);
+                books.opened.entry(reference.clone()).or_insert_with(Utc::now);
                 books.sessions.entry(reference.clone()).or_insert_with(|| PaymentState {
                     reference: reference.clone(),
                     payment: Some(new.payment),
@@ -227,7 +250,8 @@ impl Provider for Bank {
     }
 
     fn query<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<PaymentState>, PayError>> {
-        async move { self.ask(Ask::Query, |books| Ok(books.sessions.get(reference).cloned())) }.boxed()
+        async move { self.ask(Ask::Query, |books| Ok(books.sessions.get(session_of(reference)).cloned())) }
+            .boxed()
     }
 
     fn expire_session<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<PaymentState, PayError>> {
@@ -301,8 +325,8 @@ impl Provider for Bank {
 
     fn list<'a>(
         &'a self,
-        _: DateTime<Utc>,
-        _: DateTime<Utc>,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(Vec<PaymentState>, Option<String>), PayError>> {
         async move {
@@ -311,7 +335,11 @@ impl Provider for Bank {
             }
             // One a page.
             let at: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-            let sessions = self.sessions();
+            let opened = self.books().opened.clone();
+            let mut sessions = self.sessions();
+            sessions.retain(|state| {
+                opened.get(&state.reference).is_some_and(|opened| (from..to).contains(opened))
+            });
             let next = (at + 1 < sessions.len()).then(|| (at + 1).to_string());
             Ok((sessions.into_iter().skip(at).take(1).collect(), next))
         }

@@ -125,6 +125,7 @@ async fn what_is_not_true_any_more_is_not_told() -> TestResult {
         Message::EventCancelled { event },
         Message::EventChanged { event: EventId(999) },
         Message::RefundFailed { refund: RefundId::new() },
+        Message::PaymentDiffers { difference: 0 },
     ] {
         write(&lab, to(shopper.id), message).await?;
     }

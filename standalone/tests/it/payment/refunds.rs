@@ -247,20 +247,27 @@ async fn the_daily_comparison_finds_and_mends_what_was_never_told() -> TestResul
     let untold = till.buy(&first, &till.seats[..1]).await?;
     let told = bought(&till, &second, 1..2).await?;
     till.bank.pay(&untold.reference);
-    let stranger = NewSession {
-        payment: PaymentId::new(),
-        order: shared::domain::OrderId::new(),
-        amount: Money { amount: 700, currency: "EUR".to_owned() },
-        description: String::new(),
-        email: None,
-        language: "en".to_owned(),
-        return_url: String::new(),
-        cancel_url: String::new(),
-        pay_until: chrono::Utc::now(),
-    };
-    let session = till.bank.create_session(&stranger).await?;
-    till.bank.pay(&session.reference);
+    let strangers = [stranger(&till).await?, stranger(&till).await?];
+    for reference in &strangers {
+        till.bank.pay(reference);
+    }
+    // The last comparison that was finished began two weeks ago, and the next one goes back a week behind that.
+    sqlx::query(
+        "insert into reconciliations (started_at, finished_at)
+         select clock_timestamp() - make_interval(days => 14), clock_timestamp() - make_interval(days => 14)",
+    )
+    .execute(till.lab.store().pool())
+    .await?;
+    till.bank.age(&untold.reference, 20);
+    till.bank.age(&strangers[1], 22);
     let payments = till.payments()?;
+    till.bank.fail(Ask::Query, &[Fault::Lost]);
+    assert_eq!(payments.reconcile_daily().await?, None, "one of them could not be compared");
+    assert_eq!(till.status(&untold).await?, "awaiting_payment");
+    assert_eq!(till.count("select count(*) from payment_differences").await?, 1, "the others were");
+    sqlx::query("update reconciliations set started_at = started_at - interval '31 minutes'")
+        .execute(till.lab.store().pool())
+        .await?;
     assert_eq!(payments.reconcile_daily().await?, Some(2));
     assert_eq!(payments.reconcile_daily().await?, None, "once a day");
     assert_eq!(till.status(&untold).await?, "paid");
@@ -277,6 +284,133 @@ async fn the_daily_comparison_finds_and_mends_what_was_never_told() -> TestResul
     assert!(kinds.contains(&(json!("unknown_here"), json!(false))), "{found}");
     let (status, _) = first.get("/api/admin/payments/differences").await?;
     assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_invariants(till.lab.store(), till.event).await
+}
+
+/// Something that is paid at the bank and not known here; its name there.
+async fn stranger(till: &Till) -> Result<String, Box<dyn std::error::Error>> {
+    let new = NewSession {
+        payment: PaymentId::new(),
+        order: shared::domain::OrderId::new(),
+        amount: Money { amount: 700, currency: "EUR".to_owned() },
+        description: String::new(),
+        email: None,
+        language: "en".to_owned(),
+        return_url: String::new(),
+        cancel_url: String::new(),
+        pay_until: chrono::Utc::now(),
+    };
+    Ok(till.bank.create_session(&new).await?.reference)
+}
+
+/// Sends the refund of an order by hand.
+async fn send_refund(till: &Till, purchase: &Purchase) -> TestResult {
+    let id = till.text("select id::text from refunds where order_id = $1", &purchase.order).await?;
+    let job = RefundJob::Send { refund: RefundId(id.parse()?) };
+    Ok(Refunds::new(till.payments()?).run(&job).await?)
+}
+
+#[tokio::test]
+async fn every_kind_of_difference_is_written_down_by_itself() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let shoppers = till.lab.shoppers(7).await?;
+    let mut purchases = Vec::new();
+    for (at, shopper) in shoppers.iter().enumerate() {
+        purchases.push(till.buy(shopper, &till.seats[at..=at]).await?);
+    }
+    let [fine, amount, unreturned, kept, aside, missing, charged_back]: [Purchase; 7] =
+        purchases.try_into().map_err(|_| "seven purchases")?;
+    // What is paid for an order that was cancelled goes back.
+    for (at, purchase) in [(3, &kept), (4, &aside)] {
+        let path = format!("/api/orders/{}/cancel", purchase.order);
+        assert_eq!(shoppers[at].post(&path, json!({})).await?.0, StatusCode::OK);
+    }
+    for purchase in [&fine, &amount, &unreturned, &kept, &aside, &missing, &charged_back] {
+        assert_eq!(till.pay(purchase).await?, StatusCode::OK);
+    }
+    let path = format!("/api/orders/{}/refund", unreturned.order);
+    assert_eq!(shoppers[2].post(&path, json!({})).await?.0, StatusCode::OK);
+    for purchase in [&unreturned, &kept, &aside] {
+        send_refund(&till, purchase).await?;
+    }
+    sqlx::query("update payments set created_at = created_at - interval '1 hour'")
+        .execute(till.lab.store().pool())
+        .await?;
+    till.bank.change(&amount.reference, |state| state.amount.amount = 999);
+    till.bank.change(&unreturned.reference, |state| state.refunded_minor = 0);
+    till.bank.change(&kept.reference, |state| state.refunded_minor = 0);
+    till.bank.change(&aside.reference, |state| state.status = PaymentStatus::Authorized);
+    till.bank.forget(&missing.reference);
+    till.bank.charge_back(&charged_back.reference);
+    let stranger = stranger(&till).await?;
+    till.bank.charge_back(&stranger);
+    let payments = till.payments()?;
+    assert_eq!(payments.reconcile_daily().await?, Some(8));
+    let found = payments.differences(100).await?;
+    let mut found: Vec<_> = found
+        .iter()
+        .map(|one| (&*one.provider_ref, &*one.kind, &*one.ours, &*one.theirs, one.repaired))
+        .collect();
+    found.sort_unstable();
+    let mut expected = vec![
+        (&*amount.reference, "amount", "1000 EUR", "999 EUR", false),
+        (&*unreturned.reference, "refunds", "1000", "0", false),
+        (&*kept.reference, "refunds", "1000", "0", false),
+        (&*kept.reference, "kept", "0", "1000", false),
+        (&*aside.reference, "status", "reversed", "authorized", false),
+        (&*missing.reference, "missing_there", "captured", "none", false),
+        (&*charged_back.reference, "status", "captured", "charged_back", true),
+        (&*stranger, "unknown_here", "none", "charged_back", false),
+    ];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(till.status(&fine).await?, "paid");
+    assert_eq!(till.status(&charged_back).await?, "refunded");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_given_back_at_the_provider_s_is_known_here_and_not_sent_a_second_time() -> TestResult {
+    let till = Till::open_with(Bank::transfers(), UNSWEPT, &[]).await?;
+    let [first, second]: [_; 2] = till.lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let partly = bought(&till, &first, 0..2).await?;
+    let wholly = bought(&till, &second, 2..4).await?;
+    let state = till.bank.change(&partly.reference, |state| state.refunded_minor = 1_000);
+    for id in ["once", "twice"] {
+        assert_eq!(till.tell(id, &state).await?, StatusCode::OK);
+    }
+    assert_eq!(till.status(&partly).await?, "paid");
+    let made = "select count(*) from refunds
+         where reason = 'made_there' and status = 'completed' and amount_minor = 1000";
+    assert_eq!(till.count(made).await?, 1);
+    let to_decide = "select count(*) from payment_differences where kind = 'refunded_there' and not repaired";
+    assert_eq!(till.count(to_decide).await?, 1);
+    let told =
+        "select count(*) from jobs where queue = 'messages' and payload::text like '%payment_differs%'";
+    assert_eq!(till.count(told).await?, 1, "once");
+    // Whoever decides names the places that it was for.
+    let (_, order) = first.get(&format!("/api/orders/{}", partly.order)).await?;
+    let path = format!("/api/orders/{}/refund", partly.order);
+    let body = json!({"itemIds": [order["items"][0]["id"]]});
+    assert_eq!(first.post(&path, body).await?.0, StatusCode::OK);
+    assert_eq!(till.status(&partly).await?, "partially_refunded");
+    assert_eq!(till.count("select count(*) from refunds").await?, 1, "its money is back already");
+    assert_eq!(till.count("select count(*) from seat_claims where status = 'sold'").await?, 3);
+    till.until_books_agree().await;
+    assert_invariants(till.lab.store(), till.event).await?;
+    // Nobody tells of the other one.
+    till.bank.change(&wholly.reference, |state| state.refunded_minor = 2_000);
+    assert_eq!(till.payments()?.reconcile_daily().await?, Some(1));
+    assert_eq!(till.status(&wholly).await?, "refunded");
+    assert_eq!(till.count("select count(*) from seat_claims where status = 'sold'").await?, 1);
+    assert_eq!(till.count(told).await?, 1, "there is nothing to decide");
+    let shopper =
+        "select count(*) from jobs where queue = 'messages' and payload::text like '%\"refunded\"%'";
+    assert_eq!(till.count(shopper).await?, 1);
+    let facts = "select count(*) from outbox where topic = 'order.refunded'";
+    assert_eq!(till.count(facts).await?, 2);
+    assert_eq!(till.bank.calls(Ask::Refund), 0);
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 

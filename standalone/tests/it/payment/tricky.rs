@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::{join_all, try_join};
 use reqwest::StatusCode;
 use serde_json::json;
+use shared::auth::Role;
 use shared::domain::Money;
 use shared::pay::{PaymentState, PaymentStatus};
 use shared::shop::Sweeps;
@@ -14,6 +15,9 @@ use crate::lab::bank::notice_of;
 use crate::lab::{Ask, Bank, Fault, TestResult, Till, UNSWEPT, assert_invariants, eventually};
 
 const TICKET_JOBS: &str = "select count(*) from jobs where queue = 'tickets'";
+/// Admins were told of payments that wait for a decision.
+const TOLD: &str =
+    "select count(*) from jobs where queue = 'messages' and payload::text like '%payment_differs%'";
 
 #[tokio::test]
 async fn a_webhook_that_comes_before_we_know_the_session_is_settled() -> TestResult {
@@ -24,7 +28,10 @@ async fn a_webhook_that_comes_before_we_know_the_session_is_settled() -> TestRes
     let buyer = shopper.clone();
     let checkout = tokio::spawn(async move { buyer.post("/api/cart/checkout", json!({})).await });
     eventually("the bank has the session", async || !till.bank.sessions().is_empty()).await;
-    let state = till.bank.pay(&till.bank.sessions()[0].reference);
+    let session = till.bank.sessions()[0].reference.clone();
+    let paid = till.bank.pay(&session);
+    // By another name, as some providers have one for the page and one for what is paid on it.
+    let state = PaymentState { reference: format!("paid-by-{session}"), ..paid };
     assert_eq!(till.tell("early", &state).await?, StatusCode::OK);
     till.bank.gate.add_permits(10);
     let (status, answer) = checkout.await??;
@@ -33,7 +40,13 @@ async fn a_webhook_that_comes_before_we_know_the_session_is_settled() -> TestRes
     let status = till.text("select status from orders where id = $1", order).await?;
     assert!(["paid", "fulfilled"].contains(&status.as_str()), "{status}");
     assert_eq!(till.text("select status from payments where order_id = $1", order).await?, "captured");
+    assert_eq!(till.text("select provider_ref from payments where order_id = $1", order).await?, session);
     assert_eq!(till.count(TICKET_JOBS).await?, 1);
+    // Nor is it missing in the list by whichever name it is known here.
+    let renamed = "update payments
+         set provider_ref = 'paid-by-' || provider_ref, created_at = created_at - interval '1 hour'";
+    sqlx::query(renamed).execute(till.lab.store().pool()).await?;
+    assert_eq!(till.payments()?.reconcile_daily().await?, Some(0));
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -286,7 +299,7 @@ async fn a_refund_whose_answer_was_lost_is_made_once() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_chargeback_revokes_the_ticket_and_gives_nothing_back() -> TestResult {
+async fn a_chargeback_revokes_the_ticket_and_one_that_is_won_waits_for_a_person() -> TestResult {
     let till = Till::open(Bank::cards()).await?;
     let shopper = till.lab.shopper().await?;
     let purchase = till.buy(&shopper, &till.seats[..1]).await?;
@@ -307,6 +320,40 @@ async fn a_chargeback_revokes_the_ticket_and_gives_nothing_back() -> TestResult 
     assert_eq!(till.count("select count(*) from tickets where status <> 'cancelled'").await?, 0);
     assert_eq!(till.count("select count(*) from refunds").await?, 0, "the bank has the money already");
     till.until_seat(0, "available").await;
+    assert_invariants(till.lab.store(), till.event).await?;
+    let asked = async || {
+        eventually("the provider was asked", async || {
+            let due = "select count(*) from payments where poll_at is not null";
+            till.count(due).await.is_ok_and(|due| due == 0)
+        })
+        .await;
+    };
+    // A notice from before that comes late says what a dispute that was won says.
+    let won = PaymentState { status: PaymentStatus::Captured, ..state };
+    assert_eq!(till.tell("late", &won).await?, StatusCode::OK);
+    asked().await;
+    assert_eq!(till.count("select count(*) from payment_differences").await?, 0);
+    till.bank.change(&purchase.reference, |state| state.status = PaymentStatus::Captured);
+    for id in ["won", "won again"] {
+        assert_eq!(till.tell(id, &won).await?, StatusCode::OK);
+        asked().await;
+    }
+    let admin = till.lab.with_role(Role::Admin).await?;
+    let (_, list) = admin.get("/api/admin/payments/differences").await?;
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
+    assert_eq!(
+        (&list["items"][0]["kind"], &list["items"][0]["repaired"]),
+        (&json!("dispute_won"), &json!(false))
+    );
+    assert_eq!(till.count(TOLD).await?, 1);
+    till.until_books_agree().await;
+    // A refund waits for whoever decides.
+    let (_, failed) = admin.get("/api/admin/refunds?status=failed").await?;
+    assert_eq!((&failed["items"][0]["error"], till.bank.given_back()), (&json!("dispute_won"), 0));
+    let retry = format!("/api/admin/refunds/{}/retry", failed["items"][0]["id"].as_str().unwrap_or_default());
+    assert_eq!(admin.post(&retry, json!({})).await?.0, StatusCode::ACCEPTED);
+    till.until_given_back(1_000).await;
+    till.until_books_agree().await;
     assert_invariants(till.lab.store(), till.event).await
 }
 
@@ -323,15 +370,17 @@ async fn a_part_that_the_payer_s_bank_takes_revokes_nothing_and_is_on_the_list_f
     }
     assert_eq!(till.status(&purchase).await?, "paid");
     assert_eq!(till.count("select count(*) from order_items where status = 'sold'").await?, 2);
-    let (listed, theirs): (i64, Option<String>) =
-        sqlx::query_as("select count(*), max(theirs) from payment_differences where not repaired")
-            .fetch_one(till.lab.store().pool())
-            .await?;
-    assert_eq!((listed, theirs.as_deref()), (1, Some("charged_back 700 EUR of 2000 EUR")));
+    let listed = "select kind, theirs from payment_differences where not repaired";
+    let listed: Vec<(String, String)> = sqlx::query_as(listed).fetch_all(till.lab.store().pool()).await?;
+    let expected = ("partly_charged_back".to_owned(), "charged_back 700 EUR of 2000 EUR".to_owned());
+    assert_eq!(listed, [expected]);
+    assert_eq!(till.count(TOLD).await?, 1, "admins are told once");
     // What went back before and the rest are the whole.
     let rest = PaymentState { refunded_minor: 1_300, ..part };
     assert_eq!(till.tell("rest", &rest).await?, StatusCode::OK);
     assert_eq!(till.status(&purchase).await?, "refunded");
+    let to_decide = "select count(*) from payment_differences where not repaired";
+    assert_eq!(till.count(to_decide).await?, 0, "there is nothing left to decide");
     Ok(())
 }
 
