@@ -1,6 +1,7 @@
 //! Attempts to pay: opened, asked about, settled, compared with the provider's list.
 
 mod attempts;
+mod lock;
 mod outside;
 mod reconcile;
 mod reverse;

@@ -5,9 +5,10 @@ use sqlx::PgConnection;
 
 use super::super::StoreError;
 use super::super::orders::{NewFacts, append_order_facts};
+use super::lock::Locked;
 use super::reconcile::{NewDifference, close_difference, tell_difference};
 use super::reverse::revoke;
-use super::settle::{Effect, Locked, Settled, mark};
+use super::settle::{Effect, Settled, mark};
 use crate::domain::{Money, RefundId};
 use crate::messages::{self, Message, Outgoing, Recipient};
 use crate::pay::PaymentStatus;

@@ -10,8 +10,9 @@ use super::super::orders::{
 };
 use super::super::refunds::{NewRefundRow, insert_refund};
 use super::super::{Freed, StoreError};
+use super::lock::Locked;
 use super::reconcile::{NewDifference, close_difference, tell_difference};
-use super::settle::{Effect, Locked, Settled, mark};
+use super::settle::{Effect, Settled, mark};
 use crate::pay::PaymentStatus;
 
 /// Gives all of a payment back, whatever was paid, by a job.
