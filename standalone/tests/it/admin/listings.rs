@@ -395,7 +395,15 @@ async fn assert_found_as_if_all_were_read(pool: &PgPool, shopper: &Shopper, word
     }
 }
 
-async fn stay_fast(count: i32, rounds: usize, most: Duration) -> TestResult {
+/// Rows of the listings that were read by going through all of them.
+async fn read_one_by_one(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select seq_tup_read from pg_stat_user_tables where relname = 'listed_events'")
+        .fetch_one(pool)
+        .await
+}
+
+/// None of the questions goes through all events; `most` is what each may take.
+async fn stay_fast(count: i32, rounds: usize, most: Option<Duration>) -> TestResult {
     let lab = Lab::start().await?;
     many(lab.store().pool(), count).await?;
     let words = Words::read(lab.store().pool()).await?;
@@ -403,11 +411,14 @@ async fn stay_fast(count: i32, rounds: usize, most: Duration) -> TestResult {
     if count < 100_000 {
         assert_found_as_if_all_were_read(lab.store().pool(), &shopper, &words).await;
     }
+    let before = read_one_by_one(lab.store().pool()).await?;
     let slowest = p95(&shopper, &words, rounds).await?;
+    let read = read_one_by_one(lab.store().pool()).await? - before;
+    assert!(read < i64::from(count), "{read} of {count} rows were read without an index");
     for (kind, p95) in &slowest {
         eprintln!("{count} events, p95: {p95:>10.1?} {kind}");
     }
-    let late: Vec<_> = slowest.iter().filter(|(_, p95)| **p95 >= most).collect();
+    let late: Vec<_> = slowest.iter().filter(|(_, p95)| most.is_some_and(|most| **p95 >= most)).collect();
     assert!(late.is_empty(), "these take {most:?} or more: {late:?}");
     let (_, list): (StatusCode, Value) = shopper.get("/api/events?pageSize=1").await?;
     assert_eq!(list["isMore"].as_bool(), (count > 50_000).then_some(true), "counting is bounded");
@@ -415,12 +426,12 @@ async fn stay_fast(count: i32, rounds: usize, most: Duration) -> TestResult {
 }
 
 #[tokio::test]
-async fn lists_and_search_stay_fast_with_many_events() -> TestResult {
-    // Fifty milliseconds are promised of a release build; a debug build on a busy machine is given four times that.
-    stay_fast(60_000, 20, Duration::from_millis(200)).await
+async fn lists_and_search_go_through_no_event_that_they_do_not_show() -> TestResult {
+    // How long they take is measured with five million.
+    stay_fast(60_000, 20, None).await
 }
 
 #[tokio::test]
 async fn soak_lists_and_search_of_five_million_events_take_less_than_fifty_milliseconds() -> TestResult {
-    stay_fast(5_000_000, 200, Duration::from_millis(50)).await
+    stay_fast(5_000_000, 200, Some(Duration::from_millis(50))).await
 }
