@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
@@ -134,8 +134,11 @@ fn name_of(status: StatusCode) -> String {
 fn refusal(status: StatusCode) -> Response {
     let codes = Code::ALL.iter().filter(|code| code.status() == status).map(|code| code.word());
     let own = ObjectBuilder::new()
-        .property("status", ObjectBuilder::new().enum_values(Some([status.as_u16()])))
-        .property("code", ObjectBuilder::new().enum_values(Some(codes)));
+        .property(
+            "status",
+            ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([status.as_u16()])),
+        )
+        .property("code", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)));
     let schema = AllOfBuilder::new().item(Ref::from_schema_name("ProblemBody")).item(own);
     let mut response = Response::new(status.canonical_reason().unwrap_or_default());
     response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(Content::new(Some(schema))));
