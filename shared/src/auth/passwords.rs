@@ -95,3 +95,27 @@ impl Passwords {
         tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stored_hash_is_argon2id_of_nineteen_mebibytes_and_two_passes_and_knows_its_password() {
+        let passwords = Passwords::default();
+        let hash = async |password: &str| passwords.hash(password.into()).await.expect("a hash");
+        let verify = async |password: &str, hash: Option<&str>| {
+            passwords.verify(password.into(), hash.map(str::to_owned)).await.expect("an answer")
+        };
+        let stored = hash("long enough").await;
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(!stored.contains("long enough"), "{stored}");
+        assert_ne!(stored, hash("long enough").await, "each has a salt of its own");
+        assert!(verify("long enough", Some(&stored)).await);
+        for wrong in ["long enough ", "Long enough", ""] {
+            assert!(!verify(wrong, Some(&stored)).await, "{wrong:?}");
+        }
+        assert!(!verify("long enough", None).await, "without an account nothing is right");
+        assert!(!verify("long enough", Some("long enough")).await, "what is stored must be a hash");
+    }
+}
