@@ -1,5 +1,6 @@
 //! Somebody who registered with a password, and the digits that were sent to them.
 
+use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::auth::CodeKeys;
@@ -111,6 +112,17 @@ impl Lab {
             "select id, target from codes where purpose = $1 order by created_at desc limit 1",
         );
         Ok(latest.bind(purpose).fetch_optional(self.store().pool()).await?)
+    }
+
+    /// For how many seconds a code is good from when it was made, and until when.
+    pub(crate) async fn life_of_code(
+        &self,
+        code: Uuid,
+    ) -> Result<(i64, DateTime<Utc>), Box<dyn std::error::Error>> {
+        let life = sqlx::query_as(
+            "select extract(epoch from expires_at - created_at)::bigint, expires_at from codes where id = $1",
+        );
+        Ok(life.bind(code).fetch_one(self.store().pool()).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! E-mail address, phone and login change by a code that is sent to the new value; a forgotten password by a mailed one.
 
+use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -47,6 +48,8 @@ async fn each_field_changes_by_a_code_to_the_right_place() -> TestResult {
         assert_eq!((status, &sent["channel"]), (StatusCode::ACCEPTED, &json!(channel)), "{sent}");
         let id: Uuid = sent["changeId"].as_str().ok_or("an id")?.parse()?;
         assert_eq!(lab.latest_code(field).await?, Some((id, target.to_owned())));
+        let told: DateTime<Utc> = sent["expiresAt"].as_str().ok_or("until when")?.parse()?;
+        assert_eq!(lab.life_of_code(id).await?, (600, told), "ten minutes, as is told");
         let digits = digits_of(id);
         let jobs: i64 = sqlx::query_scalar(
             "select count(*) from jobs where queue = 'messages' and payload::text like '%' || $1 || '%'",
@@ -106,8 +109,19 @@ async fn a_code_is_good_for_five_tries_ten_minutes_one_change_and_its_owner() ->
     assert_eq!(code(nova.post(&path, json!({"code": digits})).await?), gone, "five tries");
 
     let (path, digits) = ask("two@example.test").await?;
-    sqlx::query("update codes set expires_at = clock_timestamp()").execute(lab.store().pool()).await?;
-    assert_eq!(code(nova.post(&path, json!({"code": digits})).await?), gone, "its time");
+    let pass = async |minutes: i32| {
+        let age = "update codes set created_at = created_at - make_interval(mins => $1),
+                       expires_at = expires_at - make_interval(mins => $1)";
+        sqlx::query(age).bind(minutes).execute(lab.store().pool()).await
+    };
+    pass(9).await?;
+    assert_eq!(
+        code(nova.post(&path, json!({"code": wrong(&digits)})).await?),
+        (StatusCode::UNPROCESSABLE_ENTITY, json!("bad_code")),
+        "after nine minutes it may still be typed"
+    );
+    pass(1).await?;
+    assert_eq!(code(nova.post(&path, json!({"code": digits})).await?), gone, "after ten its time is over");
 
     let (before, old_digits) = ask("three@example.test").await?;
     let (path, digits) = ask("four@example.test").await?;
@@ -208,6 +222,7 @@ async fn a_forgotten_password_is_reset_by_a_mailed_code_and_nobody_learns_who_ha
     }
     let (id, target) = lab.latest_code("password").await?.ok_or("a code")?;
     assert_eq!(target, "nova@example.test");
+    assert_eq!(lab.life_of_code(id).await?.0, 600, "ten minutes");
     ask("nova").await?;
     let (again, _) = lab.latest_code("password").await?.ok_or("a code")?;
     assert_eq!(again, id, "nothing new within a minute");

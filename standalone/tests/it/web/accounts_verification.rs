@@ -1,5 +1,6 @@
 //! The e-mail address that somebody registers with is verified by a code that goes to it.
 
+use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,6 +24,7 @@ async fn the_code_that_was_sent_at_registration_verifies_the_address() -> TestRe
     let nova = lab.account("nova").await?.shopper;
     let (code, target) = lab.latest_code("verify").await?.ok_or("a code")?;
     assert_eq!(target, "nova@example.test");
+    assert_eq!(lab.life_of_code(code).await?.0, 600, "ten minutes");
     let messages: i64 = sqlx::query_scalar(
         "select count(*) from jobs where queue = 'messages' and payload::text like '%' || $1 || '%'",
     )
@@ -68,7 +70,9 @@ async fn another_code_takes_the_place_of_the_first_and_not_without_end() -> Test
     assert_eq!(code(nova.post(CONFIRM, json!({"code": first})).await?), gone, "five tries");
     let (status, sent) = nova.post("/api/account/verification", json!({})).await?;
     assert_eq!(status, StatusCode::ACCEPTED, "{sent}");
-    assert!(sent["expiresAt"].is_string());
+    let told: DateTime<Utc> = sent["expiresAt"].as_str().ok_or("until when")?.parse()?;
+    let (second, _) = lab.latest_code("verify").await?.ok_or("a code")?;
+    assert_eq!(lab.life_of_code(second).await?, (600, told), "ten minutes, as is told");
     sqlx::query("update codes set expires_at = clock_timestamp()").execute(lab.store().pool()).await?;
     assert_eq!(code(nova.post(CONFIRM, json!({"code": latest(&lab).await?})).await?), gone, "its time");
     for nth in 3..=11 {
