@@ -124,7 +124,32 @@ pub fn is_among(networks: &[IpNet], ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Arg, CommandFactory as _, FromArgMatches as _};
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        gateway: GatewayConfig,
+    }
+
+    #[test]
+    fn an_account_may_change_a_hundred_things_a_minute_where_nothing_else_is_set() {
+        let named = Words::command();
+        let name_of = |id: &str| {
+            let setting = named.get_arguments().find(|setting| setting.get_id() == id);
+            setting.and_then(Arg::get_env).and_then(std::ffi::OsStr::to_str)
+        };
+        assert_eq!(name_of("rate_limit_max"), Some("RATE_LIMIT_MAX"));
+        assert_eq!(name_of("rate_limit_time_window"), Some("RATE_LIMIT_TIME_WINDOW"));
+        // Whatever the environment of this test says.
+        let unset = Words::command().mut_args(|setting| setting.env(None::<&'static str>));
+        let words = unset.try_get_matches_from(["test"]).expect("nothing must be set");
+        let config = Words::from_arg_matches(&words).expect("what is not set has a default").gateway;
+        assert_eq!((config.rate_limit_max, config.rate_limit_time_window), (100, 60_000));
+        assert!(config.check().is_ok());
+    }
 
     #[test]
     fn proxies_are_named_one_by_one_or_by_their_network() {

@@ -242,7 +242,26 @@ impl FromRequestParts<App> for CountedIp {
 
 #[cfg(test)]
 mod tests {
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
+
+    #[test]
+    fn a_budget_is_full_at_first_refills_evenly_and_is_full_again_after_its_window() {
+        let (clock, window) = (FakeRelativeClock::default(), Duration::from_mins(1));
+        let budget = RateLimiter::dashmap_with_clock(quota(100, window), clock.clone());
+        let spend = || budget.check_key(&"somebody").map_err(|until| until.wait_time_from(clock.now()));
+        let spend_all = || (0..200).filter(|_| spend().is_ok()).count();
+        assert_eq!(spend_all(), 100);
+        assert_eq!(spend(), Err(Duration::from_millis(600)), "a hundredth of the window");
+        clock.advance(Duration::from_millis(599));
+        assert_eq!(spend(), Err(Duration::from_millis(1)));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(spend_all(), 1);
+        assert_eq!(budget.check_key(&"another"), Ok(()), "everybody has one of their own");
+        clock.advance(window);
+        assert_eq!(spend_all(), 100, "and never more");
+    }
 
     #[test]
     fn addresses_of_one_network_of_ipv6_count_as_one() {

@@ -1,5 +1,7 @@
 //! How much one person may have, and how often they may ask.
 
+use std::time::{Duration, Instant};
+
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
@@ -44,7 +46,8 @@ async fn one_shopper_has_a_bounded_number_of_live_jobs() -> TestResult {
 
 #[tokio::test]
 async fn a_full_lane_and_too_many_writes_are_refused_with_a_time_to_come_back() -> TestResult {
-    let words = ["--queue-max-waiting=2", "--rate-limit-max=4"];
+    // Four at once, and one more each second.
+    let words = ["--queue-max-waiting=2", "--rate-limit-max=4", "--rate-limit-time-window=4000"];
     let lab = Lab::start_with(&[], &words).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
     let operator = lab.with_role(Role::Operator).await?;
@@ -53,20 +56,35 @@ async fn a_full_lane_and_too_many_writes_are_refused_with_a_time_to_come_back() 
     for shopper in &shoppers[..2] {
         shopper.book(event, json!({"quantity": 1})).await?;
     }
-    let book = |shopper: &crate::lab::Shopper, quantity: u32| {
-        let path = format!("{}/api/bookings/{event}/book", shopper.url);
-        lab.http.post(path).bearer_auth(&shopper.token).json(&json!({"quantity": quantity})).send()
+    let book = || {
+        let path = format!("{}/api/bookings/{event}/book", lab.system.url);
+        lab.http.post(path).bearer_auth(&shoppers[2].token).json(&json!({"quantity": 1})).send()
     };
-    let full = book(&shoppers[2], 1).await?;
+    let begun = Instant::now();
+    let full = book().await?;
     assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(full.headers().contains_key("retry-after"));
     assert_eq!(full.json::<serde_json::Value>().await?["code"], "queue_full");
-    let mut last = None;
-    for quantity in 1..=5 {
-        last = Some(book(&shoppers[2], quantity).await?);
-    }
-    let last = last.ok_or("an answer")?;
-    assert_eq!(last.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert!(last.headers().contains_key("retry-after"));
+    let mut passed = 1;
+    let refused = loop {
+        let answer = book().await?;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            break answer;
+        }
+        passed += 1;
+        assert!(
+            passed <= 4 + begun.elapsed().as_secs(),
+            "{passed} were let through at {:?}",
+            begun.elapsed()
+        );
+    };
+    assert!(passed >= 4, "only {passed} were let through");
+    let seconds: u64 = refused.headers()["retry-after"].to_str()?.parse()?;
+    assert!((1..=2).contains(&seconds), "a quarter of the window, not {seconds} s");
+    let problem: serde_json::Value = refused.json().await?;
+    assert_eq!(problem["code"], "too_many_requests");
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let back = book().await?;
+    assert_eq!(back.status(), StatusCode::SERVICE_UNAVAILABLE, "who comes back then is let through");
     Ok(())
 }
