@@ -51,6 +51,9 @@ pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 /// Signs tokens in every test.
 pub(crate) const SECRET: &str = "a secret that is only good for tests";
 
+/// Stands in the database's URL of a whole process, whose server asks for none.
+pub(crate) const DATABASE_PASSWORD: &str = "tangerine-hurdygurdy-26";
+
 /// Signs tickets in every test.
 pub(crate) const TICKET_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJTTFSmGu5AXP4xhAR753GXvj4bSxQkC2JX4eLExN4qI";
 
@@ -108,7 +111,8 @@ impl Lab {
         settings_of(&words, &self.providers)
     }
 
-    /// The whole system as a process of its own, which writes its logs, all there are, into a file.
+    /// The whole system as a process of its own, which writes its logs, all there are, into a file. It has a password for
+    /// the database.
     pub(crate) fn spawn_whole(
         &self,
         port: u16,
@@ -118,6 +122,9 @@ impl Lab {
         words.retain(|word| !word.starts_with("--listen"));
         words.push(format!("--listen=127.0.0.1:{port}"));
         words.push(format!("--public-url=http://127.0.0.1:{port}"));
+        let database = words.iter_mut().find(|word| word.starts_with("--database-url=postgres://usher@"));
+        let database = database.ok_or("a database without a password")?;
+        *database = database.replacen("usher@", &format!("usher:{DATABASE_PASSWORD}@"), 1);
         UsherProcess::spawn_whole(&words, log)
     }
 

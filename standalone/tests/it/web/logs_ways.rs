@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::auth::SharedSecret;
+use shared::auth::{Role, SharedSecret};
+use shared::shop::accounts::KEY_PREFIX;
 use uuid::Uuid;
 
 use super::logs::{PERSON, RENEWED};
@@ -13,6 +14,9 @@ use crate::lab::{EventPlan, Lab, Shopper, TestResult, digits_of, eventually, mak
 /// A card that is sent to the provider's page alone; webhooks speak of it, which no provider of ours should do.
 const CARD: &str = "4929381332664295";
 const CARD_IN_GROUPS: &str = "4929 3813 3266 4295";
+
+/// The password after the one that was set by a code.
+const LAST_PASSWORD: &str = "periwinkle-theremin-36";
 
 /// What must not be logged, by its name.
 #[derive(Default)]
@@ -29,10 +33,16 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 async fn log_in(lab: &Lab, url: &str, body: Value, known: &mut Known) -> Fallible<Shopper> {
     let answer = lab.http.post(format!("{url}/api/auth/login")).json(&body).send().await?;
     let session: Value = answer.error_for_status()?.json().await?;
+    let token = note_tokens(&session, known);
+    let id = serde_json::from_value(session["user"]["userId"].clone())?;
+    Ok(Shopper { id, token, url: url.to_owned(), http: lab.http.clone() })
+}
+
+/// Notes the tokens of a session; the access token.
+fn note_tokens(session: &Value, known: &mut Known) -> String {
     let word = |field: &str| session[field].as_str().unwrap_or_default().to_owned();
     known.words.extend([("access token", word("accessToken")), ("refresh token", word("refreshToken"))]);
-    let id = serde_json::from_value(session["user"]["userId"].clone())?;
-    Ok(Shopper { id, token: word("accessToken"), url: url.to_owned(), http: lab.http.clone() })
+    word("accessToken")
 }
 
 /// The digits of the latest code for a purpose, which are remembered.
@@ -162,5 +172,63 @@ pub(super) async fn buy(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
         shopper.get(&path).await.is_ok_and(|(_, order)| order["status"] == "fulfilled")
     })
     .await;
+    Ok(())
+}
+
+/// An admin looks somebody up and gives a key to a service, which uses it until it is revoked; a made-up key is refused.
+pub(super) async fn administer(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
+    let admin = lab.with_role(Role::Admin).await?.at(url);
+    let figures = RENEWED.phone.trim_start_matches('+');
+    known.words.extend([("admin's token", admin.token.clone()), ("phone's figures", figures.to_owned())]);
+    for q in [RENEWED.email, RENEWED.login, &format!("%2B{figures}")] {
+        let (status, found) = admin.get(&format!("/api/admin/users?q={q}")).await?;
+        assert_eq!((status, &found["items"][0]["email"]), (StatusCode::OK, &json!(RENEWED.email)), "{q}");
+    }
+    let (service, made) = lab.service(&admin, &["read"]).await?;
+    let service = service.at(url);
+    let made_up = Shopper { token: format!("{KEY_PREFIX}cinnamon-ocarina-64"), ..service.clone() };
+    known.words.extend([("API key", service.token.clone()), ("made-up key", made_up.token.clone())]);
+    assert_eq!(service.get("/api/cart").await?.0, StatusCode::OK);
+    let by_header = lab.http.get(format!("{url}/api/cart")).header("x-api-key", &service.token);
+    assert_eq!(by_header.send().await?.status(), StatusCode::OK);
+    assert_eq!(made_up.get("/api/cart").await?.0, StatusCode::UNAUTHORIZED);
+    let path = format!("/api/admin/api-keys/{}", made["id"].as_str().ok_or("an id")?);
+    assert_eq!(admin.call(Method::DELETE, &path, None).await?.0, StatusCode::NO_CONTENT);
+    assert_eq!(service.get("/api/cart").await?.0, StatusCode::UNAUTHORIZED);
+    Ok(())
+}
+
+/// Takes along all that is kept, sets another password and goes on with a refresh token, which comes once too often.
+pub(super) async fn take_along(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
+    known.words.push(("last password", LAST_PASSWORD.to_owned()));
+    let right = json!({"login": RENEWED.login, "password": RENEWED.password});
+    let shopper = log_in(lab, url, right, known).await?;
+    let (status, data) = shopper.get("/api/account/export").await?;
+    assert_eq!((status, &data["account"]["email"]), (StatusCode::OK, &json!(RENEWED.email)));
+    let change = json!({"currentPassword": RENEWED.password, "newPassword": LAST_PASSWORD});
+    let (status, session) = shopper.post("/api/account/password", change).await?;
+    assert_eq!(status, StatusCode::OK, "{session}");
+    note_tokens(&session, known);
+    let body = json!({"refreshToken": session["refreshToken"]});
+    let refresh = || lab.http.post(format!("{url}/api/auth/refresh")).json(&body).send();
+    note_tokens(&refresh().await?.error_for_status()?.json().await?, known);
+    assert_eq!(refresh().await?.status(), StatusCode::UNAUTHORIZED, "it was used");
+    // As it happens: the password where the name belongs.
+    let muddled = json!({"login": LAST_PASSWORD, "password": RENEWED.login});
+    let refused = lab.http.post(format!("{url}/api/auth/login")).json(&muddled).send().await?;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    Ok(())
+}
+
+/// Has everything erased, with a wrong password and the right one.
+pub(super) async fn erase(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
+    let right = json!({"login": RENEWED.email, "password": LAST_PASSWORD});
+    let shopper = log_in(lab, url, right, known).await?;
+    let ask =
+        |password: &str| shopper.call(Method::DELETE, "/api/account", Some(json!({"password": password})));
+    assert_eq!(ask(RENEWED.wrong_password).await?.0, StatusCode::UNAUTHORIZED);
+    let (status, answer) = ask(LAST_PASSWORD).await?;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    assert_eq!(shopper.get("/api/account").await?.0, StatusCode::UNAUTHORIZED);
     Ok(())
 }
