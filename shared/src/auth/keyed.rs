@@ -50,3 +50,35 @@ impl Fingerprints {
         half
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_credentials_are_known_again_by_one_process_and_tell_another_one_nothing() {
+        let (here, there) = (Fingerprints::default(), Fingerprints::default());
+        let parts: [&[u8]; 3] = [b"basic", b"nova", b"long enough"];
+        assert_eq!(here.of(&parts), here.of(&parts));
+        assert_eq!(here.of(&parts), here.clone().of(&parts));
+        assert_ne!(here.of(&parts), there.of(&parts), "each process draws a key of its own");
+        assert_eq!(format!("{here:?}"), "Fingerprints([redacted])");
+    }
+
+    #[test]
+    fn no_other_credentials_have_the_same_fingerprint() {
+        let fingerprints = Fingerprints::default();
+        let of = |parts: [&str; 3]| fingerprints.of(&parts.map(str::as_bytes));
+        let right = of(["basic", "nova", "long enough"]);
+        for other in [
+            ["basic", "nova", "long enougi"],
+            ["basic", "nov", "along enough"],
+            ["basic", "noval", "ong enough"],
+            ["basicn", "ova", "long enough"],
+            ["key", "nova", "long enough"],
+            ["basic", "nova", ""],
+        ] {
+            assert_ne!(of(other), right, "{other:?}");
+        }
+    }
+}

@@ -95,4 +95,26 @@ mod tests {
         remembered.forget(&key(1));
         assert_eq!(remembered.get(&key(1)), None);
     }
+
+    #[test]
+    fn a_value_is_good_for_its_lifetime_whichever_half_it_is_in_and_being_used_does_not_prolong_it() {
+        let remembered = Remembered::new(10, Duration::from_mins(5));
+        remembered.put(key(1), 1);
+        let age = |by: Duration| {
+            let mut part = remembered.part(&key(1)).lock();
+            let Halves { young, old, turned } = &mut *part;
+            let since = young.values_mut().chain(old.values_mut()).map(|(_, since)| since);
+            for time in since.chain([turned]) {
+                *time = time.checked_sub(by).expect("a time before");
+            }
+        };
+        age(Duration::from_secs(299));
+        assert_eq!(remembered.get(&key(1)), Some(1));
+        age(Duration::from_secs(1));
+        assert_eq!(remembered.get(&key(1)), None, "five minutes after it was put");
+        remembered.put(key(1), 2);
+        assert_eq!(remembered.get(&key(1)), Some(2), "put anew, with the old one still in the older half");
+        age(Duration::from_mins(5));
+        assert_eq!(remembered.get(&key(1)), None, "neither of both");
+    }
 }
