@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
 use shared::domain::OrderId;
@@ -23,7 +24,7 @@ impl TicketDocuments for Printer {
 }
 
 #[tokio::test]
-async fn a_mail_goes_through_the_server_and_says_what_it_is() -> TestResult {
+async fn a_mail_goes_through_the_server_and_says_what_it_is_and_the_code_in_one_is_good() -> TestResult {
     let server = MailServer::start(Some(("usher", "secret"))).await?;
     let words =
         [format!("--smtp-url={}", server.url()), "--mail-from=Box office <box@tickets.test>".to_owned()];
@@ -49,6 +50,28 @@ async fn a_mail_goes_through_the_server_and_says_what_it_is() -> TestResult {
             .fetch_one(lab.store().pool())
             .await?;
     assert_eq!(noted, ("mail".to_owned(), shopper.id.0, "event_changed".to_owned()));
+    verify_by_mail(&lab, &server).await
+}
+
+/// Somebody who registers has the code from the mail alone.
+async fn verify_by_mail(lab: &Lab, server: &MailServer) -> TestResult {
+    let fresh = lab.account("fresh").await?;
+    let mailed = || server.mails().into_iter().find(|mail| mail["rcpt"] == json!([fresh.email]));
+    eventually("the code is there", async || mailed().is_some()).await;
+    let mail = mailed().ok_or("a mail")?;
+    let text = mail["text"].as_str().unwrap_or_default();
+    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    let code = text.lines().map(str::trim).find(is_code).ok_or(text)?;
+    assert!(text.contains("It is good for 10\u{a0}minutes"), "{text}");
+    assert!(mail["html"].as_str().unwrap_or_default().contains(code), "{mail}");
+    assert!(
+        !mail["subject"].as_str().unwrap_or_default().contains(code),
+        "what is shown on locked screens: {mail}"
+    );
+    let nova = fresh.shopper;
+    assert_eq!(nova.get("/api/account").await?.1["emailVerified"], false);
+    let (status, account) = nova.post("/api/account/verification/confirm", json!({"code": code})).await?;
+    assert_eq!((status, &account["emailVerified"]), (StatusCode::OK, &json!(true)), "{account}");
     Ok(())
 }
 
