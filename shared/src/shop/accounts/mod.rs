@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::Mutex;
 
 use super::Carts;
 use crate::auth::{
@@ -72,6 +73,7 @@ pub struct Inner {
     fingerprints: Fingerprints,
     basic: Remembered<Actor>,
     keys: Remembered<Actor>,
+    handing_out: Mutex<()>,
 }
 
 impl std::ops::Deref for Accounts {
@@ -109,6 +111,7 @@ impl Accounts {
             fingerprints: Fingerprints::default(),
             basic: Remembered::new(REMEMBERED, REMEMBER),
             keys: Remembered::new(REMEMBERED_KEYS, REMEMBER_KEY),
+            handing_out: Mutex::const_new(()),
         };
         Self { inner: Arc::new(inner) }
     }

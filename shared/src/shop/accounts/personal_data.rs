@@ -8,11 +8,13 @@ use crate::shop::CartError;
 use crate::store::Erased;
 
 impl Accounts {
-    /// All that is kept of somebody, as JSON.
+    /// All that is kept of somebody, as JSON; for one at a time. Outcomes and messages have no index by person, which every
+    /// booking would have to keep up, so each time all of them are read through.
     ///
     /// # Errors
     /// They are no more, or PostgreSQL is away.
     pub async fn personal_data(&self, user: UserId) -> Result<String, AccountError> {
+        let _turn = self.handing_out.lock().await;
         self.store.personal_data(user).await?.ok_or(AccountError::SessionEnded)
     }
 

@@ -69,6 +69,10 @@ impl Store {
         sqlx::query!("update orders set ip = null where user_id = $1 and ip is not null", user.0)
             .execute(&mut *tx)
             .await?;
+        sqlx::query!("update job_outcomes set ip = null where user_id = $1 and ip is not null", user.0)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query!("delete from mailbox where user_id = $1", user.0).execute(&mut *tx).await?;
         sqlx::query!("delete from codes where user_id = $1", user.0).execute(&mut *tx).await?;
         sqlx::query!("delete from account_changes where user_id = $1", user.0).execute(&mut *tx).await?;
         sqlx::query!("delete from second_factors where user_id = $1", user.0).execute(&mut *tx).await?;

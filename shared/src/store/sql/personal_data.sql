@@ -1,4 +1,5 @@
--- All that is kept of somebody, so many rows of a kind at most, newest first. No hashes, no secrets.
+-- All that is kept of somebody, so many rows of a kind at most, newest first. No hashes, no secrets; of messages no
+-- bodies either, as codes stand in them, which must be read where they were sent to.
 select json_build_object(
     'account', json_build_object(
         'userId', u.id, 'email', u.email, 'emailVerifiedAt', u.email_verified_at, 'login', u.login, 'phone', u.phone,
@@ -38,10 +39,22 @@ select json_build_object(
                      'status', r.status, 'createdAt', r.created_at) order by r.id), '[]')
                  from refunds r where r.order_id = o.id) as refunds
             from orders o where o.user_id = u.id order by o.created_at desc limit $2) o),
+    'requests', (
+        select coalesce(json_agg(q), '[]') from (
+            select q.event_id as "eventId", q.status, q.code, q.decided_at as "decidedAt", host(q.ip) as ip
+            from job_outcomes q where q.user_id = u.id order by q.decided_at desc limit $2) q),
     'tickets', (
         select coalesce(json_agg(t), '[]') from (
             select t.id, t.number, t.event_id as "eventId", t.status, t.issued_at as "issuedAt", t.used_at as "usedAt"
             from tickets t where t.user_id = u.id order by t.issued_at desc limit $2) t),
+    'messages', (
+        select coalesce(json_agg(m), '[]') from (
+            select m.channel, m.kind, m.sent_at as "sentAt"
+            from messages_sent m where m.user_id = u.id order by m.sent_at desc limit $2) m),
+    'mailbox', (
+        select coalesce(json_agg(m), '[]') from (
+            select m.channel, m.recipient as "to", m.kind, m.subject, m.attachments, m.sent_at as "sentAt"
+            from mailbox m where m.user_id = u.id order by m.id desc limit $2) m),
     'audit', (
         select coalesce(json_agg(a), '[]') from (
             select a.at, host(a.ip) as ip, a.action, a.object, a.result

@@ -1,11 +1,17 @@
 //! What is kept of somebody: shown to them, handed out, and erased.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use shared::auth::SharedSecret;
 use shared::domain::{BookingId, EventId, UserId};
 use uuid::Uuid;
 
-use crate::lab::{EventPlan, Lab, PASSWORD, TestResult, assert_invariants, make_event};
+use crate::lab::{
+    Bank, EventPlan, Lab, PASSWORD, Shopper, TestResult, Till, assert_invariants, digits_of, eventually,
+    make_event,
+};
 
 /// An order of somebody with one ticket for each of these: a ticket's status, and how long ago its event began.
 async fn order(
@@ -109,30 +115,143 @@ async fn a_shopper_sees_bookings_orders_and_tickets_as_they_stand_now() -> TestR
     Ok(())
 }
 
-#[tokio::test]
-async fn all_that_is_kept_of_somebody_is_handed_out_to_them() -> TestResult {
-    let lab = Lab::start().await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 5)).await?;
-    let nova = lab.account("nova").await?.shopper;
-    order(&lab, nova.id, event, &TICKETS).await?;
-    nova.post(
-        "/api/account/changes",
-        json!({"field": "phone", "value": "+380501234567", "password": PASSWORD}),
-    )
-    .await?;
-    let (status, data) = nova.get("/api/account/export").await?;
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(data["account"]["email"], "nova@example.test");
-    assert_eq!(data["consent"]["textVersion"], "2026-11");
-    assert_eq!(data["orders"][0]["ip"], "203.0.113.9");
-    assert_eq!(data["orders"][0]["items"].as_array().map(Vec::len), Some(4));
-    assert_eq!(data["tickets"].as_array().map(Vec::len), Some(4));
-    assert_eq!(data["codes"][0]["target"], "+380501234567");
-    assert_eq!(data["sessions"].as_array().map(Vec::len), Some(1));
-    let text = data.to_string();
-    assert!(!text.contains("argon2") && !text.contains("hash"), "no secret is in it");
+/// A new phone number, confirmed by its code.
+async fn change_phone(nova: &Shopper) -> TestResult {
+    let ask = json!({"field": "phone", "value": "+380501234567", "password": PASSWORD});
+    let (_, sent) = nova.post("/api/account/changes", ask).await?;
+    let id: Uuid = sent["changeId"].as_str().ok_or_else(|| sent.to_string())?.parse()?;
+    let confirm = format!("/api/account/changes/{id}/confirm");
+    let (status, account) = nova.post(&confirm, json!({"code": digits_of(id)})).await?;
+    assert_eq!(status, StatusCode::OK, "{account}");
     Ok(())
 }
+
+/// The same person as an operator who has begun with a second factor; its secret.
+async fn begin_second_factor(
+    lab: &Lab,
+    nova: &Shopper,
+) -> Result<(Shopper, String), Box<dyn std::error::Error>> {
+    sqlx::query("update users set role = 'operator' where id = $1")
+        .bind(nova.id.0)
+        .execute(lab.store().pool())
+        .await?;
+    let session = lab.log_in("nova", PASSWORD).await?;
+    let token = session["accessToken"].as_str().ok_or("a token")?.to_owned();
+    let operator = Shopper { token, ..nova.clone() };
+    let (status, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    assert_eq!(status, StatusCode::OK, "{begun}");
+    Ok((operator, begun["secret"].as_str().ok_or("a secret")?.to_owned()))
+}
+
+/// The lists of an export.
+const KEPT: [&str; 10] = [
+    "sessions", "codes", "changes", "bookings", "orders", "requests", "tickets", "messages", "mailbox",
+    "audit",
+];
+
+#[tokio::test]
+async fn all_that_is_kept_of_somebody_is_handed_out_to_them() -> TestResult {
+    let till = Till::open(Bank::cards()).await?;
+    let lab = &till.lab;
+    let nova = lab.account("nova").await?.shopper;
+    let purchase = till.buy(&nova, &till.seats[..2]).await?;
+    till.pay(&purchase).await?;
+    eventually("the tickets are there", async || {
+        till.count("select count(*) from tickets").await.is_ok_and(|tickets| tickets == 2)
+    })
+    .await;
+    let path = format!("/api/orders/{}", purchase.order);
+    let (_, bought) = nova.get(&path).await?;
+    let give_back = json!({"itemIds": [bought["items"][0]["id"]]});
+    assert_eq!(nova.post(&format!("{path}/refund"), give_back).await?.0, StatusCode::OK);
+    let refused = nova.outcome(&nova.book(till.event, json!({"quantity": 10})).await?).await?;
+    assert_eq!(refused["code"], "limit_reached", "two of ten are bought");
+    change_phone(&nova).await?;
+    let (operator, secret) = begin_second_factor(lab, &nova).await?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let digits = SharedSecret::from_base32(&secret).ok_or("base 32")?.digits(now)?;
+    let (_, confirmed) = operator.post("/api/account/second-factor/confirm", json!({"code": digits})).await?;
+    let token = confirmed["session"]["accessToken"].as_str().ok_or_else(|| confirmed.to_string())?.to_owned();
+    let nova = Shopper { token, ..operator };
+    let has = |data: &Value, list: &str, (field, value): (&str, &str)| {
+        data[list].as_array().is_some_and(|rows| rows.iter().any(|row| row[field] == value))
+    };
+    let mut data = Value::Null;
+    eventually("refusals are in the audit log, and the messages were sent", async || {
+        data = nova.get("/api/account/export").await.map(|(_, data)| data).unwrap_or_default();
+        has(&data, "audit", ("action", "booking.refuse"))
+            && ["messages", "mailbox"].into_iter().all(|list| {
+                ["code", "order_paid", "account_changed"]
+                    .into_iter()
+                    .all(|kind| has(&data, list, ("kind", kind)))
+            })
+    })
+    .await;
+    for list in KEPT {
+        assert!(data[list].as_array().is_some_and(|rows| !rows.is_empty()), "{list}: {data}");
+    }
+    let given: Vec<&str> = data.as_object().ok_or("an object")?.keys().map(String::as_str).collect();
+    assert_eq!(given.len(), KEPT.len() + 3, "each is looked at here: {given:?}");
+    assert_eq!(
+        (&data["account"]["email"], &data["account"]["phone"]),
+        (&json!("nova@example.test"), &json!("+380501234567"))
+    );
+    assert!(data["consent"]["at"].is_string());
+    assert_eq!(data["consent"]["textVersion"], "2026-11");
+    assert!(data["secondFactor"]["confirmedAt"].is_string(), "{data}");
+    assert_eq!(
+        data["sessions"].as_array().map(Vec::len),
+        Some(1),
+        "those without a second factor have ended"
+    );
+    assert_eq!(data["codes"][0]["target"], "+380501234567");
+    assert_eq!(data["changes"][0]["field"], "phone");
+    let order = &data["orders"][0];
+    assert_eq!((&order["id"], &order["ip"]), (&json!(purchase.order), &json!("127.0.0.1")));
+    assert_eq!(order["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        (&order["payments"][0]["status"], &order["payments"][0]["amount"]),
+        (&json!("captured"), &json!(2_000))
+    );
+    assert_eq!(order["refunds"][0]["amount"], 1_000);
+    assert_eq!(data["tickets"].as_array().map(Vec::len), Some(2));
+    let requests = &data["requests"];
+    let of_one = |nth: usize| {
+        let request = &requests[nth];
+        assert!(request["decidedAt"].is_string(), "{requests}");
+        (
+            request["eventId"].clone(),
+            request["status"].clone(),
+            request["code"].clone(),
+            request["ip"].clone(),
+        )
+    };
+    assert_eq!(
+        of_one(0),
+        (json!(till.event), json!("failed"), json!("limit_reached"), json!("127.0.0.1")),
+        "the latest first"
+    );
+    assert_eq!(of_one(1), (json!(till.event), json!("completed"), Value::Null, Value::Null));
+    assert!(has(&data, "mailbox", ("to", "nova@example.test")));
+    assert!(has(&data, "mailbox", ("subject", "Your code")));
+    let text = data.to_string();
+    for secret in ["argon2", "hash", "Enter this code", secret.as_str()] {
+        assert!(!text.contains(secret), "{secret} is in it");
+    }
+    let (_, of_another) = lab.account("other").await?.shopper.get("/api/account/export").await?;
+    for list in ["bookings", "orders", "requests", "tickets", "changes"] {
+        assert_eq!(of_another[list], json!([]), "what belongs to others is not in it: {list}");
+    }
+    Ok(())
+}
+
+/// How many rows would still tell of somebody, and messages that are to be sent.
+const TRACES: &str = "select (select count(*) from codes where user_id = $1),
+    (select count(*) from account_changes where user_id = $1),
+    (select count(*) from second_factors where user_id = $1),
+    (select count(*) from job_outcomes where user_id = $1 and ip is not null),
+    (select count(*) from mailbox where user_id = $1),
+    (select count(*) from jobs where queue = 'messages' and finished_at is null)";
 
 #[tokio::test]
 async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
@@ -141,6 +260,11 @@ async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
     let account = lab.account("nova").await?;
     let nova = &account.shopper;
     nova.outcome(&nova.book(event, json!({"quantity": 2})).await?).await?;
+    let refused = nova.outcome(&nova.book(event, json!({"quantity": 10})).await?).await?;
+    assert_eq!(refused["code"], "limit_reached", "two of ten are in the cart");
+    change_phone(nova).await?;
+    begin_second_factor(&lab, nova).await?;
+    let other = lab.account("other").await?.shopper;
     let order = order(&lab, nova.id, event, &TICKETS).await?;
     let erase =
         |password: &str| nova.call(Method::DELETE, "/api/account", Some(json!({"password": password})));
@@ -151,7 +275,20 @@ async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("payment_under_way")));
     sqlx::query("update orders set status = 'fulfilled', paid_at = now()").execute(pool).await?;
     assert_eq!(lab.basic("/api/cart", ("nova", PASSWORD)).await?.0, StatusCode::OK);
+    let traces = async |user: UserId| -> Result<[i64; 6], sqlx::Error> {
+        let counted: (i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(TRACES).bind(user.0).fetch_one(pool).await?;
+        Ok(counted.into())
+    };
+    eventually("there is something of each, and no message on its way", async || {
+        let counted = [traces(nova.id).await, traces(other.id).await];
+        let [Ok([found @ .., 0]), Ok([1, 0, 0, 0, 1, 0])] = counted else { return false };
+        found.into_iter().all(|rows| rows > 0)
+    })
+    .await;
     assert_eq!(erase(PASSWORD).await?.0, StatusCode::NO_CONTENT);
+    assert_eq!(traces(nova.id).await?, [0; 6]);
+    assert_eq!(traces(other.id).await?, [1, 0, 0, 0, 1, 0], "what is kept of others stays");
 
     assert_eq!(nova.get("/api/cart").await?.0, StatusCode::UNAUTHORIZED);
     assert_eq!(lab.basic("/api/cart", ("nova", PASSWORD)).await?.0, StatusCode::UNAUTHORIZED);
