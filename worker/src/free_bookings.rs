@@ -36,9 +36,9 @@ impl FreeBookings {
 impl Handler for FreeBookings {
     fn run<'a>(&'a self, job: &'a Job, _: &'a Progress) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
-            let BuyFreeBooking { booking, user } = serde_json::from_slice(&job.payload)
+            let BuyFreeBooking { booking, user, ip } = serde_json::from_slice(&job.payload)
                 .map_err(|error| JobError::Fatal(format!("no booking to buy: {error}")))?;
-            let bought = self.checkout.check_out(Buyer { user, ip: None }, Basket::Booking(booking)).await;
+            let bought = self.checkout.check_out(Buyer { user, ip }, Basket::Booking(booking)).await;
             match bought {
                 // Whoever has cancelled it, bought it or let it run out meanwhile wants nothing more of it.
                 Ok(_)

@@ -50,9 +50,10 @@ pub async fn export_account(
 pub async fn erase_account(
     State(app): State<App>,
     Person(caller): Person,
+    ClientIp(ip): ClientIp,
     Body(body): Body<ErasureBody>,
 ) -> Result<Response, Problem> {
     app.limits.check_own_code(caller.user).await?;
-    app.accounts.erase(caller.user, body.password, body.code.as_deref()).await?;
+    app.accounts.erase((caller.user, Some(ip)), body.password, body.code.as_deref()).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&app, "", 0))]).into_response())
 }

@@ -5,10 +5,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::domain::BookingId;
 use shared::shop::BookingView;
+use shared::shop::checkout::Buyer;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::caller::{Body, Caller};
+use crate::caller::{Body, Caller, ClientIp};
 use crate::problem::{Problem, ProblemBody};
 
 /// Which booking.
@@ -25,8 +26,10 @@ pub struct Cancellation {
 pub async fn cancel_booking(
     State(app): State<App>,
     caller: Caller,
+    ClientIp(ip): ClientIp,
     Body(body): Body<Cancellation>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.checkout.cancel_booking(caller.user, body.booking_id).await?))
+    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    Ok(Json(app.checkout.cancel_booking(buyer, body.booking_id).await?))
 }

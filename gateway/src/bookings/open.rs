@@ -9,7 +9,7 @@ use shared::shop::BookingView;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::caller::{Body, Caller};
+use crate::caller::{Body, Caller, ClientIp};
 use crate::problem::{Problem, ProblemBody};
 
 /// For which event.
@@ -27,9 +27,10 @@ pub struct NewBooking {
 pub async fn open_booking(
     State(app): State<App>,
     caller: Caller,
+    ClientIp(ip): ClientIp,
     Body(body): Body<NewBooking>,
 ) -> Result<(StatusCode, Json<BookingView>), Problem> {
     app.limits.check_write(caller.user)?;
-    let (booking, is_new) = app.carts.open(body.event_id, caller.user).await?;
+    let (booking, is_new) = app.carts.open(body.event_id, caller.user, Some(ip)).await?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(booking)))
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use shared::domain::BookingId;
 use shared::shop::BookingView;
+use shared::shop::checkout::Buyer;
 
 use crate::app::App;
 use crate::caller::{Caller, ClientIp, Path};
@@ -32,8 +33,10 @@ pub async fn show_booking(
 pub async fn delete_booking(
     State(app): State<App>,
     caller: Caller,
+    ClientIp(ip): ClientIp,
     Path(id): Path<BookingId>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.checkout.cancel_booking(caller.user, id).await?))
+    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    Ok(Json(app.checkout.cancel_booking(buyer, id).await?))
 }

@@ -1,5 +1,7 @@
 //! Carts: made, looked at, emptied. None of this queues; it only makes more free.
 
+use std::net::IpAddr;
+
 use chrono::Utc;
 
 use super::{BookingView, CartView, Catalogue, Fault};
@@ -49,12 +51,17 @@ impl Carts {
     ///
     /// # Errors
     /// No such event, or a store is away.
-    pub async fn open(&self, event: EventId, user: UserId) -> Result<(BookingView, bool), CartError> {
+    pub async fn open(
+        &self,
+        event: EventId,
+        user: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<(BookingView, bool), CartError> {
         if self.catalogue.event(event).await?.is_none() {
             return Err(CartError::NotFound);
         }
         let opened =
-            self.store.open_booking(event, user).await.map_err(|error| match error.constraint() {
+            self.store.open_booking(event, user, ip).await.map_err(|error| match error.constraint() {
                 Some("bookings_only_key") => CartError::AlreadyBooked,
                 _ => error.into(),
             })?;
@@ -137,8 +144,13 @@ impl Carts {
     ///
     /// # Errors
     /// It is not theirs, it is paid or expired, or a store is away.
-    pub async fn cancel(&self, user: UserId, id: BookingId) -> Result<BookingView, CartError> {
-        let closed = self.store.cancel_booking(user, id).await?.ok_or(CartError::NotFound)?;
+    pub async fn cancel(
+        &self,
+        user: UserId,
+        id: BookingId,
+        ip: Option<IpAddr>,
+    ) -> Result<BookingView, CartError> {
+        let closed = self.store.cancel_booking(user, id, ip).await?.ok_or(CartError::NotFound)?;
         if closed.booking.status != "cancelled" {
             return Err(CartError::Closed(closed.booking.status));
         }

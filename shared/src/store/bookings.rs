@@ -1,6 +1,7 @@
 //! Carts: made, listed, emptied and cancelled at once, without the queue.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -72,13 +73,18 @@ impl Store {
     }
 
     /// Opens a booking, or finds the one that is open; true when it is new. What has run out of an open one is
-    /// released before, as the sweeper would.
+    /// released before, as the sweeper would. From where it was asked for is told with it.
     ///
     /// # Errors
     /// PostgreSQL is away, or there is no such event.
-    pub async fn open_booking(&self, event: EventId, user: UserId) -> Result<Opened, StoreError> {
+    pub async fn open_booking(
+        &self,
+        event: EventId,
+        user: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<Opened, StoreError> {
         for _ in 0..OPENINGS {
-            if let Some(opened) = self.try_open(event, user).await? {
+            if let Some(opened) = self.try_open(event, user, ip).await? {
                 return Ok(opened);
             }
             // Somebody is closing the one that ran out just now.
@@ -87,7 +93,12 @@ impl Store {
         Err(StoreError::Row("an open booking just made"))
     }
 
-    async fn try_open(&self, event: EventId, user: UserId) -> Result<Option<Opened>, StoreError> {
+    async fn try_open(
+        &self,
+        event: EventId,
+        user: UserId,
+        ip: Option<IpAddr>,
+    ) -> Result<Option<Opened>, StoreError> {
         let run_out = sqlx::query_scalar!(
             "select id from bookings
              where event_id = $1 and user_id = $2 and status = 'created' and expires_at <= clock_timestamp()",
@@ -114,7 +125,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(id) = inserted {
-            let fact = Fact::of_booking("booking.created", BookingId(id), user, &[], &[]);
+            let fact = Fact::of_whole_booking("booking.created", BookingId(id), user, ip);
             append_outbox(&mut tx, event, &[fact]).await?;
         }
         tx.commit().await?;
@@ -192,7 +203,7 @@ impl Store {
     }
 
     /// Cancels somebody's open booking. `None` when it is not theirs; a booking that is closed already stays
-    /// as it is and frees nothing.
+    /// as it is and frees nothing. From where that was asked for is told with it.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -200,6 +211,7 @@ impl Store {
         &self,
         user: UserId,
         booking: BookingId,
+        ip: Option<IpAddr>,
     ) -> Result<Option<Closed>, StoreError> {
         let mut tx = self.begin().await?;
         let Some(row) = sqlx::query!(
@@ -222,7 +234,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             record_freed(&mut tx, &freed, &[], Why::Released).await?;
-            let fact = Fact::of_booking("booking.cancelled", booking, user, &[], &[]);
+            let fact = Fact::of_whole_booking("booking.cancelled", booking, user, ip);
             append_outbox(&mut tx, EventId(row.event_id), &[fact]).await?;
         }
         self.finish(tx, user, booking, &mut freed).await.map(Some)

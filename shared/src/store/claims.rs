@@ -1,6 +1,7 @@
 //! Who has what: reading it for a map, and giving it back.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -320,6 +321,8 @@ struct BookingFact<'a> {
     seat_ids: &'a [SeatId],
     #[serde(skip_serializing_if = "<[(AreaId, u32)]>::is_empty")]
     slots: &'a [(AreaId, u32)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
 }
 
 impl Fact {
@@ -336,7 +339,17 @@ impl Fact {
         seat_ids: &[SeatId],
         slots: &[(AreaId, u32)],
     ) -> Self {
-        Self::new(topic, &BookingFact { booking_id, user_id, seat_ids, slots })
+        Self::new(topic, &BookingFact { booking_id, user_id, seat_ids, slots, ip: None })
+    }
+
+    /// A fact about a booking as a whole, and from where its owner asked for it.
+    pub(super) fn of_whole_booking(
+        topic: &'static str,
+        booking_id: BookingId,
+        user_id: UserId,
+        ip: Option<IpAddr>,
+    ) -> Self {
+        Self::new(topic, &BookingFact { booking_id, user_id, seat_ids: &[], slots: &[], ip })
     }
 }
 

@@ -1,5 +1,7 @@
 //! All that is kept of somebody: handed out to them, and erased.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
 
 use super::{AccountError, Accounts};
@@ -25,7 +27,7 @@ impl Accounts {
     /// The password or the second factor is wrong, or a payment is under way.
     pub async fn erase(
         &self,
-        user: UserId,
+        (user, ip): (UserId, Option<IpAddr>),
         password: SecretString,
         code: Option<&str>,
     ) -> Result<(), AccountError> {
@@ -33,7 +35,7 @@ impl Accounts {
         if self.profile(user).await?.has_second_factor {
             self.check_second_factor(user, code).await?;
         }
-        self.cancel_bookings(user).await?;
+        self.cancel_bookings(user, ip).await?;
         match self.store.erase_user(user).await? {
             Erased::Done { version, revoked } => {
                 self.ended.end_user(user, version);
@@ -46,12 +48,12 @@ impl Accounts {
         }
         tracing::info!(user.id = user.0, "account erased");
         // What a job has won meanwhile; if this fails, it runs out by itself.
-        self.cancel_bookings(user).await
+        self.cancel_bookings(user, ip).await
     }
 
-    async fn cancel_bookings(&self, user: UserId) -> Result<(), AccountError> {
+    async fn cancel_bookings(&self, user: UserId, ip: Option<IpAddr>) -> Result<(), AccountError> {
         for booking in self.store.open_bookings(user).await? {
-            match self.carts.cancel(user, booking).await {
+            match self.carts.cancel(user, booking, ip).await {
                 Ok(_) | Err(CartError::NotFound | CartError::Closed(_) | CartError::AlreadyBooked) => {}
                 Err(CartError::Fault(fault)) => return Err(fault.into()),
             }

@@ -183,11 +183,11 @@ impl Checkout {
     /// It is not theirs or is past that, or a store is away.
     pub async fn cancel_booking(
         &self,
-        user: UserId,
+        Buyer { user, ip }: Buyer,
         booking: BookingId,
     ) -> Result<BookingView, CheckoutError> {
         if self.carts.booking(user, booking).await?.status != "pending_payment" {
-            return Ok(self.carts.cancel(user, booking).await?);
+            return Ok(self.carts.cancel(user, booking, ip).await?);
         }
         if let Some(order) = self.store.order_of_booking(user, booking).await? {
             self.cancel(user, order).await?;

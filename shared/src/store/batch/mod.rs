@@ -74,7 +74,7 @@ pub struct JobWrite {
     pub nonce: u64,
     /// Whose it is.
     pub user: UserId,
-    /// Where it came from; written with a refusal, for the audit log.
+    /// Where it came from, for the audit log: written with a refusal, told with a booking that it opens.
     pub ip: Option<IpAddr>,
     /// How it ends; `None` when it stands by, which is not written.
     pub outcome: Option<Outcome>,

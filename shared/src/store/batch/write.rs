@@ -1,6 +1,7 @@
 //! The rows of a batch.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -207,7 +208,7 @@ fn facts(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Vec<Fact> {
     for job in batch.jobs {
         let Some(Outcome::Completed(won)) = &job.outcome else { continue };
         if new.contains(&won.booking) && told.insert(won.booking) {
-            facts.push(Fact::of_booking("booking.created", won.booking, job.user, &[], &[]));
+            facts.push(Fact::of_whole_booking("booking.created", won.booking, job.user, job.ip));
         }
         facts.push(Fact::of_booking("seat.selected", won.booking, job.user, &won.seats, &won.slots));
     }
@@ -224,6 +225,9 @@ pub struct BuyFreeBooking {
     pub booking: BookingId,
     /// Whose it is.
     pub user: UserId,
+    /// From where they asked for it; what was written by an earlier version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
 }
 
 /// Writes the jobs that buy what was won.
@@ -235,7 +239,7 @@ pub(super) async fn buy_free_bookings(
     for job in batch.jobs {
         let Some(Outcome::Completed(won)) = &job.outcome else { continue };
         if bought.insert(won.booking) {
-            let payload = BuyFreeBooking { booking: won.booking, user: job.user };
+            let payload = BuyFreeBooking { booking: won.booking, user: job.user, ip: job.ip };
             insert_job(tx, &NewNamedJob { queue: FREE_BOOKINGS, lane: 0, payload, run_at: None }).await?;
         }
     }
