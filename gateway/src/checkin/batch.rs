@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shared::shop::{CheckInError, CheckedIn, Scan};
+use shared::shop::{CheckedIn, Scan};
 use utoipa::ToSchema;
 
-use super::ScanBody;
+use super::{ScanBody, check_in_all};
 use crate::app::App;
 use crate::caller::{Body, ClientIp, Scanner};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -68,11 +68,11 @@ impl From<Problem> for ScanResult {
     }
 }
 
-impl From<Result<CheckedIn, CheckInError>> for ScanResult {
-    fn from(answer: Result<CheckedIn, CheckInError>) -> Self {
+impl From<Result<CheckedIn, Problem>> for ScanResult {
+    fn from(answer: Result<CheckedIn, Problem>) -> Self {
         match answer {
             Ok(entered) => Self { admitted: Some(entered), refused: None },
-            Err(error) => Problem::from(error).into(),
+            Err(problem) => problem.into(),
         }
     }
 }
@@ -93,8 +93,8 @@ pub async fn check_in_batch(
         return Err(Problem::new(Code::Validation, format!("send 1 to {MAX_SCANS} scans")));
     }
     let parsed: Vec<Result<Scan, Problem>> = body.scans.into_iter().map(ScanBody::parse).collect();
-    let good = parsed.iter().filter_map(|scan| scan.as_ref().ok()).cloned().collect();
-    let mut answers = app.tickets.check_in(caller.user, good).await?.into_iter();
+    let good: Vec<Scan> = parsed.iter().filter_map(|scan| scan.as_ref().ok()).cloned().collect();
+    let mut answers = check_in_all(&app, (caller, ip), &good).await?.into_iter();
     let results = parsed.into_iter().map(|scan| match scan {
         Ok(_) => answers.next().map_or_else(|| Problem::plain(Code::Internal).into(), ScanResult::from),
         Err(problem) => problem.into(),

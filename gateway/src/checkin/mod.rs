@@ -3,16 +3,20 @@
 mod batch;
 mod single;
 
+use std::net::IpAddr;
+
 use axum::extract::DefaultBodyLimit;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::domain::EventId;
-use shared::shop::{Scan, Shown};
+use shared::shop::{CheckedIn, Scan, Scanned, Shown};
+use shared::store::NewAudit;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::caller::Caller;
 use crate::problem::{Code, Problem};
 
 /// Bodies larger than this are refused: 500 scans, each with a code and room to spare.
@@ -63,4 +67,32 @@ impl ScanBody {
         }
         Ok(Scan { shown, event: self.event_id, gate, scanned_at: self.scanned_at })
     }
+}
+
+/// Uses the tickets of these scans. Who did not get in, and why, is in the audit log before anybody is told; who did comes
+/// into it by the fact.
+///
+/// # Errors
+/// A store is away; the same scans may be sent again.
+async fn check_in_all(
+    app: &App,
+    (caller, ip): (Caller, IpAddr),
+    scans: &[Scan],
+) -> Result<Vec<Result<CheckedIn, Problem>>, Problem> {
+    let scanned = app.tickets.check_in((caller.user, Some(ip)), scans).await?;
+    let (mut answers, mut refused) = (Vec::with_capacity(scans.len()), Vec::new());
+    for (scan, Scanned { ticket, entry }) in scans.iter().zip(scanned) {
+        let entry = entry.map_err(Problem::from);
+        if let Err(problem) = &entry {
+            let ticket = ticket.map(|ticket| format!("ticket {ticket}, ")).unwrap_or_default();
+            let object = format!("{ticket}event {}, gate {}", scan.event, scan.gate);
+            let (action, result) = ("ticket.refuse", problem.code.word());
+            refused.push(NewAudit { ip: Some(ip), user: Some(caller.user), action, object, result });
+        }
+        answers.push(entry);
+    }
+    if !refused.is_empty() {
+        app.store.insert_audits(&refused).await?;
+    }
+    Ok(answers)
 }

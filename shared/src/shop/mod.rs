@@ -53,7 +53,8 @@ pub use oversight::Oversight;
 pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};
 pub use sweeps::Sweeps;
 pub use tickets::{
-    CheckInError, CheckedIn, Printed, Scan, Shown, TicketError, TicketView, Tickets, VenueView, issue_tickets,
+    CheckInError, CheckedIn, Printed, Scan, Scanned, Shown, TicketError, TicketView, Tickets, VenueView,
+    issue_tickets,
 };
 pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};
 

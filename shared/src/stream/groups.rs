@@ -51,6 +51,7 @@ impl Group {
                 "order.refunded",
                 "order.charged_back",
                 "ticket.issued",
+                "ticket.used",
             ],
         }
     }

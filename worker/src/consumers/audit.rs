@@ -1,5 +1,5 @@
-//! Writes purchases into the audit log. What people with a role do, and what is refused, is written by whoever does it;
-//! that a reservation runs out is nobody's action.
+//! Writes bookings, purchases and check-ins into the audit log. What people with a role do otherwise, and what is refused,
+//! is written by whoever does it; that a reservation runs out is nobody's action.
 
 use std::net::IpAddr;
 
@@ -16,21 +16,24 @@ use super::{ConsumeError, Consumer};
 /// The group `audit`.
 pub struct Audit;
 
-/// What facts about purchases say, as far as it is written down.
+/// What facts say, as far as it is written down.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PurchaseFact {
+struct AuditedFact {
     user_id: Option<UserId>,
+    /// Who let somebody in.
+    scanned_by: Option<UserId>,
     ip: Option<String>,
     order_id: Option<Uuid>,
     booking_id: Option<Uuid>,
     payment_id: Option<Uuid>,
     refund_id: Option<Uuid>,
     ticket_id: Option<Uuid>,
+    gate: Option<String>,
 }
 
 fn line(fact: &Envelope) -> Result<PastAudit, ConsumeError> {
-    let said: PurchaseFact = fact.read()?;
+    let said: AuditedFact = fact.read()?;
     let mut object = format!("event {}", fact.event_id);
     let parts = [
         ("booking", said.booking_id),
@@ -44,10 +47,13 @@ fn line(fact: &Envelope) -> Result<PastAudit, ConsumeError> {
             object = format!("{name} {id}, {object}");
         }
     }
+    if let Some(gate) = said.gate {
+        object = format!("{object}, gate {gate}");
+    }
     Ok(PastAudit {
         at: fact.at(),
         ip: said.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
-        user: said.user_id,
+        user: said.user_id.or(said.scanned_by),
         action: fact.topic.clone(),
         object,
         order: said.order_id,

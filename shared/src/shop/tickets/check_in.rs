@@ -1,5 +1,7 @@
 //! At the door: a ticket is used once, whether it is scanned now or was scanned by a device that was offline.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,6 +55,15 @@ pub struct CheckedIn {
     pub used_at: DateTime<Utc>,
 }
 
+/// What became of a scan.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Which ticket was shown, as far as it could be read; no such ticket need be there.
+    pub ticket: Option<TicketId>,
+    /// Whether somebody goes in.
+    pub entry: Result<CheckedIn, CheckInError>,
+}
+
 /// Why somebody does not go in.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckInError {
@@ -92,10 +103,10 @@ impl Tickets {
     /// PostgreSQL is away; then none was used.
     pub async fn check_in(
         &self,
-        by: UserId,
-        scans: Vec<Scan>,
-    ) -> Result<Vec<Result<CheckedIn, CheckInError>>, StoreError> {
-        let read = self.read(&scans).await?;
+        by: (UserId, Option<IpAddr>),
+        scans: &[Scan],
+    ) -> Result<Vec<Scanned>, StoreError> {
+        let read = self.read(scans).await?;
         let good = scans.iter().zip(&read).filter_map(|(scan, ticket)| {
             let ticket = *ticket.as_ref().ok()?;
             // PostgreSQL keeps microseconds.
@@ -105,9 +116,10 @@ impl Tickets {
         let good: Vec<NewScan> = good.collect();
         let entries = self.store.check_in(&good, by, self.event_hours).await?;
         let mut answers = good.iter().zip(entries).map(|(scan, entry)| answer(scan, entry));
-        let all = read
-            .into_iter()
-            .map(|ticket| ticket.and_then(|_| answers.next().unwrap_or(Err(CheckInError::NotFound))));
+        let all = read.into_iter().map(|ticket| Scanned {
+            ticket: ticket.as_ref().ok().copied(),
+            entry: ticket.and_then(|_| answers.next().unwrap_or(Err(CheckInError::NotFound))),
+        });
         Ok(all.collect())
     }
 

@@ -12,7 +12,7 @@ use crate::store::{Issued, Store, StoreError, TicketRecord};
 use crate::tickets::config::TicketsConfig;
 use crate::tickets::{Document, Formats, JwkSet, Press, RenderError, TicketFace, TicketKeys, ToSign};
 
-pub use check_in::{CheckInError, CheckedIn, Scan, Shown};
+pub use check_in::{CheckInError, CheckedIn, Scan, Scanned, Shown};
 pub use views::{TicketView, VenueView};
 
 /// Tickets in one file at most; further ones go into another.

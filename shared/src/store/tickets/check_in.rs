@@ -1,6 +1,7 @@
 //! Using tickets at the door: each once, whoever scans it at the same time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -65,6 +66,8 @@ struct TicketUsed<'a> {
     gate: &'a str,
     scanned_by: UserId,
     used_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
 }
 
 /// A ticket that is locked, as far as the door is concerned.
@@ -97,14 +100,15 @@ impl Store {
     }
 
     /// Uses tickets, in this order; what became of each. A scan that is told once more by the same scanner, with its time,
-    /// is admitted as before; but not when that time was before the ticket was issued, or later than now.
+    /// is admitted as before; but not when that time was before the ticket was issued, or later than now. Who scanned, and
+    /// from where, is told with each.
     ///
     /// # Errors
     /// PostgreSQL is away; then none was used.
     pub async fn check_in(
         &self,
         scans: &[NewScan],
-        by: UserId,
+        (by, ip): (UserId, Option<IpAddr>),
         event_hours: u16,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut tx = self.begin().await?;
@@ -126,7 +130,7 @@ impl Store {
             }
             entries.push(entry);
         }
-        write(&mut tx, &used, by).await?;
+        write(&mut tx, &used, (by, ip)).await?;
         tx.commit().await?;
         Ok(entries)
     }
@@ -202,7 +206,7 @@ async fn lock(
 async fn write(
     connection: &mut PgConnection,
     used: &[(&NewScan, DateTime<Utc>)],
-    by: UserId,
+    (by, ip): (UserId, Option<IpAddr>),
 ) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = used.iter().map(|(scan, _)| scan.ticket.0).collect();
     let gates: Vec<String> = used.iter().map(|(scan, _)| scan.gate.clone()).collect();
@@ -223,7 +227,7 @@ async fn write(
     }
     let mut facts: BTreeMap<EventId, Vec<Fact>> = BTreeMap::new();
     for (scan, at) in used {
-        let told = TicketUsed { ticket_id: scan.ticket, gate: &scan.gate, scanned_by: by, used_at: *at };
+        let told = TicketUsed { ticket_id: scan.ticket, gate: &scan.gate, scanned_by: by, used_at: *at, ip };
         facts.entry(scan.event).or_default().push(Fact::new("ticket.used", &told));
     }
     for (event, facts) in facts {

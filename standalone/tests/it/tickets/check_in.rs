@@ -6,7 +6,10 @@ use shared::auth::Role;
 use shared::tickets::{TicketKeys, ToSign, new_key_pem};
 
 use super::{Evening, Fallible};
-use crate::lab::{EventPlan, TestResult, make_event};
+use crate::lab::{EventPlan, Shopper, TestResult, eventually, make_event};
+
+/// Of the audit log: action, whose, object, address, result.
+type Line = (String, i64, String, String, String);
 
 impl Evening {
     fn scan(&self, nth: usize) -> Value {
@@ -22,6 +25,15 @@ impl Evening {
             "select coalesce(sum(json_array_length(facts)), 0)::bigint from outbox where topic = 'ticket.used'",
         );
         Ok(facts.fetch_one(self.lab.store().pool()).await?)
+    }
+
+    /// What the audit log says of the doors.
+    async fn audited(&self) -> Vec<Line> {
+        let lines = sqlx::query_as(
+            "select action, user_id, object, host(ip), result from audit_log
+             where action in ('ticket.used', 'ticket.refuse') order by action, id",
+        );
+        lines.fetch_all(self.lab.store().pool()).await.unwrap_or_default()
     }
 }
 
@@ -45,6 +57,19 @@ async fn a_ticket_admits_once_and_a_second_scan_says_when_and_where() -> TestRes
     let admin = evening.lab.with_role(Role::Admin).await?;
     assert_eq!(admin.post("/api/checkin", typed).await?.0, StatusCode::OK);
     assert_eq!(evening.facts().await?, 2);
+    let line = |(action, result): (&str, &str), by: &Shopper, nth: usize, gate: &str| -> Line {
+        let object = format!("ticket {}, event {}, gate {gate}", evening.text(nth, "id"), evening.event);
+        (action.to_owned(), by.id.0, object, "127.0.0.1".to_owned(), result.to_owned())
+    };
+    let expected = [
+        line(("ticket.refuse", "already_used"), &scanner, 0, "South 2"),
+        line(("ticket.used", "done"), &scanner, 0, "North 1"),
+        line(("ticket.used", "done"), &admin, 1, "N"),
+    ];
+    eventually("who let whom in, and whom not, is in the audit log", async || {
+        evening.audited().await == expected
+    })
+    .await;
     Ok(())
 }
 
@@ -160,6 +185,10 @@ async fn scans_of_an_offline_device_count_from_when_they_were_made_and_may_be_se
     let expected = ["admitted", "admitted", "bad_ticket_code", "already_used", "event_over", "validation"];
     assert_eq!(codes(&first), expected, "{first}");
     assert_eq!(first["admitted"], 2);
+    let audited = evening.audited().await;
+    let refused: Vec<&str> =
+        audited.iter().filter(|line| line.0 == "ticket.refuse").map(|line| line.4.as_str()).collect();
+    assert_eq!(refused, expected[2..5], "what makes no sense is nobody at a door");
     let used_at: chrono::DateTime<chrono::Utc> =
         serde_json::from_value(first["items"][0]["admitted"]["usedAt"].clone())?;
     let told: chrono::DateTime<chrono::Utc> = serde_json::from_value(doors.clone())?;
