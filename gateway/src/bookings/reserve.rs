@@ -1,13 +1,16 @@
 //! `POST /api/bookings/reserve`
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use shared::domain::{AreaId, BookingRequest, EventId, UserId, Wanted};
+use shared::seen;
 use shared::shop::BookingView;
 use shared::shop::checkout::{Buyer, CheckoutError};
-use shared::store::Basket;
+use shared::store::{Basket, NewAudit};
 use utoipa::ToSchema;
 
 use super::{Accepted, await_outcome, check_room, note_refusal};
@@ -40,6 +43,9 @@ pub enum Person {
     Name(String),
 }
 
+/// What the audit log calls it when somebody takes a place in a line for another one.
+const FOR_ANOTHER: &str = "booking.reserve_for";
+
 /// Takes a place through the line like everybody, and waits for the outcome up to two seconds.
 #[utoipa::path(post, path = "/api/bookings/reserve", tag = "bookings", request_body = NewReservation,
     responses((status = 201, body = BookingView), (status = 202, body = Accepted),
@@ -54,11 +60,18 @@ pub async fn reserve_place(
 ) -> Result<Response, Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
-    let owner = owner(&app, &caller, body.user).await?;
+    let owner = owner(&app, &caller, body.user).await;
+    let owner = owner.inspect_err(|problem| note_presumption(problem, body.event, &caller, ip))?;
+    let whose = if owner == caller.user { String::new() } else { format!(" for user {owner}") };
     let request = one_place(&app, body.event, body.area).await?;
     let booked = app.desk.book(body.event, owner, request, key.as_deref(), Some(ip)).await;
-    let booked =
-        booked.inspect_err(|error| note_refusal(error, format!("event {}", body.event), &caller, ip))?;
+    let object = || format!("event {}{whose}", body.event);
+    let booked = booked.inspect_err(|error| note_refusal(error, object(), &caller, ip))?;
+    if owner != caller.user {
+        // Before the outcome is waited for: hanging up meanwhile leaves no less of a trace.
+        let object = format!("job {} of {}", booked.number, object());
+        app.store.insert_audit(Some(ip), Some(caller.user), FOR_ANOTHER, &object, "done").await?;
+    }
     Ok(match await_outcome(&app, &booked, owner, language).await? {
         Some(booking) => {
             (StatusCode::CREATED, Answer(bought(&app, booking, owner, ip).await?)).into_response()
@@ -67,13 +80,16 @@ pub async fn reserve_place(
     })
 }
 
+/// Notes who wanted to act for another one and may not, for the audit log.
+fn note_presumption(problem: &Problem, event: EventId, by: &Caller, ip: IpAddr) {
+    if problem.code == Code::NotOwner {
+        let (object, result) = (format!("event {event}"), problem.code.word());
+        seen::audit(NewAudit { ip: Some(ip), user: Some(by.user), action: FOR_ANOTHER, object, result });
+    }
+}
+
 /// A booking that costs nothing is bought at once; any other stays as it is.
-async fn bought(
-    app: &App,
-    booking: BookingView,
-    user: UserId,
-    ip: std::net::IpAddr,
-) -> Result<BookingView, Problem> {
+async fn bought(app: &App, booking: BookingView, user: UserId, ip: IpAddr) -> Result<BookingView, Problem> {
     if booking.total.as_ref().is_none_or(|total| total.amount > 0) {
         return Ok(booking);
     }

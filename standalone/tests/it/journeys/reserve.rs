@@ -105,8 +105,19 @@ async fn the_database_itself_refuses_a_second_booking() -> TestResult {
     Ok(())
 }
 
+/// Address, object and result of what the audit log says of somebody who reserves for others.
+async fn acted_for_others(lab: &Lab, who: &Shopper) -> Result<Vec<(String, String, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "select host(ip), object, result from audit_log
+         where action = 'booking.reserve_for' and user_id = $1 order by id",
+    )
+    .bind(who.id.0)
+    .fetch_all(lab.store().pool())
+    .await
+}
+
 #[tokio::test]
-async fn nobody_reserves_for_another_one_but_admins() -> TestResult {
+async fn nobody_reserves_for_another_one_but_admins_and_both_stand_in_the_audit_log() -> TestResult {
     let lab = Lab::start().await?;
     let event = make_club(&lab, 5).await?;
     let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
@@ -125,6 +136,23 @@ async fn nobody_reserves_for_another_one_but_admins() -> TestResult {
     assert_eq!(first.call(Method::DELETE, &path, None).await?.0, StatusCode::NOT_FOUND);
     let (status, _) = reserve(&admin, json!({"event_id": event, "user_id": "nobody-at-all"})).await?;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(reserve(&admin, json!({"event_id": event})).await?.0, StatusCode::CREATED, "for oneself");
+    let job: i64 = sqlx::query_scalar("select number from job_outcomes where user_id = $1")
+        .bind(second.id.0)
+        .fetch_one(lab.store().pool())
+        .await?;
+    let object = format!("job {job} of event {event} for user {}", second.id);
+    assert_eq!(
+        acted_for_others(&lab, &admin).await?,
+        [("127.0.0.1".to_owned(), object, "done".to_owned())],
+        "written before it was answered, and only of what was for another one"
+    );
+    eventually("who wanted to and may not is in the audit log", async || {
+        let refused = ("127.0.0.1".to_owned(), format!("event {event}"), "not_owner".to_owned());
+        let lines = acted_for_others(&lab, &first).await;
+        lines.is_ok_and(|lines| lines.len() == 4 && lines.iter().all(|line| *line == refused))
+    })
+    .await;
     assert_invariants(lab.store(), event).await
 }
 
