@@ -17,6 +17,7 @@ use super::{Accepted, await_outcome, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::caller::{Body, Caller, IdempotencyKey, Spoken};
+use crate::checkout::refuse;
 use crate::limits::CountedIp;
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -93,10 +94,11 @@ async fn bought(app: &App, booking: BookingView, user: UserId, ip: IpAddr) -> Re
     if booking.total.as_ref().is_none_or(|total| total.amount > 0) {
         return Ok(booking);
     }
-    match app.checkout.check_out(Buyer { user, ip: Some(ip) }, Basket::Booking(booking.id)).await {
+    let buyer = Buyer { user, ip: Some(ip) };
+    match app.checkout.check_out(buyer, Basket::Booking(booking.id)).await {
         // The worker may have been faster.
         Ok(_) | Err(CheckoutError::BookingClosed(_)) => Ok(app.carts.booking(user, booking.id).await?),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(refuse(error, format!("booking {}", booking.id), buyer)),
     }
 }
 

@@ -5,10 +5,14 @@ mod start;
 mod status;
 
 pub use orders::RefundBody;
+use shared::seen;
+use shared::shop::checkout::{Buyer, CheckoutError};
+use shared::store::NewAudit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::problem::Problem;
 
 /// The paths of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -21,4 +25,15 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(orders::pay_order))
         .routes(routes!(orders::cancel_order))
         .routes(routes!(orders::refund_order))
+}
+
+/// An error of buying on its way out. What was refused is noted for the audit log; that a store is away refuses nobody.
+pub fn refuse(error: CheckoutError, object: String, Buyer { user, ip }: Buyer) -> Problem {
+    let is_fault = matches!(error, CheckoutError::Fault(_));
+    let problem = Problem::from(error);
+    if !is_fault {
+        let result = problem.code.word();
+        seen::audit(NewAudit { ip, user: Some(user), action: "order.refuse", object, result });
+    }
+    problem
 }

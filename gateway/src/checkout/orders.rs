@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::{OrderId, OrderItemId};
-use shared::shop::checkout::{CheckoutView, OrderView};
+use shared::shop::checkout::{Buyer, CheckoutView, OrderView};
 use utoipa::ToSchema;
 
+use super::refuse;
 use crate::app::App;
 use crate::caller::{Body, Caller, ClientIp, Path};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -72,10 +73,13 @@ pub async fn show_order(
 pub async fn pay_order(
     State(app): State<App>,
     caller: Caller,
+    ClientIp(ip): ClientIp,
     Path(order): Path<OrderId>,
 ) -> Result<Json<CheckoutView>, Problem> {
     app.limits.check_write(caller.user)?;
-    Ok(Json(app.checkout.pay(caller.user, order).await?))
+    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    let page = app.checkout.pay(buyer.user, order).await;
+    Ok(Json(page.map_err(|error| refuse(error, format!("order {order}"), buyer))?))
 }
 
 /// Cancels an order that is not paid; its places return at once. If it is paid all the same, the money goes back.

@@ -9,6 +9,7 @@ use shared::shop::checkout::{Buyer, CheckoutView};
 use shared::store::Basket;
 use utoipa::ToSchema;
 
+use super::refuse;
 use crate::app::App;
 use crate::caller::{Body, Caller, ClientIp};
 use crate::problem::{Problem, ProblemBody};
@@ -33,7 +34,8 @@ pub async fn check_out_cart(
 ) -> Result<(StatusCode, Json<CheckoutView>), Problem> {
     app.limits.check_write(caller.user)?;
     let buyer = Buyer { user: caller.user, ip: Some(ip) };
-    Ok(answer(app.checkout.check_out(buyer, Basket::Cart).await?))
+    let bought = app.checkout.check_out(buyer, Basket::Cart).await;
+    Ok(answer(bought.map_err(|error| refuse(error, "cart".to_owned(), buyer))?))
 }
 
 /// Buys one booking, likewise.
@@ -48,7 +50,9 @@ pub async fn initiate_payment(
 ) -> Result<(StatusCode, Json<CheckoutView>), Problem> {
     app.limits.check_write(caller.user)?;
     let buyer = Buyer { user: caller.user, ip: Some(ip) };
-    Ok(answer(app.checkout.check_out(buyer, Basket::Booking(body.booking_id)).await?))
+    let booking = body.booking_id;
+    let bought = app.checkout.check_out(buyer, Basket::Booking(booking)).await;
+    Ok(answer(bought.map_err(|error| refuse(error, format!("booking {booking}"), buyer))?))
 }
 
 fn answer((view, is_new): (CheckoutView, bool)) -> (StatusCode, Json<CheckoutView>) {

@@ -303,5 +303,10 @@ async fn a_reservation_that_has_run_out_is_not_bought() -> TestResult {
     let (status, refused) = shopper.post("/api/cart/checkout", json!({})).await?;
     assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("reservation_expired")));
     assert_eq!(till.count("select count(*) from orders").await?, 0);
+    let noted = "select count(*) from audit_log
+        where action = 'order.refuse' and object = 'cart' and result = 'reservation_expired'
+            and user_id is not null and host(ip) = '127.0.0.1'";
+    eventually("it is in the audit log", async || till.count(noted).await.is_ok_and(|lines| lines == 1))
+        .await;
     Ok(())
 }

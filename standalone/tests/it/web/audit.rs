@@ -1,6 +1,6 @@
 //! The audit log: what is in it, how it is searched, and that it is only ever added to.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::shop::Sweeps;
@@ -58,7 +58,7 @@ async fn administrative_actions_are_found_by_everything_they_say() -> TestResult
 }
 
 #[tokio::test]
-async fn refused_bookings_and_failed_logins_come_into_it_once() -> TestResult {
+async fn refused_bookings_refused_purchases_and_failed_logins_come_into_it_once() -> TestResult {
     let lab = Lab::start().await?;
     let admin = lab.with_role(Role::Admin).await?;
     let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
@@ -74,6 +74,29 @@ async fn refused_bookings_and_failed_logins_come_into_it_once() -> TestResult {
             && found[0]["object"]
                 .as_str()
                 .is_some_and(|object| object.ends_with(&format!("of event {event}")))
+    })
+    .await;
+    let (status, problem) = shoppers[1].post("/api/cart/checkout", json!({})).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("cart_empty")));
+    let (_, cart) = shoppers[0].get("/api/cart").await?;
+    let theirs = cart["items"][0]["id"].as_str().ok_or("a booking")?;
+    let initiate = json!({"bookingId": theirs});
+    let (status, _) =
+        shoppers[1].call(Method::PATCH, "/api/bookings/initiatePayment", Some(initiate)).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let order = uuid::Uuid::now_v7();
+    let (status, _) = shoppers[1].post(&format!("/api/orders/{order}/pay"), json!({})).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    eventually("what is not sold is in it", async || {
+        let found =
+            lines(&admin, &format!("action=order.refuse&ip=127.0.0.1&userId={}", shoppers[1].id)).await;
+        let said = |nth: usize, object: &str, result: &str| {
+            found[nth]["object"] == object && found[nth]["result"] == result
+        };
+        found.len() == 3
+            && said(2, "cart", "cart_empty")
+            && said(1, &format!("booking {theirs}"), "not_found")
+            && said(0, &format!("order {order}"), "not_found")
     })
     .await;
     let (status, _) =
@@ -107,8 +130,7 @@ async fn wrong_passwords_that_come_with_a_request_are_in_it_once_each() -> TestR
         assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("bad_credentials")));
     }
     // Lines that follow are written after them, or with them.
-    lab.send(reqwest::Method::POST, "/api/auth/login", json!({"login": "nobody", "password": "wrong one"}))
-        .await?;
+    lab.send(Method::POST, "/api/auth/login", json!({"login": "nobody", "password": "wrong one"})).await?;
     eventually("all of them are in the audit log", async || {
         lines(&admin, "action=auth.login&result=bad_credentials").await.len() >= 3
     })
