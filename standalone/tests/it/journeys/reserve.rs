@@ -306,5 +306,15 @@ async fn what_costs_nothing_is_paid_also_when_nobody_waits_for_it() -> TestResul
         shopper.get(&path).await.is_ok_and(|(_, booking)| booking["status"] == "paid")
     })
     .await;
+    eventually("it is in the audit log with the address it was asked for from", async || {
+        let lines: Result<Vec<Option<String>>, _> = sqlx::query_scalar(
+            "select host(ip) from audit_log where action = 'payment.completed' and user_id = $1",
+        )
+        .bind(shopper.id.0)
+        .fetch_all(lab.store().pool())
+        .await;
+        lines.is_ok_and(|lines| lines == [Some("127.0.0.1".to_owned())])
+    })
+    .await;
     assert_invariants(lab.store(), event).await
 }

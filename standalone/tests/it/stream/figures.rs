@@ -8,7 +8,7 @@ use shared::domain::EventId;
 use uuid::Uuid;
 
 use super::tell;
-use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
+use crate::lab::{EventPlan, Lab, ProviderBook, Shopper, TestResult, eventually, make_event};
 
 #[tokio::test]
 async fn figures_follow_bookings_releases_payments_and_refunds() -> TestResult {
@@ -144,13 +144,69 @@ async fn figures_are_for_operators_and_for_times_that_make_sense() -> TestResult
     Ok(())
 }
 
+/// Of the audit log: action, object, address, result.
+type Line = (String, String, Option<String>, String);
+
+fn line(action: &str, object: String, ip: &str, result: &str) -> Line {
+    (action.to_owned(), object, Some(ip.to_owned()), result.to_owned())
+}
+
+/// What the audit log says of somebody, as soon as it is so many lines.
+async fn audited(lab: &Lab, who: &Shopper, count: usize) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    eventually("all is written down", async || {
+        let found = sqlx::query_as(
+            "select action, object, host(ip), result from audit_log where user_id = $1 order by action",
+        );
+        lines = found.bind(who.id.0).fetch_all(lab.store().pool()).await.unwrap_or_default();
+        lines.len() >= count
+    })
+    .await;
+    lines
+}
+
 #[tokio::test]
 async fn purchases_stand_in_the_audit_log() -> TestResult {
     let lab = Lab::start().await?;
+    let book = ProviderBook::of(&lab)?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let buyer = lab.shopper().await?;
+    let began = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
+    let won = buyer.outcome(&buyer.book(event, json!({"quantity": 1})).await?).await?;
+    let booking = won["result"]["bookingId"].as_str().ok_or("a booking")?;
+    let (_, bought) = buyer.post("/api/cart/checkout", json!({})).await?;
+    let order = bought["orderId"].as_str().ok_or("an order")?;
+    let page = bought["redirectUrl"].as_str().ok_or("a page")?;
+    assert_eq!(book.choose(page, "sbp").await?, StatusCode::SEE_OTHER);
+    let lines = audited(&lab, &buyer, 4).await;
+    let payment: uuid::Uuid =
+        sqlx::query_scalar("select id from payments").fetch_one(lab.store().pool()).await?;
+    let of_order = format!("order {order}, event {event}");
+    let expected = [
+        line("booking.created", format!("booking {booking}, event {event}"), "127.0.0.1", "done"),
+        line("payment.completed", of_order.clone(), "127.0.0.1", "done"),
+        line("payment.initiated", format!("payment {payment}, {of_order}"), "127.0.0.1", "done"),
+        line("ticket.issued", of_order, "127.0.0.1", "done"),
+    ];
+    assert_eq!(lines, expected);
+    let timely: i64 = sqlx::query_scalar(
+        "select count(*) from audit_log where user_id = $1 and at between $2 and clock_timestamp()",
+    )
+    .bind(buyer.id.0)
+    .bind(began)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(timely, 4, "each with the time at which it happened");
+    what_comes_to_nothing_stands_there_too(&lab, event).await
+}
+
+async fn what_comes_to_nothing_stands_there_too(lab: &Lab, event: EventId) -> TestResult {
     let shopper = lab.shopper().await?;
-    let job = shopper.book(event, json!({"quantity": 1})).await?;
-    shopper.outcome(&job).await?;
+    let (_, opened) = shopper.post("/api/bookings", json!({"eventId": event})).await?;
+    let booking = opened["id"].as_str().ok_or("a booking")?;
+    let cancel = json!({"bookingId": booking});
+    let (status, _) = shopper.call(reqwest::Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
+    assert_eq!(status, StatusCode::OK);
     let order = uuid::Uuid::now_v7();
     sqlx::query(
         "insert into orders (id, user_id, currency, total_minor, pay_until, ip)
@@ -161,29 +217,13 @@ async fn purchases_stand_in_the_audit_log() -> TestResult {
     .execute(lab.store().pool())
     .await?;
     let told = json!({"orderId": order, "userId": shopper.id});
-    for topic in ["payment.initiated", "payment.failed", "ticket.issued"] {
-        tell(lab.store(), event, topic, std::slice::from_ref(&told)).await?;
-    }
-    let mut lines: Vec<(String, String, Option<String>, String)> = Vec::new();
-    eventually("all is written down", async || {
-        let found = sqlx::query_as(
-            "select action, object, host(ip), result from audit_log where user_id = $1 order by action",
-        )
-        .bind(shopper.id.0)
-        .fetch_all(lab.store().pool())
-        .await;
-        lines = found.unwrap_or_default();
-        lines.len() == 4
-    })
-    .await;
-    let actions: Vec<&str> = lines.iter().map(|line| line.0.as_str()).collect();
-    assert_eq!(actions, ["booking.created", "payment.failed", "payment.initiated", "ticket.issued"]);
-    let failed = &lines[1];
-    assert_eq!(
-        (failed.2.as_deref(), failed.3.as_str()),
-        (Some("203.0.113.9"), "failed"),
-        "with the order's address"
-    );
-    assert_eq!(failed.1, format!("order {order}, event {event}"));
+    tell(lab.store(), event, "payment.failed", &[told]).await?;
+    let of_booking = format!("booking {booking}, event {event}");
+    let expected = [
+        line("booking.cancelled", of_booking.clone(), "127.0.0.1", "done"),
+        line("booking.created", of_booking, "127.0.0.1", "done"),
+        line("payment.failed", format!("order {order}, event {event}"), "203.0.113.9", "failed"),
+    ];
+    assert_eq!(audited(lab, &shopper, 3).await, expected, "the last with the order's address");
     Ok(())
 }
