@@ -228,6 +228,9 @@ impl From<StoreError> for Problem {
             }
             return Self::new(Code::StoreUnavailable, "The store does not answer; try again in a moment");
         }
+        if error.is_bad_text() {
+            return Self::new(Code::Validation, "A text has a character that cannot be kept, such as NUL");
+        }
         tracing::error!(error = chain(&error), "PostgreSQL refused a statement");
         Self::plain(Code::Internal)
     }

@@ -157,6 +157,13 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether a text has a character that PostgreSQL cannot keep, such as NUL: the fault of whoever sent it.
+    pub fn is_bad_text(&self) -> bool {
+        // character_not_in_repertoire, untranslatable_character
+        matches!(self, Self::Sql(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
+    }
 }
 
 /// A handle on the store; clones share the connections.

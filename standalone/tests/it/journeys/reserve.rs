@@ -136,6 +136,12 @@ async fn nobody_reserves_for_another_one_but_admins_and_both_stand_in_the_audit_
     assert_eq!(first.call(Method::DELETE, &path, None).await?.0, StatusCode::NOT_FOUND);
     let (status, _) = reserve(&admin, json!({"event_id": event, "user_id": "nobody-at-all"})).await?;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    let (status, answer) = reserve(&admin, json!({"event_id": event, "user_id": "no\0body"})).await?;
+    assert_eq!(
+        (status, &answer["code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")),
+        "{answer}"
+    );
     assert_eq!(reserve(&admin, json!({"event_id": event})).await?.0, StatusCode::CREATED, "for oneself");
     let job: i64 = sqlx::query_scalar("select number from job_outcomes where user_id = $1")
         .bind(second.id.0)
