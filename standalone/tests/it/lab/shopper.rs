@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId, UserId};
@@ -24,6 +25,13 @@ impl Shopper {
     /// The same person at another gateway.
     pub(crate) fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// The same person at this address, as a proxy tells it; it must be a trusted one.
+    pub(crate) fn coming_from(&self, ip: &'static str) -> Result<Self, reqwest::Error> {
+        let told = (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(ip));
+        let http = reqwest::Client::builder().default_headers(HeaderMap::from_iter([told])).build()?;
+        Ok(Self { http, ..self.clone() })
     }
 
     pub(crate) async fn call(
