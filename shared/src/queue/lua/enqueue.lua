@@ -5,7 +5,7 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET     lanes of this partition
   KEYS[4]  feed       STREAM
-  KEYS[5]  meta       HASH    last, lease_until, lease_count, idem_since, paused
+  KEYS[5]  meta       HASH    last, lease_until, lease_count, idem_since, paused, not_before
   KEYS[6]  wait       ZSET    job (number:payload) -> number
   KEYS[7]  owners     HASH    owner -> entries of their live jobs
   KEYS[8]  idem       HASH    key -> entry (this half day)
@@ -40,7 +40,7 @@ if not epoch then return { 'no_epoch' } end
 
 local time = call('TIME')
 local now_s, now_ms = tonumber(time[1]), tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local m = call('HMGET', meta, 'last', 'lease_until', 'lease_count', 'idem_since', 'paused')
+local m = call('HMGET', meta, 'last', 'lease_until', 'lease_count', 'idem_since', 'paused', 'not_before')
 local number = math.max(tonumber(m[1] or 0) + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
 -- Integers of six digits are much cheaper to write than such large numbers, which Lua keeps as floating-point.
 local function text(n) return string.format('%d%06d', n / 1000000, n % 1000000) end
@@ -142,7 +142,9 @@ if added > 0 then
     'l', lane, 'k', 'add', 'd', text(first) .. ':' .. added .. ':' .. table.concat(named, ';'))
   -- A paused lane is put into `ready` by whoever ends the pause.
   if p[2] ~= '1' and m[5] ~= '1' then
-    call('ZADD', ready, 'NX', now_ms, lane)
+    -- Where all that was there rests by itself, the lane is due before its next one is; a wake-up may be lost.
+    local is_held = leased or tonumber(m[6] or 0) > now_ms
+    call('ZADD', ready, is_held and 'NX' or 'LT', now_ms, lane)
     if not leased then call('PUBLISH', wake, lane) end
   end
 end

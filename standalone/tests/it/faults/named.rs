@@ -20,7 +20,9 @@ const WITNESSES: &str = "
     create table begun (
         seq bigint generated always as identity, job uuid, attempt integer, batch xid8 default pg_current_xact_id());
     create table ended (job uuid, status text);
+    create index on ended (job);
     create table delivered (job uuid, channel text);
+    create index on delivered (job);
     create function note_job() returns trigger language plpgsql as $$ begin
         if new.attempts > old.attempts then insert into begun (job, attempt) values (new.id, new.attempts); end if;
         if new.finished_at is distinct from old.finished_at then insert into ended values (new.id, new.status); end if;

@@ -122,6 +122,10 @@ async fn a_failed_job_rests_without_holding_up_others_and_comes_back_to_its_plac
     let [failed] = kept.as_slice() else { return Err("one failed job".into()) };
     assert!(failed.contains("no such address") && failed.contains("mail server is away"), "{failed}");
     assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::NotBefore(_)), "the last one rests");
+    assert_eq!(queue.due_lanes(partition(), 10).await?, []);
+    add(&queue, &["5"]).await?;
+    let due = queue.due_lanes(partition(), 10).await?;
+    assert_eq!(due, [lane(0)], "who comes meanwhile is found without having been heard of");
     Ok(())
 }
 
