@@ -28,7 +28,10 @@ pub struct Which {
 /// Lanes, one by one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QueueDetails {
+    /// 200 at most: those of the newest events.
     lanes: Vec<LaneView>,
+    /// How many there are.
+    total: usize,
 }
 
 /// A lane.
@@ -97,10 +100,11 @@ pub async fn show_details(
     Query(which): Query<Which>,
 ) -> Result<Json<QueueDetails>, Problem> {
     let mut lanes = Vec::new();
-    for report in app.operations.lanes(which.event_id).await? {
+    let (reports, total) = app.operations.lanes(which.event_id).await?;
+    for report in reports {
         lanes.push(view(&app, report).await?);
     }
-    Ok(Json(QueueDetails { lanes }))
+    Ok(Json(QueueDetails { lanes, total }))
 }
 
 async fn view(app: &App, report: LaneReport) -> Result<LaneView, Problem> {

@@ -44,11 +44,10 @@ pub struct Processing {
 #[utoipa::path(get, path = "/api/admin/queue/stats", tag = "operators",
     responses((status = 200, body = QueueStats), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn show_stats(State(app): State<App>, _: Operator) -> Result<Json<QueueStats>, Problem> {
-    let lanes = app.operations.lanes(None).await?;
+    let lanes = app.operations.states().await?;
     let mut stats = QueueStats { lanes: lanes.len(), ..QueueStats::default() };
     stats.paused = app.operations.whole_pause().await?.paused;
-    for lane in &lanes {
-        let state = &lane.state;
+    for state in &lanes {
         if state.is_delayed {
             stats.delayed += state.waiting;
         } else {

@@ -13,7 +13,7 @@ use crate::queue::inspect::{Finished, FinishedJob, LaneState, Request};
 use crate::queue::{Partition, Queue};
 use crate::store::{Store, StoreError};
 
-/// Lanes in one answer at most.
+/// Lanes told one by one in one answer at most: those of the newest events.
 const LANES: usize = 200;
 
 /// Why it was not done.
@@ -108,39 +108,54 @@ impl Operations {
         Ok(self.store.controls(self.queue.name()).await?.queue)
     }
 
-    /// The state of one lane, or of all that were used or are paused.
+    /// The state of one lane, or of those that were used or are paused: of the newest events where they are many; and how
+    /// many there are in all.
     ///
     /// # Errors
     /// No such event, or a store is away.
-    pub async fn lanes(&self, only: Option<EventId>) -> Result<Vec<LaneReport>, OperationsError> {
-        let mut events = match only {
-            Some(event) => vec![event],
-            None => {
-                let mut events = Vec::new();
-                for partition in Partition::all() {
-                    events.extend(self.queue.lanes(partition).await.map_err(Fault::from)?);
-                }
-                let controls = self.store.controls(self.queue.name()).await?;
-                let paused = controls.lanes.into_iter().filter(|(_, pause)| pause.paused);
-                events.extend(paused.map(|(event, _)| event));
-                events.sort_unstable();
-                events.dedup();
-                events
-            }
-        };
+    pub async fn lanes(&self, only: Option<EventId>) -> Result<(Vec<LaneReport>, usize), OperationsError> {
+        let mut events = self.events(only).await?;
+        let all = events.len();
         events.truncate(LANES);
         let mut reports = Vec::with_capacity(events.len());
         for event in events {
             let known = self.catalogue.event(event).await?;
-            if known.is_none() && only.is_some() {
-                return Err(OperationsError::NotFound);
-            }
             let name = known.map(|event| event.record.name.clone()).unwrap_or_default();
             let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
             reports.push(LaneReport { event, name, state });
         }
         reports.sort_by_key(|report| report.event);
-        Ok(reports)
+        Ok((reports, all))
+    }
+
+    /// The state of every lane that was used or is paused.
+    ///
+    /// # Errors
+    /// A store is away.
+    pub async fn states(&self) -> Result<Vec<LaneState>, OperationsError> {
+        let mut states = Vec::new();
+        for event in self.events(None).await? {
+            states.push(self.queue.lane_state(event).await.map_err(Fault::from)?);
+        }
+        Ok(states)
+    }
+
+    /// The event that is asked for, or all whose lane was used or is paused, the newest first.
+    async fn events(&self, only: Option<EventId>) -> Result<Vec<EventId>, OperationsError> {
+        if let Some(event) = only {
+            self.known(event).await?;
+            return Ok(vec![event]);
+        }
+        let mut events = Vec::new();
+        for partition in Partition::all() {
+            events.extend(self.queue.lanes(partition).await.map_err(Fault::from)?);
+        }
+        let controls = self.store.controls(self.queue.name()).await?;
+        let paused = controls.lanes.into_iter().filter(|(_, pause)| pause.paused);
+        events.extend(paused.map(|(event, _)| event));
+        events.sort_unstable_by_key(|event| std::cmp::Reverse(*event));
+        events.dedup();
+        Ok(events)
     }
 
     /// The latest finished jobs of a lane.
@@ -168,12 +183,12 @@ impl Operations {
         ip: Option<IpAddr>,
     ) -> Result<u64, OperationsError> {
         let mut removed = 0;
-        for lane in self.lanes(only).await? {
+        for event in self.events(only).await? {
             let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
             if left == 0 {
                 break;
             }
-            removed += self.queue.clean(lane.event, which, older_than, left).await.map_err(Fault::from)?;
+            removed += self.queue.clean(event, which, older_than, left).await.map_err(Fault::from)?;
         }
         self.audit(by, ip, "queue.clean", &scope(only)).await?;
         Ok(removed)
@@ -241,8 +256,8 @@ impl Operations {
     /// No such event, or a store is away.
     pub async fn history(&self, only: Option<EventId>, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
         let mut all: BTreeMap<u64, Minute> = BTreeMap::new();
-        for lane in self.lanes(only).await? {
-            for one in self.queue.history(lane.event, minutes).await.map_err(Fault::from)? {
+        for event in self.events(only).await? {
+            for one in self.queue.history(event, minutes).await.map_err(Fault::from)? {
                 let sum = all.entry(one.minute).or_insert(Minute { minute: one.minute, ..Minute::default() });
                 sum.completed += one.completed;
                 sum.failed += one.failed;

@@ -36,6 +36,18 @@ async fn the_whole_queue_and_one_lane_are_paused_apart() -> TestResult {
             .fetch_all(lab.store().pool())
             .await?;
     assert_eq!(actions, ["queue.pause", "queue.pause", "queue.resume", "queue.resume"]);
+    // Many lanes: all are counted, and those of the newest events are told one by one.
+    let queue = &lab.system.queue;
+    for event in (1_000_001..=1_000_205).map(EventId) {
+        let lanes = queue.keys().lanes(Partition::of(event));
+        redis::cmd("SADD").arg(lanes).arg(event.0).query_async::<()>(&mut queue.connection()).await?;
+    }
+    let (_, stats) = operator.get("/api/admin/queue/stats").await?;
+    assert_eq!((&stats["lanes"], &stats["completed"]), (&json!(207), &json!(2)));
+    let (_, details) = operator.get("/api/admin/queue/details").await?;
+    let shown = details["lanes"].as_array().ok_or("lanes")?;
+    assert_eq!((shown.len(), &details["total"]), (200, &json!(207)));
+    assert_eq!((&shown[0]["eventId"], &shown[199]["eventId"]), (&json!(1_000_006), &json!(1_000_205)));
     Ok(())
 }
 
