@@ -17,10 +17,12 @@ use worker::consumers::run_consumer;
 
 use super::consumers::{Stuck, Unfinished};
 use super::{Fallible, Running, analytics, audit, broker, counted, relay, relay_all, start, tell};
-use crate::lab::{EventPlan, Lab, PATIENCE, TestResult, eventually, make_event};
+use crate::lab::{EventPlan, Lab, PATIENCE, TestResult, eventually, eventually_within, make_event};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
+/// Consumers whose broker was away come back to it by themselves, and then join their group anew.
+const FOLLOWING: Duration = Duration::from_mins(5);
 const TOPIC: &str = "booking.created";
 /// All brokers of the mock.
 const ALL: i32 = -1;
@@ -75,7 +77,7 @@ async fn kill_midway(lab: &Lab, broker: &Broker, event: EventId) -> Fallible<i64
 
 /// So much has followed, once each.
 async fn until_followed(lab: &Lab, event: EventId, facts: i64) {
-    eventually("what was told has followed", async || {
+    eventually_within(FOLLOWING, "what was told has followed", async || {
         counted(lab, event, "bookings").await >= facts && lines(lab).await >= facts
     })
     .await;
