@@ -10,7 +10,7 @@ scripts/install.sh
 . scripts/env.sh
 if [ ! -x "$tools_dir/bin/tansu" ]; then
     say "building tansu $tansu_version (some ten minutes)"
-    cargo install tansu --version "$tansu_version" --locked --root "$tools_dir" --quiet
+    cargo install tansu --version "$tansu_version" --locked --features dynostore --root "$tools_dir" --quiet
 fi
 
 dir=$(mktemp -d)
