@@ -168,9 +168,10 @@ impl Store {
         let freed = free_items(&mut tx, &ids).await?;
         cancel_tickets(&mut tx, &ids).await?;
         close_emptied(&mut tx, &bookings).await?;
+        let due = payment.as_ref().map_or(0, |payment| due(&payment.kept, price, &all, &ids));
         let begun = match payment {
-            Some(Kept { payment, kept }) if due(&kept, price, &all, &ids) > 0 => {
-                let amount = Money { amount: due(&kept, price, &all, &ids), ..kept };
+            Some(Kept { payment, kept }) if due > 0 => {
+                let amount = Money { amount: due, ..kept };
                 let (reason, by) = (request.reason, request.by);
                 let row = NewRefundRow { order: order.id, payment, amount, reason, by };
                 let refund = insert_refund(&mut tx, &row).await?;

@@ -123,22 +123,8 @@ impl Payments {
         };
         let Some(state) = notice.state else { return Ok(Effect::Nothing) };
         let report = Report { provider: provider.name(), state: &state, webhook: Some(&notice.id) };
-        match self.settle(&report).await?.effect {
-            Effect::Unknown => Err(WebhookError::Unknown("payment")),
-            effect @ (Effect::Nothing
-            | Effect::Closed
-            | Effect::Authorized
-            | Effect::Paid
-            | Effect::Reseated
-            | Effect::Returned
-            | Effect::Mismatch
-            | Effect::Undone
-            | Effect::ChargedBack
-            | Effect::Disputed
-            | Effect::Won
-            | Effect::ReturnedThere
-            | Effect::PartlyReturnedThere) => Ok(effect),
-        }
+        let effect = self.settle(&report).await?.effect;
+        if effect == Effect::Unknown { Err(WebhookError::Unknown("payment")) } else { Ok(effect) }
     }
 
     /// Whose a webhook is, and what it says. Each knows its own, by signature or sender; what is nobody's is forged, unless

@@ -302,19 +302,10 @@ fn has_other_refunds(known: &KnownPayment, state: &PaymentState) -> bool {
 
 /// Whether settling has written this down already, with what a person needs to know.
 fn is_written(effect: Effect, kind: &str) -> bool {
-    match effect {
-        Effect::Disputed => kind == "status",
-        Effect::Won => kind == "kept",
-        Effect::ReturnedThere | Effect::PartlyReturnedThere => kind == "refunds",
-        Effect::Unknown
-        | Effect::Nothing
-        | Effect::Closed
-        | Effect::Authorized
-        | Effect::Paid
-        | Effect::Reseated
-        | Effect::Returned
-        | Effect::Mismatch
-        | Effect::Undone
-        | Effect::ChargedBack => false,
+    match kind {
+        "status" => effect == Effect::Disputed,
+        "kept" => effect == Effect::Won,
+        "refunds" => [Effect::ReturnedThere, Effect::PartlyReturnedThere].contains(&effect),
+        _ => false,
     }
 }

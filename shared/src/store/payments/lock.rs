@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use super::super::StoreError;
 use super::super::orders::LockedOrder;
+use super::reconcile::NewDifference;
 use super::settle::Report;
 use crate::domain::{Money, OrderId, PaymentId};
 use crate::pay::PaymentState;
@@ -28,6 +29,19 @@ impl Locked<'_> {
     /// This is the attempt that the order was paid with.
     pub(super) fn has_paid(&self) -> bool {
         ["authorized", "captured"].contains(&self.status.as_str())
+    }
+
+    /// Something in which it is not the same at the provider's as here, and our side was not brought to theirs.
+    pub(super) fn difference(&self, kind: &'static str, ours: String, theirs: String) -> NewDifference<'_> {
+        NewDifference {
+            provider: self.provider,
+            reference: &self.reference,
+            payment: Some(self.id),
+            kind,
+            ours,
+            theirs,
+            repaired: false,
+        }
     }
 }
 

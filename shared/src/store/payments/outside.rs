@@ -70,15 +70,10 @@ async fn note_returned(
     let amount = Money { amount: outside, currency: paid.currency.clone() };
     insert_ended(connection, payment, &amount, ("made_there", None)).await?;
     let is_whole = returned >= paid.amount;
-    let difference = NewDifference {
-        provider: payment.provider,
-        reference: &payment.reference,
-        payment: Some(payment.id),
-        kind: "refunded_there",
-        ours: format!("{known} {}", paid.currency),
-        theirs: format!("{returned} {} of {} {}", paid.currency, paid.amount, paid.currency),
-        repaired: is_whole,
-    };
+    let ours = format!("{known} {}", paid.currency);
+    let theirs = format!("{returned} {} of {} {}", paid.currency, paid.amount, paid.currency);
+    let difference =
+        NewDifference { repaired: is_whole, ..payment.difference("refunded_there", ours, theirs) };
     tell_difference(connection, &difference).await?;
     if !is_whole {
         return Ok(Settled::of(Effect::PartlyReturnedThere));
@@ -128,15 +123,8 @@ async fn note_won(
         insert_ended(connection, payment, &amount, ("dispute_won", Some("dispute_won"))).await?;
     }
     mark(connection, payment.id, "reversed", None).await?;
-    let difference = NewDifference {
-        provider: payment.provider,
-        reference: &payment.reference,
-        payment: Some(payment.id),
-        kind: "dispute_won",
-        ours: "charged_back".to_owned(),
-        theirs: format!("captured, {left} {} left", paid.currency),
-        repaired: false,
-    };
+    let theirs = format!("captured, {left} {} left", paid.currency);
+    let difference = payment.difference("dispute_won", "charged_back".to_owned(), theirs);
     tell_difference(connection, &difference).await?;
     Ok(Settled::of(Effect::Won))
 }

@@ -11,7 +11,7 @@ use super::super::orders::{
 use super::super::refunds::{NewRefundRow, insert_refund};
 use super::super::{Freed, StoreError};
 use super::lock::Locked;
-use super::reconcile::{NewDifference, close_difference, tell_difference};
+use super::reconcile::{close_difference, tell_difference};
 use super::settle::{Effect, Settled, mark};
 use crate::pay::PaymentStatus;
 
@@ -53,20 +53,11 @@ pub(super) async fn charge_back(
 ) -> Result<Settled, StoreError> {
     if !is_all_lost(payment) {
         let (taken, paid) = (&payment.state.amount, &payment.amount);
-        let difference = NewDifference {
-            provider: payment.provider,
-            reference: &payment.reference,
-            payment: Some(payment.id),
-            kind: "partly_charged_back",
-            ours: payment.status.clone(),
-            theirs: format!(
-                "charged_back {} {} of {} {}",
-                taken.amount, taken.currency, paid.amount, paid.currency
-            ),
-            repaired: false,
-        };
+        let theirs =
+            format!("charged_back {} {} of {} {}", taken.amount, taken.currency, paid.amount, paid.currency);
+        let difference = payment.difference("partly_charged_back", payment.status.clone(), theirs);
         tell_difference(connection, &difference).await?;
-        return Ok(settled(Effect::Disputed, Vec::new()));
+        return Ok(Settled::of(Effect::Disputed));
     }
     for kind in ["partly_charged_back", "dispute_won"] {
         close_difference(connection, payment.id, kind).await?;
@@ -74,7 +65,7 @@ pub(super) async fn charge_back(
     if payment.status == "reversed" {
         mark(connection, payment.id, "reversed", Some("charged_back")).await?;
         drop_refunds(connection, payment).await?;
-        return Ok(settled(Effect::Nothing, Vec::new()));
+        return Ok(Settled::of(Effect::Nothing));
     }
     let had_paid = payment.status == "captured";
     let is_promised = payment.status == "authorized";
@@ -95,7 +86,7 @@ pub(super) async fn charge_back(
         ..NewFacts::of("order.charged_back")
     };
     append_order_facts(connection, payment.order.id, payment.order.user, &facts).await?;
-    Ok(settled(Effect::ChargedBack, freed))
+    Ok(Settled { freed, ..Settled::of(Effect::ChargedBack) })
 }
 
 /// Whether nothing of what was paid is left, but for what went back before.
@@ -103,10 +94,6 @@ fn is_all_lost(payment: &Locked<'_>) -> bool {
     let (taken, paid) = (&payment.state.amount, &payment.amount);
     taken.currency == paid.currency
         && taken.amount.saturating_add(payment.state.refunded_minor) >= paid.amount
-}
-
-fn settled(effect: Effect, freed: Vec<Freed>) -> Settled {
-    Settled { effect, order: None, payment: None, sold: Vec::new(), freed }
 }
 
 /// Takes back what was bought and is not given back yet: which items, and what came free.
