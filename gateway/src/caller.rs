@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use shared::auth::{Role, Scope};
 use shared::domain::{Language, UserId};
 use shared::shop::accounts::{Actor, BasicCredentials};
+use shared::shop::checkout::Buyer;
 
 use crate::app::App;
 use crate::auth::credentials::{Credentials, read};
@@ -39,6 +40,11 @@ impl Caller {
     /// A service that acts through its key.
     pub fn is_service(&self) -> bool {
         self.actor.scopes.is_some()
+    }
+
+    /// The same as somebody who buys, or leaves off, from this address.
+    pub fn buyer(&self, ip: IpAddr) -> Buyer {
+        Buyer { user: self.user, ip: Some(ip) }
     }
 
     /// Whether a service's key permits this; people need no scopes.

@@ -5,7 +5,6 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::domain::BookingId;
 use shared::shop::BookingView;
-use shared::shop::checkout::Buyer;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -30,6 +29,5 @@ pub async fn cancel_booking(
     Body(body): Body<Cancellation>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    let buyer = Buyer { user: caller.user, ip: Some(ip) };
-    Ok(Json(app.checkout.cancel_booking(buyer, body.booking_id).await?))
+    Ok(Json(app.checkout.cancel_booking(caller.buyer(ip), body.booking_id).await?))
 }

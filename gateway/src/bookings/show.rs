@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use shared::domain::BookingId;
 use shared::shop::BookingView;
-use shared::shop::checkout::Buyer;
 
 use crate::app::App;
 use crate::caller::{Caller, ClientIp, Path};
@@ -37,6 +36,5 @@ pub async fn delete_booking(
     Path(id): Path<BookingId>,
 ) -> Result<Json<BookingView>, Problem> {
     app.limits.check_write(caller.user)?;
-    let buyer = Buyer { user: caller.user, ip: Some(ip) };
-    Ok(Json(app.checkout.cancel_booking(buyer, id).await?))
+    Ok(Json(app.checkout.cancel_booking(caller.buyer(ip), id).await?))
 }

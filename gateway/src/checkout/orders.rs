@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::{OrderId, OrderItemId};
-use shared::shop::checkout::{Buyer, CheckoutView, OrderView};
+use shared::shop::checkout::{CheckoutView, OrderView};
 use utoipa::ToSchema;
 
 use super::refuse;
@@ -77,7 +77,7 @@ pub async fn pay_order(
     Path(order): Path<OrderId>,
 ) -> Result<Json<CheckoutView>, Problem> {
     app.limits.check_write(caller.user)?;
-    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    let buyer = caller.buyer(ip);
     let page = app.checkout.pay(buyer.user, order).await;
     Ok(Json(page.map_err(|error| refuse(error, format!("order {order}"), buyer))?))
 }

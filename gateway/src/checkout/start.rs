@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use shared::domain::BookingId;
-use shared::shop::checkout::{Buyer, CheckoutView};
+use shared::shop::checkout::CheckoutView;
 use shared::store::Basket;
 use utoipa::ToSchema;
 
@@ -33,7 +33,7 @@ pub async fn check_out_cart(
     ClientIp(ip): ClientIp,
 ) -> Result<(StatusCode, Json<CheckoutView>), Problem> {
     app.limits.check_write(caller.user)?;
-    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    let buyer = caller.buyer(ip);
     let bought = app.checkout.check_out(buyer, Basket::Cart).await;
     Ok(answer(bought.map_err(|error| refuse(error, "cart".to_owned(), buyer))?))
 }
@@ -49,7 +49,7 @@ pub async fn initiate_payment(
     Body(body): Body<PaymentStart>,
 ) -> Result<(StatusCode, Json<CheckoutView>), Problem> {
     app.limits.check_write(caller.user)?;
-    let buyer = Buyer { user: caller.user, ip: Some(ip) };
+    let buyer = caller.buyer(ip);
     let booking = body.booking_id;
     let bought = app.checkout.check_out(buyer, Basket::Booking(booking)).await;
     Ok(answer(bought.map_err(|error| refuse(error, format!("booking {booking}"), buyer))?))
