@@ -9,6 +9,9 @@ use super::consuming::Consuming;
 use super::{Store, StoreError};
 use crate::domain::{EventId, Money};
 
+/// Bookings, and when they were made.
+pub type BookingTimes = HashMap<Uuid, DateTime<Utc>>;
+
 /// What is counted in a minute of an event, or over several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -122,10 +125,7 @@ impl Consuming {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn times_of_bookings(
-        &mut self,
-        bookings: &[Uuid],
-    ) -> Result<HashMap<Uuid, DateTime<Utc>>, StoreError> {
+    pub async fn times_of_bookings(&mut self, bookings: &[Uuid]) -> Result<BookingTimes, StoreError> {
         if bookings.is_empty() {
             return Ok(HashMap::new());
         }

@@ -59,7 +59,7 @@ pub use claims::{ClaimedPlace, Freed, FreedPlaces, LiveClaims};
 pub use consuming::{
     Broadcast, BroadcastPart, Consuming, DeadRecord, NewDead, PastAudit, next_broadcast_part,
 };
-pub use figures::{Counts, CountsAt, EventFigures, MinuteRecord, RevenueAt, RevenueRecord};
+pub use figures::{BookingTimes, Counts, CountsAt, EventFigures, MinuteRecord, RevenueAt, RevenueRecord};
 pub use idempotency::Begun;
 pub use in_time::{ROUND, STATEMENT, in_time};
 pub use jobs::{JobRecord, NewNamedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use shared::domain::Money;
-use shared::store::{Consuming, Counts, CountsAt, RevenueAt};
+use shared::store::{BookingTimes, Consuming, Counts, CountsAt, RevenueAt};
 use shared::stream::{Envelope, Group};
 use uuid::Uuid;
 
@@ -78,41 +78,29 @@ fn places(fact: &Envelope) -> Result<i64, ConsumeError> {
     Ok(i64::try_from(seat_ids.len() + slots.len()).unwrap_or(i64::MAX))
 }
 
-/// Bookings are counted in the minute in which they were made.
-async fn add_bookings(
-    sum: &mut Sum,
-    consuming: &mut Consuming,
-    facts: &[&Envelope],
-) -> Result<(), ConsumeError> {
-    let mut made = Vec::new();
-    for fact in facts.iter().filter(|fact| fact.topic == "booking.created") {
-        made.push((*fact, fact.read::<BookingFact>()?.booking_id));
-    }
-    let ids: Vec<Uuid> = made.iter().map(|(_, booking)| *booking).collect();
-    let times = consuming.times_of_bookings(&ids).await?;
-    for (fact, booking) in made {
-        let at = times.get(&booking).copied().unwrap_or_else(|| fact.at());
-        let counts = Counts { bookings: 1, ..Counts::default() };
-        sum.counts.push(CountsAt { event: fact.event_id, at, counts });
-    }
-    Ok(())
-}
-
-/// And so are those of them that are paid, whenever that is.
-async fn add_paid(
-    sum: &mut Sum,
-    consuming: &mut Consuming,
-    (fact, bookings): (&Envelope, &[Uuid]),
-) -> Result<(), ConsumeError> {
-    for at in consuming.times_of_bookings(bookings).await?.into_values() {
-        let counts = Counts { bookings_paid: 1, ..Counts::default() };
-        sum.counts.push(CountsAt { event: fact.event_id, at, counts });
-    }
-    Ok(())
-}
-
-async fn add(sum: &mut Sum, consuming: &mut Consuming, fact: &Envelope) -> Result<(), ConsumeError> {
+/// The bookings whose minute counts: those that were made, and those that are paid.
+fn bookings(fact: &Envelope) -> Result<Vec<Uuid>, ConsumeError> {
     match fact.topic.as_str() {
+        "booking.created" => Ok(vec![fact.read::<BookingFact>()?.booking_id]),
+        "payment.completed" => Ok(fact.read::<OrderFact>()?.booking_ids),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Bookings, and those of them that are paid, are counted in the minute in which they were made, all else when it was told.
+async fn add(
+    sum: &mut Sum,
+    consuming: &mut Consuming,
+    fact: &Envelope,
+    made: &BookingTimes,
+) -> Result<(), ConsumeError> {
+    match fact.topic.as_str() {
+        "booking.created" => {
+            let booking = fact.read::<BookingFact>()?.booking_id;
+            let at = made.get(&booking).copied().unwrap_or_else(|| fact.at());
+            let counts = Counts { bookings: 1, ..Counts::default() };
+            sum.counts.push(CountsAt { event: fact.event_id, at, counts });
+        }
         "seat.selected" => sum.count(fact, Counts { reserved: places(fact)?, ..Counts::default() }),
         "seat.released" | "reservation.expired" => {
             sum.count(fact, Counts { released: places(fact)?, ..Counts::default() });
@@ -121,7 +109,10 @@ async fn add(sum: &mut Sum, consuming: &mut Consuming, fact: &Envelope) -> Resul
             let order: OrderFact = fact.read()?;
             if consuming.is_first_payment(order.order_id, fact.event_id).await? {
                 sum.count(fact, Counts { orders_paid: 1, sold: order.places, ..Counts::default() });
-                add_paid(sum, consuming, (fact, &order.booking_ids)).await?;
+                for at in order.booking_ids.iter().filter_map(|booking| made.get(booking)) {
+                    let counts = Counts { bookings_paid: 1, ..Counts::default() };
+                    sum.counts.push(CountsAt { event: fact.event_id, at: *at, counts });
+                }
                 if let Some(money) = order.amount() {
                     sum.take(fact, money);
                 }
@@ -151,9 +142,13 @@ impl Consumer for Analytics {
     ) -> BoxFuture<'a, Result<(), ConsumeError>> {
         async move {
             let mut sum = Sum::default();
-            add_bookings(&mut sum, consuming, facts).await?;
+            let mut ids = Vec::new();
             for fact in facts {
-                add(&mut sum, consuming, fact).await?;
+                ids.extend(bookings(fact)?);
+            }
+            let made = consuming.times_of_bookings(&ids).await?;
+            for fact in facts {
+                add(&mut sum, consuming, fact, &made).await?;
             }
             consuming.add_counts(&sum.counts).await?;
             Ok(consuming.add_revenue(&sum.revenue).await?)
