@@ -352,24 +352,16 @@ async fn read_bookings(
         })
         .collect();
     let seats = seats.into_iter().map(|row| {
-        let claim = ClaimRecord {
-            place: ClaimedPlace::Seat(SeatId(row.seat_id)),
-            expires_at: row.expires_at,
-            price: price(row.price_minor, row.currency),
-        };
-        (row.booking_id, claim)
+        let place = ClaimedPlace::Seat(SeatId(row.seat_id));
+        (row.booking_id, place, row.expires_at, price(row.price_minor, row.currency))
     });
     let slots = slots.into_iter().map(|row| {
-        let claim = ClaimRecord {
-            place: ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot)),
-            expires_at: row.expires_at,
-            price: price(row.price_minor, row.currency),
-        };
-        (row.booking_id, claim)
+        let place = ClaimedPlace::Slot(AreaId(row.area_id), slot(row.slot));
+        (row.booking_id, place, row.expires_at, price(row.price_minor, row.currency))
     });
-    for (booking, claim) in seats.chain(slots) {
+    for (booking, place, expires_at, price) in seats.chain(slots) {
         if let Some(booking) = bookings.iter_mut().find(|known| known.id.0 == booking) {
-            booking.claims.push(claim);
+            booking.claims.push(ClaimRecord { place, expires_at, price });
         }
     }
     // What has run out and holds nothing is expired, whether or not the sweeper has been there.
