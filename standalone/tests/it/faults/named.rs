@@ -37,11 +37,7 @@ const WITNESSES: &str = "
 
 /// How many jobs are finished.
 async fn finished(lab: &Lab) -> Result<i64, sqlx::Error> {
-    count(lab, "select count(*) from jobs where finished_at is not null").await
-}
-
-async fn count(lab: &Lab, sql: &'static str) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(sql).fetch_one(lab.store().pool()).await
+    lab.count("select count(*) from jobs where finished_at is not null").await
 }
 
 /// So many paid orders of one place, each with the job that issues its ticket; a message follows from each.
@@ -130,11 +126,11 @@ async fn assert_begun_in_order(lab: &Lab) -> TestResult {
 
 async fn assert_none_lost_none_doubled(lab: &Lab, orders: i64) -> TestResult {
     let bad = async |what: &str, sql: &'static str| -> TestResult {
-        assert_eq!(count(lab, sql).await?, 0, "{what}");
+        assert_eq!(lab.count(sql).await?, 0, "{what}");
         Ok(())
     };
-    assert_eq!(count(lab, "select count(*) from jobs where queue = 'tickets'").await?, orders);
-    assert_eq!(count(lab, "select count(*) from jobs where queue = 'messages'").await?, orders);
+    assert_eq!(lab.count("select count(*) from jobs where queue = 'tickets'").await?, orders);
+    assert_eq!(lab.count("select count(*) from jobs where queue = 'messages'").await?, orders);
     bad("jobs that are not completed", "select count(*) from jobs where status <> 'completed'").await?;
     bad(
         "jobs that did not end once",
@@ -150,7 +146,7 @@ async fn assert_none_lost_none_doubled(lab: &Lab, orders: i64) -> TestResult {
     )
     .await?;
     bad("orders that are not fulfilled", "select count(*) from orders where status <> 'fulfilled'").await?;
-    assert_eq!(count(lab, "select count(*) from tickets").await?, orders);
+    assert_eq!(lab.count("select count(*) from tickets").await?, orders);
     bad(
         "messages that were told never, or oftener than they were tried",
         "select count(*) from jobs j where j.queue = 'messages'
@@ -158,7 +154,7 @@ async fn assert_none_lost_none_doubled(lab: &Lab, orders: i64) -> TestResult {
                  not between 1 and j.attempts",
     )
     .await?;
-    assert_eq!(count(lab, "select count(*) from mailbox where channel = 'mail'").await?, orders);
+    assert_eq!(lab.count("select count(*) from mailbox where channel = 'mail'").await?, orders);
     Ok(())
 }
 
@@ -183,7 +179,7 @@ async fn named_queues_under_fire(
     let ((), kills) = tokio::try_join!(writing, killing)?;
     assert_none_lost_none_doubled(&lab, all / 2).await?;
     assert_begun_in_order(&lab).await?;
-    let more = count(&lab, "select sum(attempts - 1) from jobs").await?;
+    let more = lab.count("select sum(attempts - 1) from jobs").await?;
     assert!(more <= i64::from(kills) * AT_HAND, "{more} attempts were lost to {kills} kills");
     eprintln!("{all} jobs, {kills} kills, {more} attempts that ended with their worker");
     Ok((kills, more))

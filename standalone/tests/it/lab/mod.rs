@@ -249,6 +249,11 @@ impl Lab {
         &self.system.store
     }
 
+    /// A number out of PostgreSQL.
+    pub(crate) async fn count(&self, sql: &'static str) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(sql).fetch_one(self.store().pool()).await
+    }
+
     /// New people, with their tokens.
     pub(crate) async fn shoppers(&self, count: usize) -> Result<Vec<Shopper>, Box<dyn std::error::Error>> {
         let ids: Vec<i64> = sqlx::query_scalar(

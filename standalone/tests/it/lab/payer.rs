@@ -27,6 +27,27 @@ impl Lab {
         Ok(shown.send().await?.error_for_status()?.json().await?)
     }
 
+    /// Pays on a page of the sandbox by a card, and tells of it in webhooks that speak of the card too: a forged one, two
+    /// that make no sense, and the genuine one, which is handed back as it was sent. The card has its `number`, and how it is
+    /// `shown`.
+    pub(crate) async fn pay_and_tell_of_card(&self, url: &str, page: &str, card: &Value) -> Fallible<String> {
+        let [number, shown] = ["number", "shown"].map(|name| card[name].as_str().unwrap_or_default());
+        let mut session = self.pay_unheard(page, number).await?;
+        session["card"] = card.clone();
+        let webhook = |session: &Value| {
+            json!({"id": "sbe_with_a_card", "type": "payment.authorized", "session": session, "card": card})
+                .to_string()
+        };
+        let genuine = webhook(&session);
+        session["status"] = json!(number);
+        assert_eq!(self.tell(url, &genuine, false).await?, StatusCode::BAD_REQUEST, "it is forged");
+        for body in [webhook(&session), format!("{number} {shown}")] {
+            assert_eq!(self.tell(url, &body, true).await?, StatusCode::BAD_REQUEST, "it makes no sense");
+        }
+        assert_eq!(self.tell(url, &genuine, true).await?, StatusCode::OK);
+        Ok(genuine)
+    }
+
     /// Sends a webhook that is signed as the sandbox signs, or with another secret.
     pub(crate) async fn tell(&self, url: &str, body: &str, is_genuine: bool) -> Fallible<StatusCode> {
         let secret = if is_genuine { self.sandbox.webhook_secret.expose_secret() } else { "another secret" };

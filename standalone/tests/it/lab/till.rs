@@ -130,7 +130,7 @@ impl Till {
 
     /// A number.
     pub(crate) async fn count(&self, sql: &'static str) -> Fallible<i64> {
-        Ok(sqlx::query_scalar(sql).fetch_one(self.lab.store().pool()).await?)
+        Ok(self.lab.count(sql).await?)
     }
 
     /// An order's status; one that has its tickets by now is `paid` here, as that is a matter of moments.

@@ -28,10 +28,6 @@ struct Plan {
     patience: Duration,
 }
 
-async fn count(lab: &Lab, sql: &'static str) -> Fallible<i64> {
-    Ok(sqlx::query_scalar(sql).fetch_one(lab.store().pool()).await?)
-}
-
 /// From the cart to the provider's page, and paid there.
 async fn buy((shopper, event): (&Shopper, EventId), book: &ProviderBook) -> Fallible<()> {
     let won = shopper.outcome(&shopper.book(event, json!({"quantity": 1})).await?).await?;
@@ -57,7 +53,7 @@ async fn sell_out(lab: &Lab, book: &ProviderBook, plan: &Plan) -> Fallible<Event
     }
     eventually_within(plan.patience, "every order has its ticket", async || {
         let fulfilled = "select count(*) from orders where status = 'fulfilled'";
-        count(lab, fulfilled).await.is_ok_and(|orders| orders == i64::from(plan.orders))
+        lab.count(fulfilled).await.is_ok_and(|orders| orders == i64::from(plan.orders))
     })
     .await;
     Ok(event)
@@ -90,7 +86,7 @@ async fn cancel(plan: &Plan) -> TestResult {
     assert_eq!(admin.post("/api/admin/queue/limits", limits).await?.0, StatusCode::OK);
     let path = format!("/api/admin/events/{event}/cancel");
     assert_eq!(admin.post(&path, json!({})).await?.0, StatusCode::OK);
-    let returned = async || count(&lab, "select count(*) from refunds where status = 'completed'").await;
+    let returned = async || lab.count("select count(*) from refunds where status = 'completed'").await;
     let started = std::time::Instant::now();
     for third in 1..=2 {
         worker = lab.spawn_with("worker", &[&rate])?;
@@ -106,13 +102,13 @@ async fn cancel(plan: &Plan) -> TestResult {
     let _last = lab.spawn_with("worker", &[&rate])?;
     eventually_within(plan.patience, "every order is refunded", async || {
         let refunded = "select count(*) from orders where status = 'refunded'";
-        count(&lab, refunded).await.is_ok_and(|done| done == orders)
+        lab.count(refunded).await.is_ok_and(|done| done == orders)
     })
     .await;
     let took = started.elapsed();
     assert_eq!(returned().await?, orders);
-    assert_eq!(count(&lab, "select count(*) from refunds").await?, orders, "each order goes back once");
-    assert_eq!(count(&lab, "select count(*) from tickets where status <> 'cancelled'").await?, 0);
+    assert_eq!(lab.count("select count(*) from refunds").await?, orders, "each order goes back once");
+    assert_eq!(lab.count("select count(*) from tickets where status <> 'cancelled'").await?, 0);
     // Before the book is read, as that is a call as well.
     let (calls, busiest) = book.calls().await?;
     let all_back = Booked { taken, returned: taken, payments, returned_whole: payments };

@@ -84,21 +84,8 @@ async fn buy(lab: &Lab) -> TestResult {
     let checkout = checkout.header("Idempotency-Key", "with a card").json(&json!({"card": card}));
     let order: Value = checkout.send().await?.error_for_status()?.json().await?;
     let page = order["redirectUrl"].as_str().ok_or_else(|| order.to_string())?;
-    let mut session = lab.pay_unheard(page, CARD).await?;
-    session["card"] = card.clone();
-    let webhook = |session: &Value| {
-        json!({"id": "sbe_with_a_card", "type": "payment.authorized", "session": session, "card": card})
-            .to_string()
-    };
-    let paid = webhook(&session);
-    session["status"] = json!(CARD);
-    assert_eq!(lab.tell(url, &paid, false).await?, StatusCode::BAD_REQUEST, "it is forged");
-    for body in [webhook(&session), format!("{plain} {grouped}")] {
-        assert_eq!(lab.tell(url, &body, true).await?, StatusCode::BAD_REQUEST, "it makes no sense");
-    }
-    for _ in 0..2 {
-        assert_eq!(lab.tell(url, &paid, true).await?, StatusCode::OK);
-    }
+    let paid = lab.pay_and_tell_of_card(url, page, &card).await?;
+    assert_eq!(lab.tell(url, &paid, true).await?, StatusCode::OK, "told again");
     let path = format!("/api/orders/{}", order["orderId"].as_str().unwrap_or_default());
     eventually("the order is fulfilled", async || {
         shopper.get(&path).await.is_ok_and(|(_, order)| order["status"] == "fulfilled")

@@ -43,10 +43,6 @@ impl Shop {
         Ok(Self { lab, book, event, seats })
     }
 
-    async fn count(&self, sql: &'static str) -> Fallible<i64> {
-        Ok(sqlx::query_scalar(sql).fetch_one(self.lab.store().pool()).await?)
-    }
-
     /// The seat is in the shopper's cart.
     async fn fill(&self, shopper: &Shopper, seat: usize) -> TestResult {
         let job = shopper.book_seats(self.event, &self.seats[seat..=seat]).await?;
@@ -63,7 +59,7 @@ impl Shop {
     /// So many orders have been paid, once each, and no fault is still to come.
     async fn assert_paid(&self, orders: usize) -> TestResult {
         eventually("all are fulfilled", async || {
-            let fulfilled = self.count("select count(*) from orders where status = 'fulfilled'").await;
+            let fulfilled = self.lab.count("select count(*) from orders where status = 'fulfilled'").await;
             fulfilled.is_ok_and(|fulfilled| usize::try_from(fulfilled) == Ok(orders))
         })
         .await;
@@ -78,9 +74,9 @@ impl Shop {
             "select count(*) from tickets where status = 'valid'",
             "select count(*) from seat_claims where status = 'sold'",
         ] {
-            assert_eq!(self.count(sql).await?, count, "{sql}");
+            assert_eq!(self.lab.count(sql).await?, count, "{sql}");
         }
-        assert_eq!(self.count("select count(*) from refunds").await?, 0);
+        assert_eq!(self.lab.count("select count(*) from refunds").await?, 0);
         assert_invariants(self.lab.store(), self.event).await
     }
 }
@@ -100,7 +96,7 @@ async fn a_webhook_that_comes_after_the_one_that_follows_it_pays_once() -> TestR
     })
     .await;
     eventually("both have come", async || {
-        let webhooks = shop.count("select count(*) from payment_webhooks").await;
+        let webhooks = shop.lab.count("select count(*) from payment_webhooks").await;
         webhooks.is_ok_and(|webhooks| webhooks == 2)
     })
     .await;
@@ -155,8 +151,8 @@ async fn faults_and_time_outs_of_the_provider_end_in_one_payment_or_in_a_cancell
     }
     let back = "select count(*) from seat_claims where status = 'reserved' and booking_id in (
          select booking_id from order_items i join orders o on o.id = i.order_id where o.status = 'cancelled')";
-    assert_eq!(shop.count("select count(*) from orders where status = 'cancelled'").await?, 4);
-    assert_eq!(shop.count(back).await?, 0, "their seats are back");
+    assert_eq!(shop.lab.count("select count(*) from orders where status = 'cancelled'").await?, 4);
+    assert_eq!(shop.lab.count(back).await?, 0, "their seats are back");
     shop.assert_paid(4).await?;
     // Somebody else has one of them.
     shop.fill(&buyers[0], 4).await?;

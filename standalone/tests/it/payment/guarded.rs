@@ -19,10 +19,6 @@ async fn buy(shopper: &Shopper, (event, seat): (EventId, SeatId)) -> Fallible<(S
     Ok(shopper.post("/api/cart/checkout", json!({})).await?)
 }
 
-async fn count(lab: &Lab, sql: &'static str) -> Fallible<i64> {
-    Ok(sqlx::query_scalar(sql).fetch_one(lab.store().pool()).await?)
-}
-
 #[tokio::test]
 async fn an_open_circuit_refuses_at_once_takes_webhooks_and_closes_when_the_provider_answers() -> TestResult {
     let words = ["--circuit-breaker-failure-threshold=2", "--circuit-breaker-timeout-seconds=3"];
@@ -54,7 +50,7 @@ async fn an_open_circuit_refuses_at_once_takes_webhooks_and_closes_when_the_prov
     assert_eq!(book.choose(page, "sbp").await?, StatusCode::SEE_OTHER);
     eventually("the first order is paid", async || {
         let paid = "select count(*) from orders where status in ('paid', 'fulfilled')";
-        count(&lab, paid).await.is_ok_and(|orders| orders == 1)
+        lab.count(paid).await.is_ok_and(|orders| orders == 1)
     })
     .await;
     assert_ne!(circuit().await?.1["state"], "closed");
@@ -91,7 +87,7 @@ async fn those_who_wait_for_their_payment_keep_nobody_from_checking_out() -> Tes
     let check_out = async {
         eventually("the provider is asked for somebody who waits", async || {
             let asked = "select count(*) from payments where polled_at is not null";
-            count(&lab, asked).await.is_ok_and(|payments| payments > 0)
+            lab.count(asked).await.is_ok_and(|payments| payments > 0)
         })
         .await;
         for shopper in buying {

@@ -152,21 +152,8 @@ pub(super) async fn buy(lab: &Lab, url: &str, known: &mut Known) -> TestResult {
     let (status, order) = shopper.post("/api/cart/checkout", json!({})).await?;
     assert_eq!(status, StatusCode::CREATED, "{order}");
     let page = order["redirectUrl"].as_str().ok_or_else(|| order.to_string())?;
-    let mut session = lab.pay_unheard(page, CARD).await?;
     let card = json!({"number": CARD, "shown": CARD_IN_GROUPS, "holder": RENEWED.last_name});
-    session["card"] = card.clone();
-    let event = |session: &Value| {
-        json!({"id": "sbe_a_webhook_of_this_test", "type": "payment.authorized", "session": session, "card": card})
-            .to_string()
-    };
-    let paid = event(&session);
-    session["status"] = json!(CARD);
-    let senseless = [event(&session), format!("{CARD} {CARD_IN_GROUPS}")];
-    assert_eq!(lab.tell(url, &paid, false).await?, StatusCode::BAD_REQUEST, "it is forged");
-    for body in &senseless {
-        assert_eq!(lab.tell(url, body, true).await?, StatusCode::BAD_REQUEST, "it makes no sense");
-    }
-    assert_eq!(lab.tell(url, &paid, true).await?, StatusCode::OK);
+    lab.pay_and_tell_of_card(url, page, &card).await?;
     let path = format!("/api/orders/{}", order["orderId"].as_str().unwrap_or_default());
     eventually("the tickets are there", async || {
         shopper.get(&path).await.is_ok_and(|(_, order)| order["status"] == "fulfilled")

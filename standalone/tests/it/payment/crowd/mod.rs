@@ -93,13 +93,11 @@ impl Sale {
         Ok((Self { lab, book, event, seats, area, doors, patience, over }, staff))
     }
 
-    async fn count(&self, sql: &'static str) -> Fallible<i64> {
-        Ok(sqlx::query_scalar(sql).fetch_one(self.lab.store().pool()).await?)
-    }
-
     async fn until_zero(&self, what: &str, sql: &'static str) {
-        eventually_within(self.patience, what, async || self.count(sql).await.is_ok_and(|left| left == 0))
-            .await;
+        eventually_within(self.patience, what, async || {
+            self.lab.count(sql).await.is_ok_and(|left| left == 0)
+        })
+        .await;
     }
 
     /// All visits, so many at the same time.
@@ -166,10 +164,10 @@ impl Sale {
         // The sweeper may be the one that does it.
         eventually_within(self.patience, "the lists are compared", async || {
             payments.reconcile_daily().await.is_ok()
-                && self.count(COMPARED).await.is_ok_and(|finished| finished > 0)
+                && self.lab.count(COMPARED).await.is_ok_and(|finished| finished > 0)
         })
         .await;
-        self.count(DIFFERENCES).await
+        Ok(self.lab.count(DIFFERENCES).await?)
     }
 }
 
@@ -200,7 +198,7 @@ const VALUE: &str = "select coalesce(sum(i.price_minor), 0)::bigint
 /// Holds what is left against the invariants and the provider's book, and prints it.
 async fn close(sale: &Sale, plan: &Plan, (killed, differences): (usize, i64)) -> TestResult {
     assert_invariants(sale.lab.store(), sale.event).await?;
-    assert_eq!(sale.count(FAILED).await?, 0, "nothing has failed for good");
+    assert_eq!(sale.lab.count(FAILED).await?, 0, "nothing has failed for good");
     let lane = sale.lab.system.queue.lane_state(sale.event).await?;
     assert_eq!(lane.waiting + lane.active, 0, "nobody waits");
     let stranger = sale.lab.shopper().await?.at(&sale.doors[1]);
@@ -210,15 +208,15 @@ async fn close(sale: &Sale, plan: &Plan, (killed, differences): (usize, i64)) ->
         let (status, _) = stranger.get(&format!("/api/orders/{order}")).await?;
         assert_eq!(status, StatusCode::NOT_FOUND, "nobody reads what is another one's");
     }
-    let paid = sale.count("select count(*) from orders where status = 'fulfilled'").await?;
-    let expired = sale.count("select count(*) from orders where status = 'expired'").await?;
-    let refunded = sale.count("select count(*) from orders where status = 'refunded'").await?;
+    let paid = sale.lab.count("select count(*) from orders where status = 'fulfilled'").await?;
+    let expired = sale.lab.count("select count(*) from orders where status = 'expired'").await?;
+    let refunded = sale.lab.count("select count(*) from orders where status = 'refunded'").await?;
     let (lost, doubled, late) = (
         sale.book.struck("lose").await?,
         sale.book.struck("duplicate").await?,
         sale.book.struck("delay").await?,
     );
-    let (Booked { taken, returned, .. }, value) = (sale.book.money().await?, sale.count(VALUE).await?);
+    let (Booked { taken, returned, .. }, value) = (sale.book.money().await?, sale.lab.count(VALUE).await?);
     eprintln!(
         "{} shoppers
   orders    {paid} paid, {expired} expired, {refunded} refunded
