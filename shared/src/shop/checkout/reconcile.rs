@@ -163,13 +163,7 @@ impl Payments {
             return Ok(Some(0));
         }
         // What has gone on since the list was written is no difference.
-        let state = match provider.query(&listed.reference).await {
-            Ok(state) => state.unwrap_or_else(|| listed.clone()),
-            Err(error) => {
-                self.tell_uncompared(&listed.reference, &error);
-                return Ok(None);
-            }
-        };
+        let Some(state) = self.ask(provider, listed).await else { return Ok(None) };
         let now = self.now_different(name, &state).await?;
         let mut found = differences(&known, &state);
         found.retain(|one| now.iter().any(|other| other.kind == one.kind));
@@ -177,7 +171,13 @@ impl Payments {
             return Ok(Some(0));
         }
         let effect = self.settle_state(name, &state).await?.effect;
-        let left = self.now_different(name, &state).await?;
+        // Somebody else may have been ahead, and the payment further by now than what was asked for.
+        let now = match effect {
+            Effect::Nothing => self.ask(provider, &state).await,
+            _ => Some(state.clone()),
+        };
+        let Some(now) = now else { return Ok(None) };
+        let left = self.now_different(name, &now).await?;
         for one in found.iter().filter(|one| !is_written(effect, one.kind)) {
             let is_settled = one.kind == "status" && ![Effect::Nothing, Effect::Unknown].contains(&effect);
             let difference = NewDifference {
@@ -192,6 +192,17 @@ impl Payments {
             self.store.note_difference(&difference).await?;
         }
         Ok(Some(u64::try_from(found.len()).unwrap_or(u64::MAX)))
+    }
+
+    /// How a payment is by now; `None`, and told, when its provider does not say.
+    async fn ask(&self, provider: &dyn Provider, known: &PaymentState) -> Option<PaymentState> {
+        match provider.query(&known.reference).await {
+            Ok(state) => Some(state.unwrap_or_else(|| known.clone())),
+            Err(error) => {
+                self.tell_uncompared(&known.reference, &error);
+                None
+            }
+        }
     }
 
     async fn now_different(&self, name: &str, state: &PaymentState) -> Result<Vec<Difference>, Fault> {
