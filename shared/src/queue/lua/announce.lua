@@ -7,7 +7,7 @@
   KEYS[3]  feed       STREAM
   KEYS[4]  standby    ZSET    job (number:payload) -> number
   KEYS[5]  wait       ZSET    the same
-  KEYS[6]  meta       HASH    lease_upto
+  KEYS[6]  meta       HASH    lease_upto, lease_until, not_before
   KEYS[7…] reserved keys to remove
   ARGV[1]  lane
   ARGV[2]  wake       channel
@@ -45,7 +45,10 @@ if recall > 0 then
   if #recalled > 0 then
     -- Nobody goes on behind them under a lease that was taken before.
     redis.call('HDEL', meta, 'lease_upto')
-    redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
+    -- Due at once, unless the lane rests; a lease keeps its own end.
+    local m = redis.call('HMGET', meta, 'lease_until', 'not_before')
+    local how, due = tonumber(m[1] or 0) > now and 'NX' or 'LT', math.max(now, tonumber(m[2] or 0))
+    redis.call('ZADD', ready, how, string.format('%.0f', due), lane)
     tell('recall', table.concat(recalled, ','))
     redis.call('PUBLISH', wake, lane)
   end

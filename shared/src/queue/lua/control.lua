@@ -5,7 +5,8 @@
   KEYS[1]  partition  HASH    epoch, seq, paused, message, controls, rate_max, rate_ms, lanes_at_once
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4…] by 3: meta, wait and delayed of each lane named in ARGV
+  KEYS[4…] by 3: meta (paused, message, rate_max, rate_ms, lease_until, not_before), wait and delayed of each lane
+           named in ARGV
   ARGV[1]  wake       channel
   ARGV[2]  epoch      the one these were read for
   ARGV[3]  paused     '1' when the whole queue is
@@ -60,7 +61,7 @@ for i = 8, #ARGV, 5 do
   local lane, lane_paused, lane_message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = 4 + (i - 8) / 5 * 3
   local meta, wait, delayed = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  local m = redis.call('HMGET', meta, 'paused', 'message')
+  local m = redis.call('HMGET', meta, 'paused', 'message', 'lease_until', 'not_before')
   local resumed = m[1] == '1' and lane_paused == '0'
   local limited_anew = limit(meta, ARGV[i + 3], ARGV[i + 4]) or all_limited_anew
   if (m[1] or '0') ~= lane_paused or (m[2] or '') ~= lane_message then
@@ -70,9 +71,16 @@ for i = 8, #ARGV, 5 do
   -- A paused lane is taken out of `ready`; whoever ends the pause puts it back, and so does this, for a
   -- lane that has somebody waiting or resting and was lost from it.
   if paused == '0' and lane_paused == '0' and redis.call('EXISTS', wait, delayed) > 0 then
-    -- A limit that was reached has put the lane off until the end of its window.
-    if limited_anew then redis.call('ZADD', ready, 'LT', now, lane) end
-    if redis.call('ZADD', ready, 'NX', now, lane) == 1 or resumed or was_paused or limited_anew then
+    local was_lost = redis.call('ZADD', ready, 'NX', now, lane) == 1
+    -- Who came during the pause waits; what rested before it would put the lane off until it is due. So does a limit
+    -- that was reached, until the end of its window. A lease keeps its own end.
+    local leased = tonumber(m[3] or 0) > tonumber(now)
+    local is_anew = resumed or was_paused or limited_anew
+    if not leased and (is_anew or redis.call('EXISTS', wait) == 1) then
+      local due = math.max(tonumber(now), tonumber(m[4] or 0))
+      redis.call('ZADD', ready, 'LT', string.format('%.0f', due), lane)
+    end
+    if was_lost or is_anew then
       redis.call('PUBLISH', wake, lane)
     end
   end

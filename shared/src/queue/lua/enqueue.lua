@@ -142,9 +142,8 @@ if added > 0 then
     'l', lane, 'k', 'add', 'd', text(first) .. ':' .. added .. ':' .. table.concat(named, ';'))
   -- A paused lane is put into `ready` by whoever ends the pause.
   if p[2] ~= '1' and m[5] ~= '1' then
-    -- Where all that was there rests by itself, the lane is due before its next one is; a wake-up may be lost.
-    local is_held = leased or tonumber(m[6] or 0) > now_ms
-    call('ZADD', ready, is_held and 'NX' or 'LT', now_ms, lane)
+    -- A lane whose jobs all rest is due when the first of them is; these do not rest. A lease keeps its own end.
+    call('ZADD', ready, leased and 'NX' or 'LT', math.max(now_ms, tonumber(m[6] or 0)), lane)
     if not leased then call('PUBLISH', wake, lane) end
   end
 end

@@ -7,7 +7,7 @@
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET
   KEYS[4]  feed       STREAM
-  KEYS[5]  meta       HASH    last, lease_upto
+  KEYS[5]  meta       HASH    last, lease_upto, lease_until, not_before
   KEYS[6]  wait       ZSET    job (number:payload) -> number
   KEYS[7]  standby    ZSET    the same
   KEYS[8]  owners     HASH    owner -> entries of their live jobs: number, and tag
@@ -44,7 +44,10 @@ if #back > 0 then
   -- Nobody goes on behind them under a lease that was taken before.
   redis.call('HDEL', meta, 'lease_upto')
   redis.call('SADD', lanes, lane)
-  redis.call('ZADD', ready, 'NX', string.format('%.0f', now), lane)
+  -- Due at once, unless the lane rests; a lease keeps its own end.
+  local m = redis.call('HMGET', meta, 'lease_until', 'not_before')
+  local how, due = tonumber(m[1] or 0) > now and 'NX' or 'LT', math.max(now, tonumber(m[2] or 0))
+  redis.call('ZADD', ready, how, string.format('%.0f', due), lane)
   local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
   redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
     'l', lane, 'k', 'reenter', 'd', table.concat(back, ','))

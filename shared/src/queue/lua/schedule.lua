@@ -4,7 +4,7 @@
   KEYS[1]  partition  HASH    epoch
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  lanes      SET
-  KEYS[4]  meta       HASH    idem_since
+  KEYS[4]  meta       HASH    idem_since, lease_until, not_before
   KEYS[5]  delayed    ZSET    s:payload, until it has a number -> due at (ms)
   KEYS[6]  idem       HASH    key -> number and tag (this half day), number 0 as long as it has none
   KEYS[7]  idem_old   HASH    the same, the half day before
@@ -21,7 +21,10 @@ local partition, ready, lanes, meta, delayed, idem, idem_old =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lane, max_waiting = ARGV[1], tonumber(ARGV[2])
 if redis.call('HEXISTS', partition, 'epoch') == 0 then return { 'no_epoch' } end
-local now_s, since, half_day_s = tonumber(redis.call('TIME')[1]), redis.call('HGET', meta, 'idem_since'), 43200
+local time, half_day_s = redis.call('TIME'), 43200
+local now_s, now = tonumber(time[1]), tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local m = redis.call('HMGET', meta, 'idem_since', 'lease_until', 'not_before')
+local since, leased = m[1], tonumber(m[2] or 0) > now
 if not since or now_s - tonumber(since) > half_day_s then
   redis.call('UNLINK', idem_old)
   if redis.call('EXISTS', idem) == 1 then redis.call('RENAME', idem, idem_old) end
@@ -40,7 +43,10 @@ for i = 3, #ARGV, 4 do
   reply[#reply + 1] = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 redis.call('SADD', lanes, lane)
--- A lane that has a lease, or jobs that wait, is looked at anyway; the end of its batch minds what is due next.
-local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-if next_due then redis.call('ZADD', ready, 'LT', next_due, lane) end
+-- A lease keeps its own end, and the end of its batch minds what is due next.
+local next_due = tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2])
+if next_due then
+  local due = math.max(next_due, tonumber(m[3] or 0))
+  redis.call('ZADD', ready, leased and 'NX' or 'LT', string.format('%.0f', due), lane)
+end
 return reply

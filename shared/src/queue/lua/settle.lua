@@ -163,6 +163,10 @@ if waiting > 0 then
   if delay_ms == 0 then redis.call('PUBLISH', wake, lane) end
 else
   local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-  if next_due then redis.call('ZADD', ready, next_due, lane) else redis.call('ZREM', ready, lane) end
+  if next_due then
+    redis.call('ZADD', ready, string.format('%.0f', math.max(tonumber(next_due), now + delay_ms)), lane)
+  else
+    redis.call('ZREM', ready, lane)
+  end
 end
 return { 'settled', waiting }

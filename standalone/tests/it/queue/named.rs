@@ -160,6 +160,67 @@ async fn a_job_for_later_gets_its_number_when_it_is_due(
     Ok(())
 }
 
+/// A batch of one job that rests for five minutes: all that the lane has.
+async fn let_one_rest(queue: &Queue) -> TestResult {
+    add(queue, &["rests"]).await?;
+    let first = batch(queue, 1).await?;
+    let later = JobEnding::Later(Duration::from_mins(5), "not now".to_owned());
+    queue.settle_jobs(&first, &all(&first, &later), Duration::ZERO).await??;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [], "nobody looks before it is due");
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lane_whose_jobs_all_rest_is_due_at_once_when_one_comes_that_does_not(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let due = async || queue.due_lanes(partition(), 10).await;
+    let_one_rest(&queue).await?;
+    add(&queue, &["new"]).await?;
+    assert_eq!(due().await?, [lane(0)], "whoever missed the wake-up finds it");
+    let taken = batch(&queue, 5).await?;
+    assert_eq!(payloads(&taken), ["new"]);
+    let now = redis_ms(&queue).await?;
+    add(&queue, &["behind"]).await?;
+    queue.add_jobs(lane(0), &[job("for later", Some(now - 1))]).await?;
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    assert_eq!(due().await?, [], "nobody looks while it is leased");
+    let rest = Duration::from_millis(300);
+    let how = GiveBack { delay: rest, ..GiveBack::default() };
+    queue.give_back(&taken.lease, &how).await??;
+    add(&queue, &["last"]).await?;
+    queue.add_jobs(lane(0), &[job("for later too", Some(now - 1))]).await?;
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    assert_eq!(due().await?, [], "nor while the lane rests");
+    tokio::time::sleep(rest + Duration::from_millis(50)).await;
+    assert_eq!(due().await?, [lane(0)]);
+    let after = batch(&queue, 10).await?;
+    assert_eq!(payloads(&after), ["new", "behind", "last", "for later", "for later too"]);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_came_during_a_pause_is_looked_at_after_it_though_others_rest(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let_one_rest(&queue).await?;
+    let pause = Pause { paused: true, message: String::new() };
+    let paused = Controls { queue: pause, ..Controls::default() };
+    queue.copy_controls(partition(), &paused).await?;
+    add(&queue, &["new"]).await?;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, []);
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)]);
+    assert_eq!(payloads(&batch(&queue, 5).await?), ["new"]);
+    Ok(())
+}
+
 #[rstest]
 #[tokio::test]
 async fn limits_hold_for_a_lane_and_for_a_queue(

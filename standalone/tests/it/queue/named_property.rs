@@ -331,7 +331,7 @@ impl World {
             let place = self.tick();
             self.lanes[usize::from(nth)].line.insert(place, job);
         }
-        Ok(())
+        self.assert_looked_at(nth).await
     }
 
     /// A job that is known changes nothing, whatever has become of it.
@@ -375,11 +375,15 @@ impl World {
         Ok(())
     }
 
+    fn is_paused(&self, nth: u16) -> bool {
+        let own = self.controls.lanes.get(&lane(nth)).is_some_and(|pause| pause.paused);
+        own || self.controls.queue.paused
+    }
+
     /// What `claim.lua` does, in its order.
     fn expect(&mut self, nth: u16, most: usize, at: Moment) -> Fallible<Expected> {
         let claim = self.tick();
-        let own = self.controls.lanes.get(&lane(nth)).is_some_and(|pause| pause.paused);
-        if own || self.controls.queue.paused {
+        if self.is_paused(nth) {
             return Ok(Expected::Paused);
         }
         let at_work = self.lanes.iter().filter(|lane| lane.taken.is_some()).count();
@@ -453,13 +457,26 @@ impl World {
         Ok(())
     }
 
+    /// A worker that heard nothing finds a lane in which a job may run, whatever else rests there.
+    async fn assert_looked_at(&self, nth: u16) -> Fallible<()> {
+        let (now, of) = (self.now().await?, &self.lanes[usize::from(nth)]);
+        let rests = of.rests.is_some_and(|rests| rests.to > now);
+        let is_limited = of.window.rate.is_some() || self.window.rate.is_some();
+        if of.line.is_empty() || of.taken.is_some() || rests || is_limited || self.is_paused(nth) {
+            return Ok(());
+        }
+        let due = self.queue.due_lanes(partition(), 10).await.map_err(failed)?;
+        prop_assert!(due.contains(&lane(nth)), "nobody would look at lane {nth}");
+        Ok(())
+    }
+
     /// How many wait and are at hand is what the model says.
     async fn compare(&self, nth: u16) -> Fallible<()> {
         let state = self.queue.lane_state(lane(nth)).await.map_err(failed)?;
         let lane = &self.lanes[usize::from(nth)];
         let active = lane.taken.as_ref().map_or(0, |(_, places, ..)| places.len());
         prop_assert_eq!((state.active, state.waiting), (active as u64, (lane.line.len() - active) as u64));
-        Ok(())
+        self.assert_looked_at(nth).await
     }
 
     async fn settle(&mut self, nth: u16, endings: &[End]) -> Fallible<()> {
