@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use shared::domain::EventId;
 use shared::queue::Queue;
 use shared::queue::claim::{Batch, Lease};
 use shared::queue::jobs::{Job, JobEnding};
@@ -107,7 +108,7 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
     Patience::default().let_pass().await;
     let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();
     let endings = match in_time(STATEMENT, data.store.begin_attempts(&ids)).await {
-        Ok(attempts) => data.run_all(&batch.jobs, &attempts).await,
+        Ok(attempts) => data.run_all(&batch, &attempts).await,
         Err(error) => {
             tracing::warn!(
                 queue = data.queue.name(),
@@ -141,19 +142,30 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
 
 impl RunJobs {
     /// Runs those that have an attempt; how each job ended.
-    async fn run_all(&self, jobs: &[Job], attempts: &HashMap<Uuid, u32>) -> Vec<(u64, JobEnding)> {
+    async fn run_all(&self, batch: &Batch<Job>, attempts: &HashMap<Uuid, u32>) -> Vec<(u64, JobEnding)> {
+        let lane = batch.lease.event;
+        let jobs = batch.jobs.iter();
         let running: Vec<_> =
-            jobs.iter().map(|job| self.attempt(job, attempts.get(&job.id).copied()).boxed()).collect();
+            jobs.map(|job| self.attempt(lane, job, attempts.get(&job.id).copied()).boxed()).collect();
         stream::iter(running).buffered(self.policy.at_once).collect().await
     }
 
     /// `attempt` counts from 1; a job that is finished has none.
-    async fn attempt(&self, job: &Job, attempt: Option<u32>) -> (u64, JobEnding) {
+    async fn attempt(&self, lane: EventId, job: &Job, attempt: Option<u32>) -> (u64, JobEnding) {
         if job.id.is_nil() {
             return (job.number, JobEnding::Failed("its bytes make no sense".to_owned()));
         }
         let Some(attempt) = attempt else { return (job.number, JobEnding::Completed) };
-        let ending = self.run_one(job, attempt).await;
+        let rest = self.policy.backoff.rest(attempt);
+        let ending = match self.queue.was_done(lane, job).await {
+            Ok(true) => JobEnding::Completed,
+            // It may have been done by its last attempt, and is not to fail then.
+            Err(error) if attempt > self.policy.attempts => {
+                let error = shared::telemetry::chain(&error);
+                return (job.number, JobEnding::Later(rest, error));
+            }
+            Ok(false) | Err(_) => self.run_one(job, attempt).await,
+        };
         let (status, error) = match &ending {
             JobEnding::Completed => (Some("completed"), None),
             JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
@@ -166,8 +178,7 @@ impl RunJobs {
                 error = shared::telemetry::chain(&error),
                 "the end of a job could not be written; it is delivered once more"
             );
-            let rest = self.policy.backoff.rest(attempt);
-            return (job.number, JobEnding::Later(rest, "its end could not be written".to_owned()));
+            return (job.number, unwritten(&ending, rest));
         }
         (job.number, ending)
     }
@@ -209,6 +220,14 @@ impl RunJobs {
                 "lane could not be given back; its lease will run out"
             );
         }
+    }
+}
+
+/// What stands in Redis of an end that could not be written: what was done is not done again.
+fn unwritten(ending: &JobEnding, rest: Duration) -> JobEnding {
+    match ending {
+        JobEnding::Completed => JobEnding::unwritten(rest),
+        JobEnding::Failed(error) | JobEnding::Later(_, error) => JobEnding::Later(rest, error.clone()),
     }
 }
 

@@ -18,6 +18,9 @@ use crate::domain::EventId;
 /// What is kept of how one attempt failed, in bytes.
 const MAX_ERROR: usize = 500;
 
+/// What is kept of an attempt that did the job, but whose end could not be written.
+const DONE: &str = "it was done, but its end could not be written";
+
 /// A lane of a named queue, by its number.
 pub fn lane(nth: u16) -> EventId {
     EventId(i64::from(PARTITIONS) * (i64::from(nth) + 1))
@@ -87,6 +90,14 @@ pub enum JobEnding {
     Failed(String),
     /// It is tried again after this time.
     Later(Duration, String),
+}
+
+impl JobEnding {
+    /// The job was done, but PostgreSQL could not be told: it comes back after this time, and [`Queue::was_done`] knows
+    /// it then.
+    pub fn unwritten(rest: Duration) -> Self {
+        Self::Later(rest, DONE.to_owned())
+    }
 }
 
 /// A line for inspection; a failed job's earlier errors follow it, a line each.
@@ -205,6 +216,22 @@ impl Queue {
             call.arg(member).arg(word).arg(delay).arg(record);
         }
         self.send_settle(&call).await
+    }
+
+    /// Whether an attempt did the job, and only its end could not be written.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn was_done(&self, lane: EventId, job: &Job) -> Result<bool, QueueError> {
+        if job.attempts == 0 {
+            return Ok(false);
+        }
+        let errors: Option<String> = redis::cmd("HGET")
+            .arg(self.keys().errors(lane))
+            .arg(job.number)
+            .query_async(&mut self.connection())
+            .await?;
+        Ok(errors.is_some_and(|errors| errors.lines().any(|line| line == DONE)))
     }
 }
 
