@@ -207,15 +207,20 @@ impl Operations {
         ip: Option<IpAddr>,
     ) -> Result<Drained, OperationsError> {
         self.known(event).await?;
+        let drained = self.drain_jobs(event, limit).await;
+        self.audit_end(by, ip, "queue.drain", &scope(Some(event)), drained.is_ok()).await?;
+        let removed = drained?;
+        let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
+        Ok(Drained { removed, left: state.waiting + state.standby })
+    }
+
+    async fn drain_jobs(&self, event: EventId, limit: usize) -> Result<u64, OperationsError> {
         let mut jobs = self.page(event, 0, limit, false).await?;
         let standing_by = limit.saturating_sub(jobs.len());
         if standing_by > 0 {
             jobs.extend(self.page(event, 0, standing_by, true).await?);
         }
-        let removed = self.remove_jobs(event, jobs).await?;
-        self.audit(by, ip, "queue.drain", &scope(Some(event))).await?;
-        let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
-        Ok(Drained { removed, left: state.waiting + state.standby })
+        self.remove_jobs(event, jobs).await
     }
 
     /// Drains a lane like [`Self::drain`], and once nobody is in it, forgets it with all that is kept of it in Redis.
@@ -284,10 +289,12 @@ impl Operations {
         let mut jobs = self.page(event, before, 1, false).await?;
         jobs.extend(self.page(event, before, 1, true).await?);
         jobs.retain(|(at, _)| *at == number);
-        if self.remove_jobs(event, jobs).await? == 0 {
+        let removed = self.remove_jobs(event, jobs).await;
+        if matches!(removed, Ok(0)) {
             return Err(OperationsError::NoSuchJob);
         }
-        Ok(self.audit(by, ip, "queue.remove", &job_of(event, number)).await?)
+        self.audit_end(by, ip, "queue.remove", &job_of(event, number), removed.is_ok()).await?;
+        removed.map(|_| ())
     }
 
     /// Tries failed jobs that are kept for inspection once more, one or all of them: each as a new job at the end of the
@@ -359,6 +366,19 @@ impl Operations {
             return Ok(0);
         }
         Ok(self.queue.leave(event, &ended).await.map_err(Fault::from)?)
+    }
+
+    /// Writes down what may have been done in part: those who had their outcome before a store went away keep it.
+    async fn audit_end(
+        &self,
+        by: UserId,
+        ip: Option<IpAddr>,
+        action: &str,
+        object: &str,
+        is_done: bool,
+    ) -> Result<(), StoreError> {
+        let result = if is_done { "done" } else { "done in part at most: a store was away" };
+        self.store.insert_audit(ip, Some(by), action, object, result).await
     }
 
     pub(super) async fn audit(
