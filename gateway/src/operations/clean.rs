@@ -26,7 +26,7 @@ pub struct CleanBody {
     #[serde(default, alias = "older_than_seconds")]
     #[schema(minimum = 0, maximum = 31_536_000)]
     older_than_seconds: u32,
-    /// 1 to 1,000.
+    /// 1 to 1,000, of both states together.
     #[serde(default = "most")]
     #[schema(minimum = 1, maximum = 1_000)]
     limit: usize,
@@ -68,9 +68,10 @@ pub async fn clean_queue(
     };
     let limit = body.limit.clamp(1, 1_000);
     let older_than = Duration::from_secs(body.older_than_seconds.into());
-    let which_of_them = (older_than, limit);
     let mut removed = 0;
     for which in which {
+        let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
+        let which_of_them = (older_than, left);
         removed += app.operations.clean(body.event_id, *which, which_of_them, caller.user, Some(ip)).await?;
     }
     Ok(Json(Cleaned { removed }))

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Member;
 use super::control::Pause;
+use super::script::{arg, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId, UserId};
 
@@ -231,22 +232,13 @@ impl Queue {
         older_than: Duration,
         limit: usize,
     ) -> Result<u64, QueueError> {
-        let (key, records) = self.records(event, which).await?;
-        let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
-        let before_ms = (seconds - i64::try_from(older_than.as_secs()).unwrap_or(seconds)) * 1_000;
-        // A record that cannot be read is of no use to anybody.
-        let is_old = |record: &&String| {
-            older_than.is_zero()
-                || serde_json::from_str::<FinishedJob>(record).is_ok_and(|job| job.at_ms < before_ms)
-        };
-        // Newest first, so the old ones are the last.
-        let old = records.iter().rev().take_while(is_old).count().min(limit);
-        if old == 0 {
-            return Ok(0);
+        let (key, _) = self.finished(event, which);
+        let args = [arg(older_than.as_millis()), arg(limit)];
+        let mut reply = self.call(script!("clean"), &[key], &args).await?;
+        match reply.word.as_str() {
+            "cleaned" => reply.next(),
+            _ => Err(reply.unknown()),
         }
-        let removed: Option<Vec<String>> =
-            redis::cmd("RPOP").arg(key).arg(old).query_async(&mut self.connection()).await?;
-        Ok(removed.map_or(0, |removed| removed.len() as u64))
     }
 
     /// The key of the finished jobs, and what it holds.

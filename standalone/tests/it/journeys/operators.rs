@@ -69,9 +69,13 @@ async fn cleaning_forgets_finished_jobs_and_no_outcome() -> TestResult {
         (count("completed"), count("failed"))
     };
     eventually("finished jobs are shown", async || counts().await == (Some(2), Some(2))).await;
-    let (status, cleaned) = operator.post("/api/admin/queue/clean", json!({"state": "failed"})).await?;
-    assert_eq!((status, &cleaned["removed"]), (StatusCode::OK, &json!(2)));
-    assert_eq!(counts().await, (Some(2), Some(0)));
+    for (body, removed, left) in
+        [(json!({"limit": 3}), 3, (Some(0), Some(1))), (json!({"state": "failed"}), 1, (Some(0), Some(0)))]
+    {
+        let (status, cleaned) = operator.post("/api/admin/queue/clean", body).await?;
+        assert_eq!((status, &cleaned["removed"]), (StatusCode::OK, &json!(removed)));
+        assert_eq!(counts().await, left);
+    }
     assert_eq!(shoppers[3].status(&jobs[3]).await?["code"], "sold_out", "outcomes stay");
     assert_invariants(lab.store(), event).await
 }

@@ -1,6 +1,7 @@
 //! Jobs that have ended, as they are kept for inspection.
 
 use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rstest::rstest;
 use shared::domain::{BookingId, Outcome, Refusal, Reservation};
@@ -38,7 +39,8 @@ async fn decide(
         return Err("nothing was claimed".into());
     };
     let endings = numbers.iter().map(|number| (*number, Ending::Decided(outcome()))).collect();
-    lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await??;
+    let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    lab.queue.settle(&batch, &Decided { endings, now_ms, ..Decided::default() }, true).await??;
     Ok(numbers)
 }
 
@@ -62,5 +64,31 @@ async fn the_latest_fifty_that_won_and_hundred_that_did_not_are_kept(
     }
     let state = lab.queue.lane_state(LANE).await?;
     assert_eq!((state.completed, state.failed), (80, 140), "all are counted");
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_oldest_finished_jobs_are_forgotten_and_those_that_cannot_be_read(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let numbers = decide(&lab, 1..=3, refused).await?;
+    let () = redis::cmd("RPUSH")
+        .arg(lab.queue.keys().failed(LANE))
+        .arg("{")
+        .arg("an older one")
+        .query_async(&mut lab.queue.connection())
+        .await?;
+    let clean = async |seconds: u64, limit: usize| {
+        lab.queue.clean(LANE, Finished::Failed, Duration::from_secs(seconds), limit).await
+    };
+    assert_eq!(clean(3_600, 1).await?, 1);
+    assert_eq!(clean(3_600, 100).await?, 1, "those that are younger stay");
+    assert_eq!(clean(0, 2).await?, 2);
+    let kept: Vec<u64> =
+        lab.queue.finished_jobs(LANE, Finished::Failed).await?.iter().map(|job| job.number).collect();
+    assert_eq!(kept, numbers[2..], "the youngest");
+    assert_eq!((clean(0, 100).await?, clean(0, 100).await?), (1, 0));
     Ok(())
 }
