@@ -26,8 +26,8 @@ impl Queue {
             done.push(*number, envelope.owner, outcome);
         }
         let mut args = vec![arg(event), arg(serde_json::to_string(&done).unwrap_or_default())];
-        for (number, envelope, _) in jobs {
-            args.extend([arg(number), arg(envelope.owner)]);
+        for (number, envelope, outcome) in jobs {
+            args.extend([arg(number), arg(envelope.owner), arg(outcome.word())]);
         }
         let mut reply = self.call(script!("leave"), &names, &args).await?;
         match reply.word.as_str() {

@@ -16,6 +16,9 @@ use crate::store::{Store, StoreError};
 /// Lanes told one by one in one answer at most: those of the newest events.
 const LANES: usize = 200;
 
+/// Pages of a line that one call looks through at most.
+const PAGES: usize = 10;
+
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationsError {
@@ -215,12 +218,23 @@ impl Operations {
     }
 
     async fn drain_jobs(&self, event: EventId, limit: usize) -> Result<u64, OperationsError> {
-        let mut jobs = self.page(event, 0, limit, false).await?;
-        let standing_by = limit.saturating_sub(jobs.len());
-        if standing_by > 0 {
-            jobs.extend(self.page(event, 0, standing_by, true).await?);
+        let mut removed = 0;
+        for is_standby in [false, true] {
+            let mut after = 0;
+            // What has its outcome already, or cannot be read, is passed over, so that those behind it are reached.
+            for _ in 0..PAGES {
+                let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
+                if left == 0 {
+                    return Ok(removed);
+                }
+                let page = self.queue.waiting_after(event, after, left, is_standby).await;
+                let page = page.map_err(Fault::from)?;
+                let Some((last, _)) = page.last() else { break };
+                after = *last;
+                removed += self.remove_jobs(event, readable(page)).await?;
+            }
         }
-        self.remove_jobs(event, jobs).await
+        Ok(removed)
     }
 
     /// Drains a lane like [`Self::drain`], and once nobody is in it, forgets it with all that is kept of it in Redis.
@@ -348,20 +362,23 @@ impl Operations {
         is_standby: bool,
     ) -> Result<Vec<(u64, Envelope)>, OperationsError> {
         let page = self.queue.waiting_after(event, after, at_most, is_standby).await.map_err(Fault::from)?;
-        // One whose bytes make no sense is left to the worker, which fails it.
-        Ok(page.into_iter().filter_map(|(number, job)| Some((number, job?))).collect())
+        Ok(readable(page))
     }
 
-    /// Writes the outcome of each first; how many of them had none before.
+    /// Writes the outcome of each first; how many of them had none before. Those that had one, which nobody has told yet,
+    /// leave with it.
     async fn remove_jobs(&self, event: EventId, jobs: Vec<(u64, Envelope)>) -> Result<u64, OperationsError> {
         let asked: Vec<(u64, &Envelope)> = jobs.iter().map(|(number, job)| (*number, job)).collect();
         let standing = self.store.end_jobs(event, &asked, Refusal::Removed).await?;
         let removed = Outcome::Failed(Refusal::Removed);
-        let ended: Vec<(u64, Envelope, Outcome)> = jobs
+        let (ended, decided): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .filter(|(number, _)| standing.get(number) == Some(&removed))
-            .map(|(number, job)| (number, job, removed.clone()))
-            .collect();
+            .filter_map(|(number, job)| Some((number, job, standing.get(&number)?.clone())))
+            .partition(|(_, _, outcome)| *outcome == removed);
+        // A worker that is at it tells of those that it has.
+        if !decided.is_empty() && self.queue.lane_state(event).await.map_err(Fault::from)?.active == 0 {
+            self.queue.leave(event, &decided).await.map_err(Fault::from)?;
+        }
         if ended.is_empty() {
             return Ok(0);
         }
@@ -390,6 +407,11 @@ impl Operations {
     ) -> Result<(), StoreError> {
         self.store.insert_audit(ip, Some(by), action, object, "done").await
     }
+}
+
+/// One whose bytes make no sense is left to the worker, which fails it.
+fn readable(page: Vec<(u64, Option<Envelope>)>) -> Vec<(u64, Envelope)> {
+    page.into_iter().filter_map(|(number, job)| Some((number, job?))).collect()
 }
 
 /// One lane, or the whole queue, as the audit log names it.

@@ -1,17 +1,17 @@
 #!lua flags=allow-oom
 --[[
-  leave - take waiting jobs out of a lane whose outcome rows (left, removed) stand in PostgreSQL already.
+  leave - take waiting jobs out of a lane whose outcome rows (left, removed, or any other) stand in PostgreSQL already.
 
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  feed       STREAM
-  KEYS[3]  meta       HASH    failed
+  KEYS[3]  meta       HASH    completed, failed
   KEYS[4]  wait       ZSET    job (number:payload) -> number
   KEYS[5]  standby    ZSET    the same
   KEYS[6]  owners     HASH    owner -> entries of their live jobs, 32 bytes each, which begin with the number
   KEYS[7]  attempts   HASH
   ARGV[1]  lane
   ARGV[2]  entry      what the feed says of them (JSON)
-  ARGV[3…] by 2: number, owner
+  ARGV[3…] by 3: number, owner, word (completed | failed)
 
   Returns  { 'left', how many }
   Twice    the second call finds nothing to remove and only tells the feed again
@@ -21,7 +21,7 @@
 local partition, feed, meta, wait, standby, owners, attempts =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lane, entry, feed_keep_ms = ARGV[1], ARGV[2], 60000
-local left = 0
+local left, ended = 0, { completed = 0, failed = 0 }
 local function forget(owner, number)
   local others, entries = {}, redis.call('HGET', owners, owner) or ''
   for at = 1, #entries, 32 do
@@ -33,15 +33,15 @@ local function forget(owner, number)
     redis.call('HDEL', owners, owner)
   end
 end
-for i = 3, #ARGV, 2 do
-  local number, owner = ARGV[i], ARGV[i + 1]
+for i = 3, #ARGV, 3 do
+  local number, owner, word = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call('ZREMRANGEBYSCORE', wait, number, number) + redis.call('ZREMRANGEBYSCORE', standby, number, number) > 0 then
-    left = left + 1
+    left, ended[word] = left + 1, ended[word] + 1
     redis.call('HDEL', attempts, number)
     forget(owner, number)
   end
 end
-redis.call('HINCRBY', meta, 'failed', left)
+for word, count in pairs(ended) do redis.call('HINCRBY', meta, word, count) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
