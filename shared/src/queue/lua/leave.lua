@@ -4,7 +4,7 @@
 
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  feed       STREAM
-  KEYS[3]  meta       HASH    completed, failed
+  KEYS[3]  meta       HASH    completed, failed, lease_count, lease_upto
   KEYS[4]  wait       ZSET    job (number:payload) -> number
   KEYS[5]  standby    ZSET    the same
   KEYS[6]  owners     HASH    owner -> entries of their live jobs, 32 bytes each, which begin with the number
@@ -33,14 +33,19 @@ local function forget(owner, number)
     redis.call('HDEL', owners, owner)
   end
 end
+-- Those of them that a worker has at hand are not active any more.
+local upto, active = tonumber(redis.call('HGET', meta, 'lease_upto') or 0), 0
 for i = 3, #ARGV, 3 do
   local number, owner, word = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('ZREMRANGEBYSCORE', wait, number, number) + redis.call('ZREMRANGEBYSCORE', standby, number, number) > 0 then
+  local waited = redis.call('ZREMRANGEBYSCORE', wait, number, number)
+  if tonumber(number) <= upto then active = active + waited end
+  if waited + redis.call('ZREMRANGEBYSCORE', standby, number, number) > 0 then
     left, ended[word] = left + 1, ended[word] + 1
     redis.call('HDEL', attempts, number)
     forget(owner, number)
   end
 end
+if active > 0 then redis.call('HINCRBY', meta, 'lease_count', -active) end
 for word, count in pairs(ended) do redis.call('HINCRBY', meta, word, count) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -36,7 +36,8 @@
 
   Returns  { 'settled', waiting } | { 'lost' }
   A batch is settled in parts, so that nobody else waits long for Redis.
-  Twice    the second call answers 'settled' again and changes nothing
+  Twice    the second call answers 'settled' again and changes nothing; of a part that is not the last, no job ends or is
+           counted again, but the feed is told again, and a batch that ends with it counts twice in the history
   Cost     O(jobs · log n)
   Caller   queue::settle
 ]]
@@ -63,7 +64,7 @@ local function each_thousand(list, call)
   for from = 1, #list, 1000 do call(unpack(list, from, math.min(from + 999, #list))) end
 end
 
-local jobs, present = {}, {}
+local jobs, present, still_there = {}, {}, 0
 for i = 0, count - 1 do jobs[i + 1] = ARGV[first_job + i * 4] end
 each_thousand(jobs, function(...)
   for _, score in ipairs(redis.call('ZMSCORE', wait, ...)) do present[#present + 1] = score end
@@ -73,6 +74,7 @@ end)
 local gone, is_gone, owner_of, records = {}, {}, {}, { completed = {}, failed = {} }
 for i = 0, count - 1 do
   if present[i + 1] then
+    still_there = still_there + 1
     local at = first_job + i * 4
     local job, word, owner, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     local number = string.match(job, '^%d+')
@@ -149,7 +151,7 @@ local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY',
 redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
   'l', lane, 'k', 'done', 'd', entry)
 if not is_last then
-  redis.call('HINCRBY', meta, 'lease_count', -count)
+  redis.call('HINCRBY', meta, 'lease_count', -still_there)
   return { 'settled', waiting }
 end
 

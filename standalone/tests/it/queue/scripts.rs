@@ -373,6 +373,35 @@ async fn nobody_goes_on_behind_those_who_came_back(
 
 #[rstest]
 #[tokio::test]
+async fn those_who_leave_a_batch_are_not_active_and_parts_settled_twice_count_once(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let mut numbers = Vec::new();
+    for owner in 1..=8 {
+        numbers.push(lab.add(owner, 1).await?);
+    }
+    let first = claim(&lab.queue, "w", 4).await?;
+    let second = lab.queue.extend(&first.lease, numbers[3], 2).await?.ok_or("more jobs")?;
+    let counts = async || lab.queue.lane_state(LANE).await.map(|lane| (lane.active, lane.waiting));
+    assert_eq!(counts().await?, (6, 2));
+    let removed = Outcome::Failed(Refusal::Removed);
+    let left = [(numbers[1], job(2, 1)?.envelope, removed.clone()), (numbers[7], job(8, 1)?.envelope, removed)];
+    for _ in 0..2 {
+        lab.queue.leave(LANE, &left).await?;
+        assert_eq!(counts().await?, (5, 1), "one who was active, and one who waited");
+    }
+    for _ in 0..2 {
+        assert_eq!(lab.queue.settle(&first, &refuse_all(&first), false).await?, Ok(3));
+        assert_eq!(counts().await?, (2, 1));
+    }
+    assert_eq!(lab.queue.settle(&second, &refuse_all(&second), true).await?, Ok(1));
+    assert_eq!(lab.queue.lane_state(LANE).await?.failed, 7);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_place_is_one_at_least_when_many_of_a_batch_have_left(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {
