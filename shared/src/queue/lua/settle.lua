@@ -151,7 +151,7 @@ local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY',
 redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
   'l', lane, 'k', 'done', 'd', entry)
 if not is_last then
-  redis.call('HINCRBY', meta, 'lease_count', -still_there)
+  if still_there > 0 then redis.call('HINCRBY', meta, 'lease_count', -still_there) end
   return { 'settled', waiting }
 end
 

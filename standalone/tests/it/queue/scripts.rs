@@ -386,7 +386,8 @@ async fn those_who_leave_a_batch_are_not_active_and_parts_settled_twice_count_on
     let counts = async || lab.queue.lane_state(LANE).await.map(|lane| (lane.active, lane.waiting));
     assert_eq!(counts().await?, (6, 2));
     let removed = Outcome::Failed(Refusal::Removed);
-    let left = [(numbers[1], job(2, 1)?.envelope, removed.clone()), (numbers[7], job(8, 1)?.envelope, removed)];
+    let left =
+        [(numbers[1], job(2, 1)?.envelope, removed.clone()), (numbers[7], job(8, 1)?.envelope, removed)];
     for _ in 0..2 {
         lab.queue.leave(LANE, &left).await?;
         assert_eq!(counts().await?, (5, 1), "one who was active, and one who waited");
