@@ -66,16 +66,18 @@ for _, job in ipairs(rested) do
 end
 
 -- At most so many jobs in a window, which begins with its first job; of this lane and of the whole queue.
-local function room(key, max, window_ms, from, used)
+local function room(max, window_ms, from, used)
   if not max then return max_jobs end
-  if now >= tonumber(from or 0) + tonumber(window_ms) then
-    redis.call('HSET', key, 'rate_from', text(now), 'rate_used', 0)
-    return tonumber(max)
-  end
+  if now >= tonumber(from or 0) + tonumber(window_ms) then return tonumber(max) end
   return tonumber(max) - tonumber(used or 0), text(tonumber(from) + tonumber(window_ms))
 end
-local of_lane, lane_at = room(meta, m[6], m[7], m[8], m[9])
-local of_queue, queue_at = room(partition, p[7], p[8], p[9], p[10])
+local function use(key, max, window_end, count)
+  if not max then return end
+  if not window_end then redis.call('HSET', key, 'rate_from', text(now), 'rate_used', 0) end
+  redis.call('HINCRBY', key, 'rate_used', count)
+end
+local of_lane, lane_at = room(m[6], m[7], m[8], m[9])
+local of_queue, queue_at = room(p[7], p[8], p[9], p[10])
 if of_lane <= 0 or of_queue <= 0 then
   local at = of_lane <= 0 and lane_at or queue_at
   redis.call('ZADD', ready, at, lane)
@@ -97,8 +99,8 @@ if #jobs == 0 then
   redis.call('ZREM', ready, lane)
   return { 'empty' }
 end
-if m[6] then redis.call('HINCRBY', meta, 'rate_used', #jobs) end
-if p[7] then redis.call('HINCRBY', partition, 'rate_used', #jobs) end
+use(meta, m[6], lane_at, #jobs)
+use(partition, p[7], queue_at, #jobs)
 local fence = redis.call('HINCRBY', meta, 'fence', 1)
 local until_ms, upto = now + lease_ms, string.match(jobs[#jobs], '^%d+')
 redis.call('HSET', meta, 'lease_worker', worker, 'lease_until', text(until_ms), 'lease_since', text(now),

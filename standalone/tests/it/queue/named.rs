@@ -235,6 +235,17 @@ async fn limits_hold_for_a_lane_and_for_a_queue(
         ..Controls::default()
     };
     let queue = named(&lab, &limited).await?;
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::Empty));
+    let windows: (Option<u64>, Option<u64>) = redis::pipe()
+        .cmd("HGET")
+        .arg(queue.keys().meta(lane(0)))
+        .arg("rate_from")
+        .cmd("HGET")
+        .arg(queue.keys().partition(partition()))
+        .arg("rate_from")
+        .query_async(&mut queue.connection())
+        .await?;
+    assert_eq!(windows, (None, None), "no window begins with a claim that finds nobody");
     add(&queue, &["1", "2", "3", "4"]).await?;
     queue.add_jobs(lane(1), &[job("a", None), job("b", None)]).await?;
     queue.copy_controls(partition(), &limited).await?;

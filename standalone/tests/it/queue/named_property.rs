@@ -110,7 +110,7 @@ impl Window {
     }
 
     /// How many may be taken; when none, until when.
-    fn room(&mut self, at: Moment, claim: u64) -> Result<usize, Moment> {
+    fn room(&self, at: Moment) -> Result<usize, Moment> {
         let Some(rate) = self.rate else { return Ok(usize::MAX) };
         let max = usize::try_from(rate.max).unwrap_or(usize::MAX);
         match self.end() {
@@ -118,17 +118,19 @@ impl Window {
                 let left = max.saturating_sub(self.used);
                 if left > 0 { Ok(left) } else { Err(end) }
             }
-            _ => {
-                (self.began, self.used) = (Some((at, claim)), 0);
-                Ok(max)
-            }
+            _ => Ok(max),
         }
     }
 
-    fn take(&mut self, count: usize) {
-        if self.rate.is_some() {
-            self.used += count;
+    /// A window begins with the first that are taken in it.
+    fn take(&mut self, count: usize, at: Moment, claim: u64) {
+        if self.rate.is_none() {
+            return;
         }
+        if self.end().is_none_or(|end| end.to <= at.from) {
+            (self.began, self.used) = (Some((at, claim)), 0);
+        }
+        self.used += count;
     }
 
     /// What was taken by this claim is given back undone.
@@ -398,7 +400,7 @@ impl World {
         }
         self.bring_back(nth, most, at)?;
         let lane = &mut self.lanes[usize::from(nth)];
-        let (of_lane, of_queue) = (lane.window.room(at, claim), self.window.room(at, claim));
+        let (of_lane, of_queue) = (lane.window.room(at), self.window.room(at));
         let room = match (of_lane, of_queue) {
             (Err(until), _) | (_, Err(until)) => return Ok(Expected::Later(until)),
             (Ok(of_lane), Ok(of_queue)) => most.min(of_lane).min(of_queue),
@@ -415,8 +417,8 @@ impl World {
             let next = from.zip(to).map(|(from, to)| Moment { from, to });
             return Ok(next.map_or(Expected::Empty, Expected::Later));
         }
-        lane.window.take(places.len());
-        self.window.take(places.len());
+        lane.window.take(places.len(), at, claim);
+        self.window.take(places.len(), at, claim);
         Ok(Expected::Batch(places))
     }
 
