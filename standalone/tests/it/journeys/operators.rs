@@ -48,6 +48,15 @@ async fn the_whole_queue_and_one_lane_are_paused_apart() -> TestResult {
     let shown = details["lanes"].as_array().ok_or("lanes")?;
     assert_eq!((shown.len(), &details["total"]), (200, &json!(207)));
     assert_eq!((&shown[0]["eventId"], &shown[199]["eventId"]), (&json!(1_000_006), &json!(1_000_205)));
+    // What was decided lies in the oldest two, beyond those that are told.
+    let (_, history) = operator.get("/api/admin/queue/history").await?;
+    let minutes = history["items"].as_array().ok_or("minutes")?;
+    assert_eq!(minutes.iter().filter_map(|minute| minute["completed"].as_u64()).sum::<u64>(), 2, "{history}");
+    for (limit, removed) in [(1, 1), (1_000, 1), (1_000, 0)] {
+        let body = json!({"state": "completed", "limit": limit});
+        let (_, cleaned) = operator.post("/api/admin/queue/clean", body).await?;
+        assert_eq!(cleaned, json!({"removed": removed}), "{limit} at most");
+    }
     Ok(())
 }
 
