@@ -13,6 +13,13 @@ use standalone::settings::Part;
 use super::{decided, queue_up};
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
+/// Whatever is decided takes PostgreSQL two milliseconds a job, at its commit.
+const SLOW_COMMITS: &str = "
+    create function dawdle() returns trigger language plpgsql as
+        $$ begin perform pg_sleep(0.002); return null; end $$;
+    create constraint trigger dawdle after insert on job_outcomes deferrable initially deferred
+        for each row execute function dawdle()";
+
 /// Workers are killed again and again while so many jobs are decided, in the midst of whatever they do.
 async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     // Leases are short, as each death is followed by the wait for the end of one.
@@ -82,6 +89,49 @@ async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(decided(&lab, event).await?, 500);
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_giant_lane_keeps_small_ones_waiting_for_one_turn_at_most() -> TestResult {
+    // A turn is half a second: twelve batches of 20, each of which takes 40 ms at least.
+    const TURN: i64 = 400;
+    let words = ["--worker-lanes=1", "--worker-max-batch=20"];
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
+    sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
+    let (giant, _, _) = make_event(lab.store(), &EventPlan::hall(50, 20)).await?;
+    let mut small = Vec::new();
+    for _ in 0..3 {
+        small.push(make_event(lab.store(), &EventPlan::hall(1, 4)).await?.0);
+    }
+    let shoppers = lab.shoppers(1_000).await?;
+    queue_up(&shoppers, giant).await?;
+    let worker = lab.add(&[Part::Worker]).await?;
+    eventually("it is at the giant one", async || decided(&lab, giant).await.is_ok_and(|now| now > 0)).await;
+    for event in &small {
+        shoppers[0].book(*event, json!({"quantity": 1})).await?;
+    }
+    for event in &small {
+        lab.until_decided(*event, 1).await?;
+    }
+    lab.until_decided(giant, 1_000).await?;
+    // A number tells when its job came. So many of the giant lane were decided while each of the small ones waited, and
+    // after it.
+    let waited: Vec<(i64, i64)> = sqlx::query_as(
+        "select count(*) filter (where g.decided_at between to_timestamp(s.number / 1e6) and s.decided_at),
+             count(*) filter (where g.decided_at > s.decided_at)
+         from job_outcomes s join job_outcomes g on g.event_id = $1
+         where s.event_id = any($2) group by s.event_id",
+    )
+    .bind(giant.0)
+    .bind(small.iter().map(|event| event.0).collect::<Vec<i64>>())
+    .fetch_all(lab.store().pool())
+    .await?;
+    assert_eq!(waited.len(), 3);
+    for (meanwhile, afterwards) in &waited {
+        assert!(*meanwhile <= TURN && *afterwards > 0, "{waited:?}");
+    }
+    worker.stop().await;
+    assert_invariants(lab.store(), giant).await
 }
 
 #[tokio::test]
