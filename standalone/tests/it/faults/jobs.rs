@@ -8,9 +8,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use shared::queue::Queue;
 use shared::queue::jobs::Job;
-use shared::store::{NewNamedJob, insert_job};
+use shared::store::{NewNamedJob, Store, insert_job};
 use standalone::settings::{Part, Settings};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ use uuid::Uuid;
 use worker::progress::Progress;
 use worker::run_jobs::{Backoff, Handler, JobError, Policy};
 
-use crate::lab::{Lab, TestResult, eventually};
+use crate::lab::{Lab, PATIENCE, TestResult, eventually};
 
 const QUEUE: &str = "post";
 
@@ -34,6 +36,10 @@ struct Office {
 impl Office {
     fn runs(&self) -> Vec<String> {
         self.runs.lock().map(|runs| runs.iter().map(|(_, word)| word.clone()).collect()).unwrap_or_default()
+    }
+
+    fn tries(&self, job: Uuid) -> u32 {
+        self.tries.lock().map_or(0, |tries| tries.get(&job).copied().unwrap_or(0))
     }
 }
 
@@ -226,28 +232,88 @@ async fn jobs_survive_a_redis_that_comes_back_empty() -> TestResult {
     Ok(())
 }
 
+/// Tasks that end with it, wherever they are, as those of a process do.
+struct Apart(Option<Runtime>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A worker on connections of its own, which may end with its runtime.
+async fn run_apart(
+    settings: Settings,
+    office: Arc<Office>,
+    policy: Policy,
+    stop: CancellationToken,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let store = Store::connect(&settings.store).await?;
+    let queue = Queue::connect(&settings.queue).await?;
+    Ok(worker::run_queue(QUEUE, office, policy, settings.worker, (store, &queue), stop).await?)
+}
+
+/// How long a worker takes to end when it is told to.
+async fn stopped(
+    stop: &CancellationToken,
+    worker: JoinHandle<()>,
+) -> Result<Duration, Box<dyn std::error::Error>> {
+    let stopping = Instant::now();
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, worker).await??;
+    Ok(stopping.elapsed())
+}
+
 #[tokio::test]
 async fn a_worker_stops_in_time_and_the_next_one_goes_on() -> TestResult {
-    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+    const LIMIT: Duration = Duration::from_secs(2);
+    let words =
+        ["--queue-lease-ms=1500", "--database-statement-timeout-ms=1200", "--database-lock-timeout-ms=1200"];
+    let lab = Lab::start_with(&[Part::Sweeper], &words).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
-    let worker = start(&lab, &office, &stop)?;
+    let resting = Policy { backoff: Backoff::Fixed(Duration::from_secs(8)), ..policy() };
+    let worker = start_by(&lab, &office, resting, &stop)?;
+    let flaky = lab.store().add_job(&job("flaky")).await?;
+    eventually("it rests", async || {
+        let states = states(&lab).await.unwrap_or_default();
+        states.get("flaky").is_some_and(|(_, attempts, error)| *attempts == 1 && error.is_some())
+    })
+    .await;
     for nth in 0..20 {
         lab.store().add_job(&job(&format!("pause {nth}"))).await?;
     }
-    lab.store().add_job(&job("flaky")).await?;
     eventually("some are run", async || !office.runs().is_empty()).await;
-    let stopping = Instant::now();
-    stop.cancel();
-    worker.await?;
-    assert!(stopping.elapsed() < Duration::from_secs(3), "{:?}", stopping.elapsed());
+    let took = stopped(&stop, worker).await?;
+    assert!(took < LIMIT, "what is at hand ends sooner, and nobody waits for what rests: {took:?}");
     assert!(office.runs().len() < 20, "it was stopped in the middle");
+    assert_eq!(office.tries(flaky), 1, "it rests still");
+
+    // A job that outlasts the limit is left behind.
+    let settings = lab.settings(&["--worker-shutdown-ms=2000"])?;
+    let (apart, stop) = (Apart(Some(Runtime::new()?)), CancellationToken::new());
+    let patient = Policy { timeout: Duration::from_mins(1), ..policy() };
+    let running = run_apart(settings, Arc::clone(&office), patient, stop.clone());
+    let worker = apart.0.as_ref().ok_or("a runtime")?.spawn(async move {
+        let ended = running.await;
+        assert!(ended.is_ok(), "{ended:?}");
+    });
+    let long = lab.store().add_job(&job("long")).await?;
+    eventually("it is at hand", async || office.tries(long) == 1).await;
+    let took = stopped(&stop, worker).await?;
+    drop(apart);
+    assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&took), "{took:?}");
+
     let stop = CancellationToken::new();
     let worker = start(&lab, &office, &stop)?;
+    eventually("the next one is at it", async || office.tries(long) == 2).await;
+    office.goes_on.notify_one();
     until_finished(&lab).await;
     let mut runs = office.runs();
     runs.sort();
     runs.dedup();
-    assert_eq!(runs.len(), 21);
+    assert_eq!(runs.len(), 22);
     stop.cancel();
     worker.await?;
     Ok(())
