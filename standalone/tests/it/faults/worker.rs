@@ -1,6 +1,7 @@
 //! Workers that die, stall, or fail by themselves.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,8 +25,31 @@ const SLOW_COMMITS: &str = "
     create constraint trigger dawdle after insert on job_outcomes deferrable initially deferred
         for each row execute function dawdle()";
 
-/// Workers are killed again and again while so many jobs are decided, in the midst of whatever they do.
+/// Moments that are others each time, and the same ones again with `USHER_SEED`.
+struct Moments(u64);
+
+impl Moments {
+    fn new() -> Self {
+        let given = std::env::var("USHER_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| RandomState::new().hash_one(()));
+        eprintln!("USHER_SEED={seed}");
+        Self(seed)
+    }
+
+    /// The next one, sooner than this (splitmix64).
+    fn next(&mut self, most: Duration) -> Duration {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
+        Duration::from_micros((mixed ^ (mixed >> 31)) % most)
+    }
+}
+
+/// Workers are killed so many times while so many jobs are decided, in the midst of whatever they do.
 async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
+    // A batch takes 40 ms at least, so a life ends before seven of them are decided: jobs for 140 a life are enough.
+    const LIFE: Duration = Duration::from_millis(150);
     // Leases are short, as each death is followed by the wait for the end of one.
     let words = [
         "--worker-max-batch=20",
@@ -34,29 +58,35 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
         "--database-lock-timeout-ms=1200",
     ];
     let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
+    sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(rows, 20)).await?;
     let shoppers = lab.shoppers(jobs).await?;
     let all = i64::try_from(jobs)?;
-    let step = all / i64::from(wanted_kills) / 2;
+    let mut moments = Moments::new();
     let queueing = queue_up(&shoppers, event);
     let killing = async {
-        let (mut kills, mut before) = (0, 0);
-        while before < all && kills < wanted_kills {
+        let (mut before, mut under_lease) = (0_i64, 0_u32);
+        for kills in 0..wanted_kills {
             let mut worker = lab.spawn("worker")?;
             eventually("the worker gets on", async || {
-                decided(&lab, event).await.is_ok_and(|now| now > before + step || now >= all)
+                decided(&lab, event).await.is_ok_and(|now| now > before)
             })
             .await;
-            // Not always at the same point of its round.
-            tokio::time::sleep(Duration::from_millis(u64::from(kills) * 7 % 40)).await;
+            tokio::time::sleep(moments.next(LIFE)).await;
             worker.kill();
-            kills += 1;
             before = decided(&lab, event).await?;
+            assert!(before < all, "only {kills} workers were killed before everything was decided");
+            let lane = lab.system.queue.lane_state(event).await?;
+            under_lease += u32::from(lane.lease.is_some());
         }
-        Ok::<_, Box<dyn std::error::Error>>(kills)
+        Ok::<_, Box<dyn std::error::Error>>(under_lease)
     };
-    let (queued, kills) = tokio::try_join!(queueing, killing)?;
-    assert!(kills * 2 >= wanted_kills, "{kills} workers were killed");
+    let (queued, under_lease) = tokio::try_join!(queueing, killing)?;
+    assert!(
+        under_lease * 2 > wanted_kills,
+        "{under_lease} of {wanted_kills} had the lane when they were killed"
+    );
+    sqlx::raw_sql("drop trigger dawdle on job_outcomes").execute(lab.store().pool()).await?;
     let _last = lab.spawn("worker")?;
     lab.until_decided(event, queued.len()).await?;
     assert_eq!(decided(&lab, event).await?, all);
@@ -65,12 +95,17 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
         lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.waiting + lane.active == 0)
     })
     .await;
+    let stalled = lab.system.queue.lane_state(event).await?.stalled;
+    assert!(
+        stalled >= u64::from(under_lease),
+        "{stalled} leases have run out, {under_lease} were left behind"
+    );
     assert_invariants(lab.store(), event).await
 }
 
 #[tokio::test]
 async fn killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
-    kill_workers(30, 800, 6).await
+    kill_workers(45, 1_200, 6).await
 }
 
 #[tokio::test]
