@@ -7,7 +7,7 @@ use shared::domain::{EventId, Refusal};
 use shared::queue::Partition;
 use shared::shop::Sweeps;
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn the_whole_queue_and_one_lane_are_paused_apart() -> TestResult {
@@ -131,6 +131,9 @@ async fn drained_and_removed_jobs_have_an_outcome_and_the_others_go_on() -> Test
     assert_eq!(remove(numbers[1]).await?.0, StatusCode::NO_CONTENT);
     assert_eq!(remove(numbers[1]).await?.0, StatusCode::NOT_FOUND, "it is gone already");
     assert_eq!(remove(0).await?.0, StatusCode::NOT_FOUND);
+    let told = ("queue.remove".to_owned(), format!("job {} of event {event}", numbers[1]));
+    let removals = audited(&lab, &operator).await?.into_iter().filter(|(action, _)| *action == told.0);
+    assert_eq!(removals.collect::<Vec<_>>(), [told], "what had no effect is not written");
     operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
     for (at, expected) in [(3, "completed"), (4, "failed"), (5, "completed")] {
         assert_eq!(shoppers[at].outcome(&jobs[at]).await?["status"], expected, "job {at}");
@@ -146,29 +149,53 @@ async fn a_failed_job_is_tried_once_more_as_a_new_one() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
     let operator = lab.with_role(Role::Operator).await?;
-    let shoppers = lab.shoppers(2).await?;
+    let shoppers = lab.shoppers(3).await?;
     let won = shoppers[0].book(event, json!({"quantity": 1})).await?;
     let outcome = shoppers[0].outcome(&won).await?;
-    let lost = shoppers[1].book(event, json!({"quantity": 1})).await?;
-    assert_eq!(shoppers[1].outcome(&lost).await?["code"], "sold_out");
+    let mut lost = Vec::new();
+    for shopper in &shoppers[1..] {
+        let job = shopper.book(event, json!({"quantity": 1})).await?;
+        assert_eq!(shopper.outcome(&job).await?["code"], "sold_out");
+        lost.push(job);
+    }
+    let failed = async || -> Result<Vec<u64>, Box<dyn std::error::Error>> {
+        let (_, details) = operator.get(&format!("/api/admin/queue/details?eventId={event}")).await?;
+        let failed = details["lanes"][0]["failed"].as_array().ok_or("failed jobs")?;
+        Ok(failed.iter().filter_map(|job| job["number"].as_u64()).collect())
+    };
+    eventually("failed jobs are kept", async || failed().await.is_ok_and(|failed| failed.len() == 2)).await;
+    let [later, earlier] = failed().await?[..] else { return Err("two failed jobs, newest first".into()) };
     let booking = outcome["result"]["bookingId"].clone();
     let cancel = json!({"bookingId": booking});
     let (status, _) = shoppers[0].call(Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
     assert_eq!(status, StatusCode::OK);
-    let retry = async || operator.post("/api/admin/queue/retry", json!({"eventId": event})).await;
-    let mut retried = json!(null);
-    eventually("the failed job is kept, and tried once more", async || {
-        retried = retry().await.unwrap_or_default().1["items"][0].clone();
-        retried.is_object()
-    })
-    .await;
-    let job = retried["jobId"].as_str().ok_or("a new job")?;
-    assert!(retried["number"].as_u64() > retried["retryOf"].as_u64(), "{retried}");
+    let retry = async |number: Option<u64>| {
+        operator.post("/api/admin/queue/retry", json!({"eventId": event, "number": number})).await
+    };
+    let (_, retried) = retry(Some(later)).await?;
+    let [one] = retried["items"].as_array().ok_or("jobs")?.as_slice() else {
+        return Err(format!("one alone: {retried}").into());
+    };
+    assert_eq!(one["retryOf"], later);
+    assert!(one["number"].as_u64() > Some(later), "{retried}");
+    assert_eq!(shoppers[2].outcome(one["jobId"].as_str().ok_or("a new job")?).await?["status"], "completed");
+    assert_eq!(shoppers[2].status(&lost[1]).await?["status"], "failed", "the first job stays as it ended");
+    assert_eq!(failed().await?, [earlier], "the other one is left alone");
+    for gone in [later, 0] {
+        assert_eq!(retry(Some(gone)).await?.0, StatusCode::NOT_FOUND, "it is not tried twice");
+    }
+    let booking = shoppers[2].outcome(one["jobId"].as_str().unwrap_or_default()).await?;
+    let cancel = json!({"bookingId": booking["result"]["bookingId"]});
+    let (status, _) = shoppers[2].call(Method::PATCH, "/api/bookings/cancel", Some(cancel)).await?;
+    assert_eq!(status, StatusCode::OK);
+    let (_, retried) = retry(None).await?;
+    assert_eq!(retried["items"][0]["retryOf"], earlier, "{retried}");
+    let job = retried["items"][0]["jobId"].as_str().ok_or("a new job")?;
     assert_eq!(shoppers[1].outcome(job).await?["status"], "completed");
-    assert_eq!(shoppers[1].status(&lost).await?["status"], "failed", "the first job stays as it ended");
-    assert_eq!(retry().await?.1, json!({"items": []}), "it is not tried twice");
-    let unknown = json!({"eventId": event, "number": retried["retryOf"]});
-    assert_eq!(operator.post("/api/admin/queue/retry", unknown).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(retry(None).await?.1, json!({"items": []}), "all were tried");
+    let told =
+        [later, earlier].map(|number| ("queue.retry".to_owned(), format!("job {number} of event {event}")));
+    assert_eq!(audited(&lab, &operator).await?, told);
     assert_invariants(lab.store(), event).await
 }
 
@@ -219,6 +246,14 @@ async fn an_obliterated_lane_is_forgotten_and_begins_anew() -> TestResult {
     Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old(400).await?;
     assert_eq!(lab.system.queue.lanes(partition).await?, [], "lanes of past events are tidied away");
     Ok(())
+}
+
+/// What somebody did, and to what, as the audit log has it.
+async fn audited(lab: &Lab, by: &Shopper) -> Result<Vec<(String, String)>, sqlx::Error> {
+    sqlx::query_as("select action, object from audit_log where user_id = $1 order by id")
+        .bind(by.id.0)
+        .fetch_all(lab.store().pool())
+        .await
 }
 
 async fn waiting_numbers(lab: &Lab, event: EventId) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
