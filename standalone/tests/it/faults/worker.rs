@@ -5,7 +5,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use serde_json::json;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::EventId;
 use shared::queue::claim::Lease;
@@ -241,6 +242,56 @@ async fn a_giant_lane_keeps_small_ones_waiting_for_one_turn_at_most() -> TestRes
     }
     worker.stop().await;
     assert_invariants(lab.store(), giant).await
+}
+
+#[tokio::test]
+async fn operators_who_empty_a_lane_beside_its_worker_end_each_job_once() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=20"]).await?;
+    sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(20, 20)).await?;
+    let shoppers = lab.shoppers(600).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let jobs = queue_up(&shoppers, event).await?;
+    let worker = lab.add(&[Part::Worker]).await?;
+    eventually("it is at it", async || decided(&lab, event).await.is_ok_and(|now| now > 0)).await;
+    let steer =
+        async |name: &str, body: Value| operator.post(&format!("/api/admin/queue/{name}"), body).await;
+    let (mut removed, mut rounds) = (0, 0);
+    // The worker has the first twenty or forty of them.
+    while let Some((number, _)) = lab.system.queue.waiting_after(event, 0, 30, false).await?.last() {
+        let (status, answer) = steer("remove", json!({"eventId": event, "number": number})).await?;
+        assert!([StatusCode::NO_CONTENT, StatusCode::NOT_FOUND].contains(&status), "{status}: {answer}");
+        removed += i64::from(status == StatusCode::NO_CONTENT);
+        for name in ["drain", "obliterate", "clean"] {
+            let (status, answer) = steer(name, json!({"eventId": event, "limit": 10})).await?;
+            assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+            if name != "clean" {
+                removed += answer["removed"].as_i64().ok_or("how many were removed")?;
+            }
+        }
+        rounds += 1;
+    }
+    assert!(rounds > 2, "they met in {rounds} rounds only");
+    lab.until_decided(event, jobs.len()).await?;
+    let ended: (i64, i64) = sqlx::query_as(
+        "select count(*) filter (where code = 'removed'), count(*) filter (where status = 'completed')
+         from job_outcomes where event_id = $1",
+    )
+    .bind(event.0)
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert!(ended.1 > 0, "the worker decided some: {ended:?}");
+    // Some that were removed may have been told of by the worker.
+    assert!((1..=ended.0).contains(&removed), "{removed} were said to be removed: {ended:?}");
+    let mut told = (0, 0);
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        let outcome = shopper.outcome(job).await?;
+        told.0 += i64::from(outcome["code"] == "removed");
+        told.1 += i64::from(outcome["status"] == "completed");
+    }
+    assert_eq!(told, ended, "everybody is told what stands");
+    worker.stop().await;
+    assert_invariants(lab.store(), event).await
 }
 
 #[tokio::test]
