@@ -163,7 +163,7 @@ impl Payments {
             return Ok(Some(0));
         }
         // What has gone on since the list was written is no difference.
-        let Some(state) = self.ask(provider, listed).await else { return Ok(None) };
+        let Some(state) = self.state_now(provider, listed).await else { return Ok(None) };
         let now = self.now_different(name, &state).await?;
         let mut found = differences(&known, &state);
         found.retain(|one| now.iter().any(|other| other.kind == one.kind));
@@ -172,10 +172,7 @@ impl Payments {
         }
         let effect = self.settle_state(name, &state).await?.effect;
         // Somebody else may have been ahead, and the payment further by now than what was asked for.
-        let now = match effect {
-            Effect::Nothing => self.ask(provider, &state).await,
-            _ => Some(state.clone()),
-        };
+        let now = if effect == Effect::Nothing { self.state_now(provider, &state).await } else { Some(state.clone()) };
         let Some(now) = now else { return Ok(None) };
         let left = self.now_different(name, &now).await?;
         for one in found.iter().filter(|one| !is_written(effect, one.kind)) {
@@ -195,7 +192,7 @@ impl Payments {
     }
 
     /// How a payment is by now; `None`, and told, when its provider does not say.
-    async fn ask(&self, provider: &dyn Provider, known: &PaymentState) -> Option<PaymentState> {
+    async fn state_now(&self, provider: &dyn Provider, known: &PaymentState) -> Option<PaymentState> {
         match provider.query(&known.reference).await {
             Ok(state) => Some(state.unwrap_or_else(|| known.clone())),
             Err(error) => {
