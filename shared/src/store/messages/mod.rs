@@ -60,14 +60,14 @@ pub struct SentMessage<'a> {
 }
 
 impl Store {
-    /// Somebody to tell something.
+    /// Somebody to tell something; nobody, once they were erased.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn addressee(&self, user: UserId) -> Result<Option<Addressee>, StoreError> {
         let row = sqlx::query!(
             "select id, email, first_name, language, case when sms_updates then phone end as sms_to
-             from users where id = $1",
+             from users where id = $1 and erased_at is null",
             user.0
         )
         .fetch_optional(&self.pool)

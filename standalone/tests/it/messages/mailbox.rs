@@ -129,6 +129,13 @@ async fn what_is_not_true_any_more_is_not_told() -> TestResult {
     ] {
         write(&lab, to(shopper.id), message).await?;
     }
+    let erased = lab.shopper().await?;
+    let theirs = order(&lab, erased.id, event, "paid").await?;
+    sqlx::query("update users set erased_at = now() where id = $1")
+        .bind(erased.id.0)
+        .execute(lab.store().pool())
+        .await?;
+    write(&lab, to(erased.id), Message::OrderPaid { order: theirs }).await?;
     until_finished(&lab).await;
     assert_eq!(mailbox(&lab).await?, Vec::<serde_json::Value>::new());
     let failed: i64 = sqlx::query_scalar("select count(*) from jobs where status = 'failed'")
