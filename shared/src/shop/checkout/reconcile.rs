@@ -172,7 +172,11 @@ impl Payments {
         }
         let effect = self.settle_state(name, &state).await?.effect;
         // Somebody else may have been ahead, and the payment further by now than what was asked for.
-        let now = if effect == Effect::Nothing { self.state_now(provider, &state).await } else { Some(state.clone()) };
+        let now = if effect == Effect::Nothing {
+            self.state_now(provider, &state).await
+        } else {
+            Some(state.clone())
+        };
         let Some(now) = now else { return Ok(None) };
         let left = self.now_different(name, &now).await?;
         for one in found.iter().filter(|one| !is_written(effect, one.kind)) {
