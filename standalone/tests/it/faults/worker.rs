@@ -66,19 +66,23 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     let mut moments = Moments::new();
     let queueing = queue_up(&shoppers, event);
     let killing = async {
-        let (mut before, mut under_lease) = (0_i64, 0_u32);
+        let (mut last, mut under_lease) = (0_u64, 0_u32);
         for kills in 0..wanted_kills {
             let mut worker = lab.spawn("worker")?;
-            eventually("the worker gets on", async || {
-                decided(&lab, event).await.is_ok_and(|now| now > before)
+            // What the one before had sent is still being decided when this one starts; only a lease says whose turn it is.
+            eventually("the worker has the lane", async || {
+                let lease = lab.system.queue.lane_state(event).await.ok().and_then(|lane| lane.lease);
+                lease.is_some_and(|lease| lease.fence > last)
             })
             .await;
             tokio::time::sleep(moments.next(LIFE)).await;
             worker.kill();
-            before = decided(&lab, event).await?;
+            let before = decided(&lab, event).await?;
             assert!(before < all, "only {kills} workers were killed before everything was decided");
-            let lane = lab.system.queue.lane_state(event).await?;
-            under_lease += u32::from(lane.lease.is_some());
+            if let Some(lease) = lab.system.queue.lane_state(event).await?.lease {
+                last = lease.fence;
+                under_lease += 1;
+            }
         }
         Ok::<_, Box<dyn std::error::Error>>(under_lease)
     };
