@@ -8,9 +8,12 @@ ready_s=30
 
 scripts/install.sh
 . scripts/env.sh
-if [ ! -x "$tools_dir/bin/tansu" ]; then
+# Its storage in memory reads a batch from its beginning or not at all, and takes the beginning of the last batch for the
+# end of a partition; the one in a file knows each record.
+tansu=$tools_dir/tansu-$tansu_version-libsql
+if [ ! -x "$tansu/bin/tansu" ]; then
     say "building tansu $tansu_version (some ten minutes)"
-    cargo install tansu --version "$tansu_version" --locked --features dynostore --root "$tools_dir" --quiet
+    cargo install tansu --version "$tansu_version" --locked --features libsql --root "$tansu" --quiet
 fi
 
 dir=$(mktemp -d)
@@ -30,8 +33,8 @@ listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 port=$((20000 + RANDOM % 20000))
 while listens "$port"; do port=$((port + 1)); done
 url=tcp://127.0.0.1:$port
-"$tools_dir/bin/tansu" broker --listener-url "$url" --advertised-listener-url "$url" \
-    --storage-engine memory://tansu/ >"$dir/log" 2>&1 </dev/null &
+"$tansu/bin/tansu" broker --listener-url "$url" --advertised-listener-url "$url" \
+    --storage-engine "sqlite://$dir/tansu.db" >"$dir/log" 2>&1 </dev/null &
 broker=$!
 
 deadline=$((SECONDS + ready_s))
