@@ -55,14 +55,14 @@ impl PrivateCluster {
         }
         let (first, _) = &nodes[0];
         for (nth, (node, bus)) in (0..).zip(&nodes) {
-            let mut node = connect(node).await?;
+            let mut node = connect_redis(node).await?;
             let (from, to) = (SLOTS / PRIMARIES * nth, SLOTS / PRIMARIES * (nth + 1) - 1);
             let to = if nth == PRIMARIES - 1 { SLOTS - 1 } else { to };
             let () = command(&["CLUSTER", "ADDSLOTSRANGE"]).arg(from).arg(to).query_async(&mut node).await?;
             let () = command(&["CONFIG", "SET", "cluster-announce-ip", "127.0.0.1"])
                 .query_async(&mut node)
                 .await?;
-            let mut first = connect(first).await?;
+            let mut first = connect_redis(first).await?;
             let meet = command(&["CLUSTER", "MEET", "127.0.0.1"])
                 .arg(port(&nodes[usize::from(nth)].0)?)
                 .arg(bus)
@@ -82,7 +82,7 @@ impl PrivateCluster {
     /// Moves the slot of a key to the next node, keys and all, while it is in use; as `redis-cli --cluster reshard`
     /// does it.
     pub(crate) async fn move_slot_of(&self, key: &str) -> Result<(), AnyError> {
-        let mut any = connect(&self.nodes[0]).await?;
+        let mut any = connect_redis(&self.nodes[0]).await?;
         let slot: u16 = command(&["CLUSTER", "KEYSLOT", key]).query_async(&mut any).await?;
         let mut from = 0;
         for (nth, node) in self.nodes.iter().enumerate() {
@@ -91,7 +91,8 @@ impl PrivateCluster {
             }
         }
         let to = (from + 1) % self.nodes.len();
-        let (mut giver, mut taker) = (connect(&self.nodes[from]).await?, connect(&self.nodes[to]).await?);
+        let (mut giver, mut taker) =
+            (connect_redis(&self.nodes[from]).await?, connect_redis(&self.nodes[to]).await?);
         let my_id = command(&["CLUSTER", "MYID"]);
         let giver_id: String = my_id.query_async(&mut giver).await?;
         let taker_id: String = my_id.query_async(&mut taker).await?;
@@ -126,7 +127,7 @@ impl PrivateCluster {
     }
 
     async fn owns(&self, node: &PrivateRedis, slot: u16) -> Result<bool, AnyError> {
-        let mut node = connect(node).await?;
+        let mut node = connect_redis(node).await?;
         let me: String = command(&["CLUSTER", "MYID"]).query_async(&mut node).await?;
         let nodes: String = command(&["CLUSTER", "NODES"]).query_async(&mut node).await?;
         let ranges = nodes.lines().find(|line| line.starts_with(&me)).unwrap_or_default();
@@ -138,7 +139,8 @@ impl PrivateCluster {
 
     async fn is_whole(&self) -> Result<bool, AnyError> {
         for node in &self.nodes {
-            let info: String = command(&["CLUSTER", "INFO"]).query_async(&mut connect(node).await?).await?;
+            let info: String =
+                command(&["CLUSTER", "INFO"]).query_async(&mut connect_redis(node).await?).await?;
             let has = |line: &str| info.lines().any(|found| found.trim() == line);
             if !has("cluster_state:ok") || !has(&format!("cluster_known_nodes:{PRIMARIES}")) {
                 return Ok(false);
@@ -156,7 +158,8 @@ fn command(words: &[&str]) -> redis::Cmd {
     command
 }
 
-async fn connect(node: &PrivateRedis) -> Result<MultiplexedConnection, redis::RedisError> {
+/// A connection to one server alone, of a Cluster or not.
+pub(crate) async fn connect_redis(node: &PrivateRedis) -> Result<MultiplexedConnection, redis::RedisError> {
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
     redis::Client::open(node.url())?.get_multiplexed_async_connection_with_config(&config).await
 }

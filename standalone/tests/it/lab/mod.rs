@@ -19,7 +19,7 @@ mod till;
 
 pub(crate) use account::{PASSWORD, digits_of, wrong};
 pub(crate) use bank::{Ask, Bank, Fault};
-pub(crate) use cluster::PrivateCluster;
+pub(crate) use cluster::{PrivateCluster, connect_redis};
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use fast_redis::start_fast_redis;
 pub(crate) use invariants::{assert_invariants, assert_invariants_but_order, broken_invariants};

@@ -1,6 +1,7 @@
 //! The scripts of the queue, on a single Redis and on a Cluster, each: as it should go, told twice, with nothing to do,
 //! and too late.
 
+mod every_script;
 mod finished;
 mod keeping;
 mod named;
@@ -22,7 +23,7 @@ use crate::lab::PrivateCluster;
 pub(super) struct QueueLab {
     pub(super) queue: Queue,
     /// One, or the three of a Cluster.
-    _nodes: Vec<PrivateRedis>,
+    pub(super) nodes: Vec<PrivateRedis>,
     _dir: tempfile::TempDir,
 }
 
@@ -48,7 +49,7 @@ impl QueueLab {
         let words = ["--queue-recover-ms=0", url.as_str()].into_iter().chain(words.iter().copied());
         let config: QueueConfig = Settings::from_words(words)?.queue;
         let queue = Queue::connect(&config).await?;
-        let lab = Self { queue, _nodes: nodes, _dir: dir };
+        let lab = Self { queue, nodes, _dir: dir };
         lab.ready().await?;
         Ok(lab)
     }

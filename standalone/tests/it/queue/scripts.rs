@@ -17,14 +17,18 @@ use shared::queue::{Partition, Queue};
 use super::{LANE, QueueLab, Site, job};
 use crate::lab::TestResult;
 
-async fn claim(queue: &Queue, worker: &str, most: usize) -> Result<Batch, Box<dyn std::error::Error>> {
+pub(super) async fn claim(
+    queue: &Queue,
+    worker: &str,
+    most: usize,
+) -> Result<Batch, Box<dyn std::error::Error>> {
     match queue.claim(LANE, worker, most).await? {
         Claim::Batch(batch) => Ok(batch),
         other => Err(format!("{other:?}").into()),
     }
 }
 
-fn refuse_all(batch: &Batch) -> Decided {
+pub(super) fn refuse_all(batch: &Batch) -> Decided {
     let ending = || Ending::Decided(Outcome::Failed(Refusal::SoldOut));
     Decided { endings: batch.jobs.iter().map(|job| (job.number, ending())).collect(), ..Decided::default() }
 }

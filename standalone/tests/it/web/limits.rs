@@ -3,11 +3,9 @@
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
-use shared::queue::budget::Spent;
 use standalone::settings::Part;
-use std::time::Duration;
 
-use crate::lab::{Lab, PASSWORD, TestResult, eventually};
+use crate::lab::{Lab, PASSWORD, TestResult};
 
 async fn log_in(lab: &Lab, url: &str, login: &str, from: &str) -> Result<Response, reqwest::Error> {
     let body = json!({"login": login, "password": "wrong password"});
@@ -134,16 +132,5 @@ async fn whoever_takes_places_in_lines_is_counted_by_address_before_anything_is_
         assert_eq!(ask().await?.status(), StatusCode::UNAUTHORIZED, "{path}");
         assert_too_many(&ask().await?);
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_shared_budget_refills_evenly_and_says_when() -> TestResult {
-    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
-    let spend = || lab.system.queue.spend("test", 2, Duration::from_millis(400));
-    assert_eq!((spend().await?, spend().await?), (Spent::Yes, Spent::Yes));
-    let Spent::No(wait) = spend().await? else { return Err("there was a third one".into()) };
-    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
-    eventually("there is one again", async || spend().await.is_ok_and(|spent| spent == Spent::Yes)).await;
     Ok(())
 }
