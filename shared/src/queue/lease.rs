@@ -60,6 +60,7 @@ impl Queue {
             keys.meta(lease.event),
             keys.attempts(lease.event),
             keys.leased(partition),
+            keys.wait(lease.event),
         ];
         names.extend(how.locks.iter().cloned());
         let args = [

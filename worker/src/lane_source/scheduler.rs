@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
@@ -28,6 +28,9 @@ const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LANES: usize = 100;
 /// Jobs in the first batch of a lane.
 const FIRST_BATCH: usize = 256;
+/// A lane that nothing was decided of for so long begins with that anew.
+const FORGET_SIZE: Duration = Duration::from_mins(10);
+
 /// Finds lanes and claims their heads; clones share the state.
 pub struct Scheduler<J = ClaimedJob> {
     inner: Arc<Inner>,
@@ -54,7 +57,15 @@ struct Inner {
 struct Lanes {
     turn: VecDeque<EventId>,
     waiting: HashSet<EventId>,
-    sizes: HashMap<EventId, BatchSize>,
+    /// What size fits a lane, and since when.
+    sizes: HashMap<EventId, (BatchSize, Instant)>,
+}
+
+impl Lanes {
+    /// So that what is remembered is bounded by the lanes that are in use.
+    fn forget_sizes(&mut self, now: Instant) {
+        self.sizes.retain(|_, (_, noted)| now.saturating_duration_since(*noted) < FORGET_SIZE);
+    }
 }
 
 impl<J: Claimed> Scheduler<J> {
@@ -118,13 +129,14 @@ impl<J: Claimed> Scheduler<J> {
 
     /// How many jobs to take of a lane at once.
     pub fn batch_size(&self, event: EventId) -> BatchSize {
-        let size = self.inner.lanes.lock().sizes.get(&event).copied();
-        size.unwrap_or_else(|| BatchSize::new(FIRST_BATCH, self.inner.config.worker_max_batch))
+        let known = self.inner.lanes.lock().sizes.get(&event).copied();
+        let first = || BatchSize::new(FIRST_BATCH, self.inner.config.worker_max_batch);
+        known.map_or_else(first, |(size, _)| size)
     }
 
     /// Remembers what size fits a lane.
     pub fn note_size(&self, event: EventId, size: BatchSize) {
-        self.inner.lanes.lock().sizes.insert(event, size);
+        self.inner.lanes.lock().sizes.insert(event, (size, Instant::now()));
     }
 
     async fn next_lane(&self) -> EventId {
@@ -222,6 +234,7 @@ impl<J: Claimed> Scheduler<J> {
                     }
                 }
             }
+            self.inner.lanes.lock().forget_sizes(Instant::now());
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -245,5 +258,20 @@ impl<J: Claimed> Scheduler<J> {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_lanes_that_are_not_in_use_are_forgotten() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let size = BatchSize::new(FIRST_BATCH, FIRST_BATCH);
+        lanes.sizes.insert(EventId(1), (size, now));
+        lanes.sizes.insert(EventId(2), (size, now + FORGET_SIZE / 2));
+        lanes.forget_sizes(now + FORGET_SIZE);
+        assert_eq!(lanes.sizes.into_keys().collect::<Vec<_>>(), [EventId(2)]);
     }
 }

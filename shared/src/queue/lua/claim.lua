@@ -83,10 +83,9 @@ if of_lane <= 0 or of_queue <= 0 then
   redis.call('ZADD', ready, at, lane)
   return { 'later', at }
 end
-if p[6] then
-  redis.call('ZREMRANGEBYSCORE', leased, '-inf', now)
-  if redis.call('ZCARD', leased) >= tonumber(p[6]) then return { 'later', text(now + look_again_ms) } end
-end
+-- Lanes whose worker has died, and that nobody may have claimed since.
+redis.call('ZREMRANGEBYSCORE', leased, '-inf', now)
+if p[6] and redis.call('ZCARD', leased) >= tonumber(p[6]) then return { 'later', text(now + look_again_ms) } end
 
 local jobs = redis.call('ZRANGE', wait, 0, math.min(max_jobs, of_lane, of_queue) - 1)
 if #jobs == 0 then

@@ -8,7 +8,8 @@
   KEYS[4]  meta       HASH    fence, lease_*, not_before, rate_*
   KEYS[5]  attempts   HASH    number -> failed attempts
   KEYS[6]  leased     ZSET    lane -> end of its lease (ms)
-  KEYS[7…] lock keys to release
+  KEYS[7]  wait       ZSET    job -> number
+  KEYS[8…] lock keys to release
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -19,10 +20,11 @@
 
   Returns  { 'given_back', attempts of that job } | { 'lost' }
   Twice    the second call answers 'lost'
-  Cost     O(locks)
+  Cost     O(locks + log n)
   Caller   queue::lease
 ]]
-local partition, ready, feed, meta, attempts, leased = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local partition, ready, feed, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local attempts, leased, wait = KEYS[5], KEYS[6], KEYS[7]
 local lane, worker, fence, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay_ms, number, least_fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local feed_keep_ms = 60000
@@ -30,10 +32,12 @@ local feed_keep_ms = 60000
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'lease_since', 'lease_of_lane', 'lease_of_queue')
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 local mine = lane .. ':' .. fence
-for i = 7, #KEYS do
+for i = 8, #KEYS do
   if redis.call('GET', KEYS[i]) == mine then redis.call('DEL', KEYS[i]) end
 end
-local tries = number ~= '' and redis.call('HINCRBY', attempts, number, 1) or 0
+-- Nothing is counted of one that has left meanwhile.
+local is_there = number ~= '' and redis.call('ZCOUNT', wait, number, number) > 0
+local tries = is_there and redis.call('HINCRBY', attempts, number, 1) or 0
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 -- What was taken and not done does not count towards the limits that it was counted for.

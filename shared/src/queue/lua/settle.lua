@@ -158,7 +158,8 @@ end
 redis.call('HDEL', meta, 'lease_worker', 'lease_until', 'lease_count', 'lease_upto', 'lease_since', 'not_before')
 redis.call('HSET', meta, 'settled', fence)
 redis.call('ZREM', leased, lane)
-if stuck ~= '' then redis.call('HINCRBY', attempts, stuck, 1) end
+-- If it has not left meanwhile.
+if stuck ~= '' and redis.call('ZCOUNT', wait, stuck, stuck) > 0 then redis.call('HINCRBY', attempts, stuck, 1) end
 if delay_ms > 0 then redis.call('HSET', meta, 'not_before', string.format('%.0f', now + delay_ms)) end
 if waiting > 0 then
   redis.call('ZADD', ready, string.format('%.0f', now + delay_ms), lane)

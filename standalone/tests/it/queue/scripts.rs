@@ -109,6 +109,18 @@ async fn claim_leases_the_head_in_order_and_to_one_worker(
     assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Err(LeaseLost), "too late");
     assert_eq!(lab.queue.renew(&batch.lease).await?, Err(LeaseLost));
     assert_eq!(lab.queue.give_back(&batch.lease, &GiveBack::default()).await?, Err(LeaseLost));
+    let mut left = Vec::new();
+    for (number, owner) in numbers.into_iter().zip(1..) {
+        left.push((number, job(owner, 1)?.envelope, Outcome::Failed(Refusal::Left)));
+    }
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 5);
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert!(matches!(lab.queue.claim(LANE, "w", 1).await?, Claim::Empty));
+    let leased: u64 = redis::cmd("ZCARD")
+        .arg(lab.queue.keys().leased(Partition::of(LANE)))
+        .query_async(&mut lab.queue.connection())
+        .await?;
+    assert_eq!(leased, 0, "nothing is kept of a lease that ran out");
     Ok(())
 }
 
@@ -211,6 +223,19 @@ async fn a_lane_given_back_rests_and_counts_the_failed_job(
     tokio::time::sleep(Duration::from_millis(200)).await;
     let again = claim(&lab.queue, "w", 2).await?;
     assert_eq!((again.jobs[0].attempts, again.lease.fence), (1, 41), "the fence goes on above PostgreSQL's");
+    let left = [(number, job(1, 1)?.envelope, Outcome::Failed(Refusal::Left))];
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 1);
+    let how = GiveBack { failed: Some(number), ..GiveBack::default() };
+    assert_eq!(lab.queue.give_back(&again.lease, &how).await?, Ok(0));
+    lab.add(2, 1).await?;
+    let third = claim(&lab.queue, "w", 2).await?;
+    let stuck = Decided { stuck: Some(number), ..Decided::default() };
+    assert_eq!(lab.queue.settle(&third, &stuck, true).await?, Ok(1));
+    let attempts: u64 = redis::cmd("HLEN")
+        .arg(lab.queue.keys().attempts(LANE))
+        .query_async(&mut lab.queue.connection())
+        .await?;
+    assert_eq!(attempts, 0, "nothing is counted of one that has left meanwhile");
     Ok(())
 }
 
