@@ -365,8 +365,8 @@ impl Operations {
         Ok(readable(page))
     }
 
-    /// Writes the outcome of each first; how many of them had none before. Those that had one, which nobody has told yet,
-    /// leave with it.
+    /// Writes the outcome of each first; how many end as `removed`, whoever takes them out of the lane: a worker that has
+    /// some of them at hand may be sooner. Those that had another one, which nobody has told yet, leave with it.
     async fn remove_jobs(&self, event: EventId, jobs: Vec<(u64, Envelope)>) -> Result<u64, OperationsError> {
         let asked: Vec<(u64, &Envelope)> = jobs.iter().map(|(number, job)| (*number, job)).collect();
         let standing = self.store.end_jobs(event, &asked, Refusal::Removed).await?;
@@ -379,10 +379,10 @@ impl Operations {
         if !decided.is_empty() && self.queue.lane_state(event).await.map_err(Fault::from)?.active == 0 {
             self.queue.leave(event, &decided).await.map_err(Fault::from)?;
         }
-        if ended.is_empty() {
-            return Ok(0);
+        if !ended.is_empty() {
+            self.queue.leave(event, &ended).await.map_err(Fault::from)?;
         }
-        Ok(self.queue.leave(event, &ended).await.map_err(Fault::from)?)
+        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
     }
 
     /// Writes down what may have been done in part: those who had their outcome before a store went away keep it.

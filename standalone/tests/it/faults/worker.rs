@@ -8,9 +8,10 @@ use nix::sys::signal::{Signal, kill};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
-use shared::domain::EventId;
-use shared::queue::claim::Lease;
+use shared::domain::{EventId, Outcome, Refusal};
+use shared::queue::claim::{Claim, Lease};
 use shared::queue::inspect::{LaneState, LeaseState};
+use shared::queue::settle::{Decided, Ending};
 use shared::store::{BatchWrite, Commit};
 use standalone::settings::Part;
 
@@ -285,8 +286,7 @@ async fn operators_who_empty_a_lane_beside_its_worker_end_each_job_once() -> Tes
     .fetch_one(lab.store().pool())
     .await?;
     assert!(ended.1 > 0, "the worker decided some: {ended:?}");
-    // Some that were removed may have been told of by the worker.
-    assert!((1..=ended.0).contains(&removed), "{removed} were said to be removed: {ended:?}");
+    assert_eq!(removed, ended.0, "so many were said to be removed, whoever took them out: {ended:?}");
     let mut told = (0, 0);
     for (shopper, job) in shoppers.iter().zip(&jobs) {
         let outcome = shopper.outcome(job).await?;
@@ -295,6 +295,48 @@ async fn operators_who_empty_a_lane_beside_its_worker_end_each_job_once() -> Tes
     }
     assert_eq!(told, ended, "everybody is told what stands");
     worker.stop().await;
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_removal_that_a_worker_settles_first_is_told_and_written_down() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let (shopper, operator) = (lab.shopper().await?, lab.with_role(Role::Operator).await?);
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    let (queue, mut claimed) = (&lab.system.queue, None);
+    eventually("somebody has it", async || {
+        if let Ok(Claim::Batch(batch)) = queue.claim(event, "a worker", 1).await {
+            claimed = Some(batch);
+        }
+        claimed.is_some()
+    })
+    .await;
+    let batch = claimed.ok_or("a batch")?;
+    let number = batch.jobs[0].number;
+    sqlx::raw_sql(
+        "create function dawdle() returns trigger language plpgsql as
+             $$ begin perform pg_sleep(1); return null; end $$;
+         create trigger dawdle after insert on job_outcomes for each row execute function dawdle()",
+    )
+    .execute(lab.store().pool())
+    .await?;
+    let removing = operator.post("/api/admin/queue/remove", json!({"eventId": event, "number": number}));
+    let settling = async {
+        eventually("its outcome is being written", async || {
+            let sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+            lab.count(sleeping).await.is_ok_and(|sleeping| sleeping > 0)
+        })
+        .await;
+        let endings = [(number, Ending::Decided(Outcome::Failed(Refusal::Removed)))].into();
+        queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await
+    };
+    let (removed, settled) = tokio::join!(removing, settling);
+    assert_eq!(settled?, Ok(0));
+    assert_eq!(removed?.0, StatusCode::NO_CONTENT);
+    assert_eq!(shopper.outcome(&job).await?["code"], "removed");
+    let written = "select count(*) from audit_log where action = 'queue.remove' and result = 'done'";
+    assert_eq!(lab.count(written).await?, 1);
     assert_invariants(lab.store(), event).await
 }
 
