@@ -41,12 +41,16 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     }
     let started = Instant::now();
     let lease = batch.lease.clone();
-    let renewing = tokio::spawn(crate::renew(job.queue.clone(), lease, job.limit));
+    let alone = match batch.jobs.as_slice() {
+        [job] => Some(job.number),
+        _ => None,
+    };
+    let renewing = tokio::spawn(crate::renew(job.queue.clone(), lease.clone(), job.limit));
     let mut size = job.scheduler.batch_size(event);
     let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, &mut size)).await;
     renewing.abort();
     if result.is_err() {
-        size.halve();
+        size.cut(jobs);
     }
     job.scheduler.note_size(event, size);
     let took = started.elapsed();
@@ -84,8 +88,15 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
                 event.id = event.0,
                 jobs,
                 duration_ms = took.as_secs_f64() * 1_000.0,
-                "batch took too long and was given up; its lease will run out"
+                "batch took too long and was given up; fewer jobs are decided at once"
             );
+            if let Err(error) = job.reserver.give_up(&lease, alone).await {
+                tracing::warn!(
+                    event.id = event.0,
+                    error = shared::telemetry::chain(&error),
+                    "lane could not be given back; its lease will run out"
+                );
+            }
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ impl Run<'_> {
                             continue;
                         }
                         decided.stuck = Some(job.number);
-                        decided.delay = self.rest(job.attempts);
+                        decided.delay = self.reserver.rest(job.attempts);
                         return Ok(());
                     }
                     let (first, second) = part.split_at(part.len() / 2);

@@ -21,12 +21,15 @@ use self::plan::Belief;
 use self::run::Run;
 use super::Fault;
 use crate::domain::EventId;
-use crate::queue::Queue;
-use crate::queue::claim::Batch;
+use crate::queue::claim::{Batch, Lease};
+use crate::queue::lease::GiveBack;
+use crate::queue::{Queue, QueueError};
 use crate::store::{Store, StoreError};
 
 /// What is believed of an event is good for this long without a look; hints of freed places are kept for an hour.
 const BELIEF: Duration = Duration::from_mins(10);
+/// The longest rest after failures.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// What became of a batch and those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +120,23 @@ impl Reserver {
         drop(kept);
         self.forget_idle();
         Ok(reserved)
+    }
+
+    /// Gives the lane of a batch back that was cut short because it took too long; a job that was alone in it has had an
+    /// attempt. What PostgreSQL is still at is undone, or read back after the next claim.
+    ///
+    /// # Errors
+    /// Redis is away; the lease then runs out.
+    pub async fn give_up(&self, lease: &Lease, alone: Option<u64>) -> Result<(), QueueError> {
+        let how = GiveBack { delay: self.rest(1), failed: alone, ..GiveBack::default() };
+        // A lease that was lost needs no giving back.
+        self.queue.give_back(lease, &how).await.map(|_| ())
+    }
+
+    /// How long a lane rests after a job has failed by itself so often.
+    fn rest(&self, attempts: u32) -> Duration {
+        let rest = self.backoff.saturating_mul(1u32 << attempts.min(10)).min(LONGEST_REST);
+        rest.mul_f64(rand::random_range(0.75..1.25))
     }
 
     /// Forgets events that nobody has booked for a while, so that the memory is bounded.

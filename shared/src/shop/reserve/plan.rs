@@ -112,8 +112,8 @@ impl Belief {
         }
     }
 
-    /// Decides jobs in order and marks what they take.
-    pub(super) fn plan(&mut self, jobs: &[ClaimedJob], prepared: &Prepared) -> Plan {
+    /// Decides jobs in order and marks what they take. One that has had its attempts gets nothing.
+    pub(super) fn plan(&mut self, jobs: &[ClaimedJob], prepared: &Prepared, max_attempts: u32) -> Plan {
         let known_expired =
             self.expired.iter().filter_map(|place| claimed_place(&self.layout, *place)).collect();
         let mut plan = Plan { known_expired, ..Plan::default() };
@@ -133,7 +133,9 @@ impl Belief {
             };
             let user = envelope.owner;
             let own = usage.entry(user).or_default();
-            let places = match self.decide(job, prepared, *own) {
+            let is_over = job.attempts >= max_attempts;
+            let decided = if is_over { Err(Refusal::Internal) } else { self.decide(job, prepared, *own) };
+            let places = match decided {
                 Ok(places) => places,
                 Err(refusal) => {
                     let named = self.believed_taken(&plan, envelope.request.named_seats());

@@ -77,8 +77,9 @@ impl Run<'_> {
             return Ok(Proposed::LayoutChanged);
         };
         phase.end("prepare");
+        let most = self.reserver.max_attempts;
         let Some(mine) = &mut self.belief else { return Ok(Proposed::LayoutChanged) };
-        let Ok(plan) = catch_unwind(AssertUnwindSafe(|| mine.plan(jobs, &prepared))) else {
+        let Ok(plan) = catch_unwind(AssertUnwindSafe(|| mine.plan(jobs, &prepared, most))) else {
             // Nobody knows what it had taken by then.
             self.belief = None;
             return Err(ReserveError::Panicked);

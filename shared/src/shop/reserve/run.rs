@@ -26,10 +26,10 @@ const QUICK: Duration = Duration::from_millis(40);
 const SLOW: Duration = Duration::from_millis(150);
 /// No smaller than this by itself.
 const SMALL_BATCH: usize = 32;
+/// One that took too long is followed by one of this part of it.
+const CUT: usize = 8;
 /// A lane whose seats somebody else has locked rests this long.
 pub(super) const FOREIGN_LOCK: Duration = Duration::from_millis(50);
-/// The longest rest after failures.
-const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// What one worker does on one lane, from a claim until it gives the lane back.
 pub(super) struct Run<'a> {
@@ -74,9 +74,14 @@ impl BatchSize {
         self.now
     }
 
+    /// Far fewer than these from now on, as they took too long: after a few times the one who is to blame is alone.
+    pub fn cut(&mut self, jobs: usize) {
+        self.now = (jobs.min(self.now) / CUT).max(1);
+    }
+
     /// Half as many from now on.
-    pub fn halve(&mut self) {
-        self.now = (self.now / 2).max(SMALL_BATCH).min(self.most);
+    fn halve(&mut self) {
+        self.now = (self.now / 2).max(SMALL_BATCH.min(self.now)).min(self.most);
     }
 
     /// Fits the size of further batches to how long one with so many jobs took to write.
@@ -178,12 +183,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// How long a lane rests after a job has failed by itself so often.
-    pub(super) fn rest(&self, attempts: u32) -> Duration {
-        let rest = self.reserver.backoff.saturating_mul(1u32 << attempts.min(10)).min(LONGEST_REST);
-        rest.mul_f64(rand::random_range(0.75..1.25))
-    }
-
     async fn take_more(&mut self) -> Option<Batch> {
         if self.started.elapsed() > RUN {
             return None;
@@ -212,7 +211,7 @@ impl<'a> Run<'a> {
             ReserveError::Stale(fence) => how.least_fence = *fence,
             ReserveError::ForeignLock => how.delay = FOREIGN_LOCK,
             ReserveError::Fault(_) | ReserveError::Panicked | ReserveError::Unsettled => {
-                how.delay = self.rest(1);
+                how.delay = self.reserver.rest(1);
             }
         }
         if let Err(error) = self.reserver.queue.give_back(&self.lease, &how).await {
@@ -289,5 +288,18 @@ mod tests {
         }
         assert_eq!(size.get(), SMALL_BATCH);
         assert_eq!(BatchSize::new(256, 7).get(), 7);
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_soon_alone() {
+        let mut size = BatchSize::new(256, 2_000);
+        for (jobs, left) in [(256, 32), (32, 4), (4, 1), (1, 1)] {
+            size.cut(jobs);
+            assert_eq!(size.get(), left);
+        }
+        size.note(1, Duration::from_secs(1));
+        assert_eq!(size.get(), 1, "what is slow makes it no larger");
+        size.note(1, Duration::from_millis(5));
+        assert_eq!(size.get(), 2);
     }
 }

@@ -401,6 +401,56 @@ async fn a_job_that_always_fails_ends_alone_and_in_its_place() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_job_that_takes_too_long_each_time_ends_alone_and_in_its_place() -> TestResult {
+    // What PostgreSQL is still at keeps the next batch waiting for no longer than a lock may.
+    let words = [
+        "--worker-backoff-ms=20",
+        "--worker-batch-limit-ms=1000",
+        "--worker-max-batch=10",
+        "--database-lock-timeout-ms=300",
+    ];
+    let lab = Lab::start_with(&[], &words).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
+    let shoppers = lab.shoppers(10).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let jobs = queue_up(&shoppers, event).await?;
+    let numbers = lab.system.queue.waiting_after(event, 0, 100, false).await?;
+    let slow = numbers.get(3).and_then(|(_, envelope)| envelope.as_ref()).ok_or("a fourth one")?.owner;
+    // A sequence counts on although the transaction is undone.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "create sequence delays;
+         create function delay() returns trigger language plpgsql as
+             $$ begin
+                 if new.user_id = {slow} then perform nextval('delays'), pg_sleep(1.5); end if;
+                 return new;
+             end $$;
+         create trigger delay before insert on bookings for each row execute function delay()"
+    )))
+    .execute(lab.store().pool())
+    .await?;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    lab.until_decided(event, jobs.len()).await?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        let outcome = shopper.outcome(job).await?;
+        let expected = if shopper.id == slow { "failed" } else { "completed" };
+        assert_eq!(outcome["status"], expected, "{}: {outcome}", shopper.id);
+        if shopper.id == slow {
+            assert_eq!(outcome["code"], "internal", "it is clear what became of it");
+        }
+    }
+    assert_eq!(decided(&lab, event).await?, 10, "nobody twice");
+    let (_, details) = operator.get(&format!("/api/admin/queue/details?eventId={event}")).await?;
+    assert_eq!(details["lanes"][0]["failed"][0]["attempts"], 3, "{details}");
+    let delays = lab.count("select last_value from delays").await?;
+    assert!(delays >= 4, "with others at first, and then three times alone: {delays}");
+    let late = lab.shopper().await?;
+    let job = late.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(late.outcome(&job).await?["status"], "completed", "the lane goes on");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
 async fn a_stopping_worker_gives_its_lane_back_at_once() -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=10"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
