@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{BookError, Booked, Catalogue, Desk, Fault};
 use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
@@ -15,6 +18,9 @@ use crate::store::{Store, StoreError};
 
 /// Lanes told one by one in one answer at most: those of the newest events.
 const LANES: usize = 200;
+
+/// Lanes that Redis is asked about at the same time at most.
+const AT_ONCE: usize = 50;
 
 /// Pages of a line that one call looks through at most.
 const PAGES: usize = 10;
@@ -120,11 +126,11 @@ impl Operations {
         let mut events = self.events(only).await?;
         let all = events.len();
         events.truncate(LANES);
+        let states = self.states_of(events.clone()).await?;
         let mut reports = Vec::with_capacity(events.len());
-        for event in events {
+        for (event, state) in events.into_iter().zip(states) {
             let known = self.catalogue.event(event).await?;
             let name = known.map(|event| event.record.name.clone()).unwrap_or_default();
-            let state = self.queue.lane_state(event).await.map_err(Fault::from)?;
             reports.push(LaneReport { event, name, state });
         }
         reports.sort_by_key(|report| report.event);
@@ -136,10 +142,14 @@ impl Operations {
     /// # Errors
     /// A store is away.
     pub async fn states(&self) -> Result<Vec<LaneState>, OperationsError> {
-        let mut states = Vec::new();
-        for event in self.events(None).await? {
-            states.push(self.queue.lane_state(event).await.map_err(Fault::from)?);
-        }
+        let events = self.events(None).await?;
+        self.states_of(events).await
+    }
+
+    /// The states of these lanes, in their order.
+    async fn states_of(&self, events: Vec<EventId>) -> Result<Vec<LaneState>, OperationsError> {
+        let asked = stream::iter(events).map(|event| self.queue.lane_state(event)).buffered(AT_ONCE);
+        let states: Vec<LaneState> = asked.try_collect().await.map_err(Fault::from)?;
         Ok(states)
     }
 
@@ -275,8 +285,11 @@ impl Operations {
     /// No such event, or a store is away.
     pub async fn history(&self, only: Option<EventId>, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
         let mut all: BTreeMap<u64, Minute> = BTreeMap::new();
-        for event in self.events(only).await? {
-            for one in self.queue.history(event, minutes).await.map_err(Fault::from)? {
+        let events = self.events(only).await?;
+        let asked = stream::iter(events).map(|event| self.queue.history(event, minutes));
+        let mut asked = pin!(asked.buffer_unordered(AT_ONCE));
+        while let Some(lane) = asked.next().await {
+            for one in lane.map_err(Fault::from)? {
                 let sum = all.entry(one.minute).or_insert(Minute { minute: one.minute, ..Minute::default() });
                 sum.completed += one.completed;
                 sum.failed += one.failed;
