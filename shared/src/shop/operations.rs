@@ -191,19 +191,31 @@ impl Operations {
         &self,
         only: Option<EventId>,
         which: Finished,
-        (older_than, limit): (Duration, usize),
+        how: (Duration, usize),
         by: UserId,
         ip: Option<IpAddr>,
     ) -> Result<u64, OperationsError> {
+        let events = self.events(only).await?;
+        let removed = self.clean_lanes(&events, which, how).await;
+        self.audit_end(by, ip, "queue.clean", &scope(only), removed.is_ok()).await?;
+        removed
+    }
+
+    /// Lane by lane, as each call takes what the limit has left.
+    async fn clean_lanes(
+        &self,
+        events: &[EventId],
+        which: Finished,
+        (older_than, limit): (Duration, usize),
+    ) -> Result<u64, OperationsError> {
         let mut removed = 0;
-        for event in self.events(only).await? {
+        for event in events {
             let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
             if left == 0 {
                 break;
             }
-            removed += self.queue.clean(event, which, older_than, left).await.map_err(Fault::from)?;
+            removed += self.queue.clean(*event, which, older_than, left).await.map_err(Fault::from)?;
         }
-        self.audit(by, ip, "queue.clean", &scope(only)).await?;
         Ok(removed)
     }
 
