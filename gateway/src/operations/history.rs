@@ -10,15 +10,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::caller::{Operator, Query};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody};
 
-/// Which lane, and how far back.
+/// Which lane or queue, and how far back.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 pub struct Which {
     /// One alone; without it the sum of all.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
+    /// All lanes of a named queue, instead of those of the booking queue.
+    queue: Option<String>,
     /// 1 to 1,440.
     #[serde(default = "an_hour")]
     #[param(minimum = 1, maximum = 1_440)]
@@ -61,7 +63,7 @@ impl From<Minute> for MinuteView {
     }
 }
 
-/// What went through the queue or one lane, minute by minute, over a day at most.
+/// What went through a queue or one lane, minute by minute, over a day at most.
 #[utoipa::path(get, path = "/api/admin/queue/history", tag = "operators", params(Which),
     responses((status = 200, body = History), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn show_history(
@@ -69,6 +71,13 @@ pub async fn show_history(
     _: Operator,
     Query(which): Query<Which>,
 ) -> Result<Json<History>, Problem> {
-    let minutes = app.operations.history(which.event_id, which.minutes).await?;
+    let minutes = match (which.queue.as_deref(), which.event_id) {
+        (None, event) => app.operations.history(event, which.minutes).await?,
+        (Some(queue), None) => app.operations.named_history(queue, which.minutes).await?,
+        (Some(_), Some(_)) => {
+            let why = "eventId names a lane of the booking queue: no queue with it";
+            return Err(Problem::new(Code::Validation, why));
+        }
+    };
     Ok(Json(History { items: minutes.into_iter().map(MinuteView::from).collect() }))
 }

@@ -1,5 +1,7 @@
 //! What went through a lane, minute by minute, over the last day.
 
+use std::collections::BTreeMap;
+
 use super::{Queue, QueueError};
 use crate::domain::EventId;
 
@@ -11,9 +13,9 @@ pub const MINUTES: u64 = 1_440;
 pub struct Minute {
     /// Which, counted from 1970.
     pub minute: u64,
-    /// Jobs that won.
+    /// Jobs that won; of a named queue, that were done.
     pub completed: u64,
-    /// Jobs that were refused.
+    /// Jobs that were refused; of a named queue, that failed for good.
     pub failed: u64,
     /// Batches that were decided.
     pub batches: u64,
@@ -33,6 +35,17 @@ impl Minute {
             batches: next()?,
             busy_ms: next()?,
         })
+    }
+}
+
+/// Adds the minutes of one lane to those of others.
+pub fn add_up(all: &mut BTreeMap<u64, Minute>, of_lane: Vec<Minute>) {
+    for one in of_lane {
+        let sum = all.entry(one.minute).or_insert(Minute { minute: one.minute, ..Minute::default() });
+        sum.completed += one.completed;
+        sum.failed += one.failed;
+        sum.batches += one.batches;
+        sum.busy_ms += one.busy_ms;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that all of it works while Redis
 //! is away; workers pass over what was removed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use super::{Fault, Operations, OperationsError, copy_controls};
 use crate::domain::{EventId, UserId};
 use crate::queue::control::{Pause, Rate};
+use crate::queue::history::{Minute, add_up};
 use crate::queue::jobs::partition;
 use crate::queue::{BOOKINGS, Partition};
 use crate::store::{JobRecord, QueueRecord};
@@ -47,6 +49,19 @@ impl Operations {
     ) -> Result<Vec<JobRecord>, OperationsError> {
         self.known_queue(queue).await?;
         Ok(self.store.job_records(queue, status, at_most).await?)
+    }
+
+    /// What went through a named queue, all its lanes, in the last so many minutes.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away.
+    pub async fn named_history(&self, queue: &str, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
+        self.known_queue(queue).await?;
+        let (named, mut all) = (self.queue.named(queue), BTreeMap::new());
+        for lane in named.lanes(partition()).await.map_err(Fault::from)? {
+            add_up(&mut all, named.history(lane, minutes).await.map_err(Fault::from)?);
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Tries failed jobs once more, one or so many, each as a new job; returns the old and the new ids.

@@ -11,7 +11,7 @@ use super::{BookError, Booked, Catalogue, Desk, Fault};
 use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
 use crate::queue::control::Pause;
 use crate::queue::feed::FeedPage;
-use crate::queue::history::Minute;
+use crate::queue::history::{Minute, add_up};
 use crate::queue::inspect::{Finished, FinishedJob, LaneState, Request};
 use crate::queue::{Partition, Queue};
 use crate::store::{Store, StoreError};
@@ -296,18 +296,12 @@ impl Operations {
     /// # Errors
     /// No such event, or a store is away.
     pub async fn history(&self, only: Option<EventId>, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
-        let mut all: BTreeMap<u64, Minute> = BTreeMap::new();
+        let mut all = BTreeMap::new();
         let events = self.events(only).await?;
         let asked = stream::iter(events).map(|event| self.queue.history(event, minutes));
         let mut asked = pin!(asked.buffer_unordered(AT_ONCE));
         while let Some(lane) = asked.next().await {
-            for one in lane.map_err(Fault::from)? {
-                let sum = all.entry(one.minute).or_insert(Minute { minute: one.minute, ..Minute::default() });
-                sum.completed += one.completed;
-                sum.failed += one.failed;
-                sum.batches += one.batches;
-                sum.busy_ms += one.busy_ms;
-            }
+            add_up(&mut all, lane.map_err(Fault::from)?);
         }
         Ok(all.into_values().collect())
     }

@@ -1,16 +1,43 @@
 //! Operators limit lanes, follow what happens, and look after named queues.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::queue::claim::Claim;
-use shared::queue::jobs::{Job, lane};
+use shared::queue::jobs::{Job, JobEnding, lane};
 use shared::store::NewNamedJob;
+use uuid::Uuid;
 
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
 fn job(word: &str) -> NewNamedJob<String> {
     NewNamedJob { queue: "post", lane: 0, payload: word.to_owned(), run_at: None }
+}
+
+/// Runs the next job of the first lane to this end, as a worker would; which one it was.
+async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::error::Error>> {
+    let named = lab.system.queue.named("post");
+    let mut taken = None;
+    eventually("a job may run", async || {
+        if let Ok(Claim::Batch(batch)) = named.claim_as::<Job>(lane(0), "w", 1).await {
+            taken = Some(batch);
+        }
+        taken.is_some()
+    })
+    .await;
+    let batch = taken.ok_or("a batch")?;
+    let job = &batch.jobs[0];
+    lab.store().begin_attempts(&[job.id]).await?;
+    let (status, error) = match &ending {
+        JobEnding::Completed => (Some("completed"), None),
+        JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
+        JobEnding::Later(_, error) => (None, Some(error.as_str())),
+    };
+    lab.store().note_attempt(job.id, status, error).await?;
+    named.settle_jobs(&batch, &[(job.number, ending)], Duration::from_millis(3)).await??;
+    Ok(job.id)
 }
 
 #[tokio::test]
@@ -88,6 +115,28 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
 }
 
 #[tokio::test]
+async fn what_went_through_a_named_queue_is_told_minute_by_minute() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let (status, unknown) = operator.get("/api/admin/queue/history?queue=post").await?;
+    assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    for ending in [JobEnding::Completed, JobEnding::Completed, JobEnding::Failed("no".to_owned())] {
+        lab.store().add_job(&job("a letter")).await?;
+        run_next(&lab, ending).await?;
+    }
+    let (_, history) = operator.get("/api/admin/queue/history?queue=post&minutes=5").await?;
+    let minutes = history["items"].as_array().ok_or("minutes")?;
+    let sum = |field: &str| minutes.iter().filter_map(|minute| minute[field].as_u64()).sum::<u64>();
+    assert_eq!((sum("completed"), sum("failed"), sum("batches")), (2, 1, 3), "{history}");
+    assert!(minutes.iter().all(|minute| minute["meanBatchMs"] == 3), "{history}");
+    let (_, bookings) = operator.get("/api/admin/queue/history").await?;
+    assert_eq!(bookings["items"], json!([]), "the bookings have a history of their own");
+    let (status, problem) = operator.get("/api/admin/queue/history?queue=post&eventId=1").await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
@@ -103,7 +152,7 @@ async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     assert_eq!(shoppers[1].outcome(&jobs[1]).await?["status"], "completed");
     let free = shoppers[0].book(other, json!({"quantity": 1})).await?;
     assert_eq!(shoppers[0].outcome(&free).await?["status"], "completed", "others are not limited by it");
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(shoppers[2].status(&jobs[2]).await?["place"], 1, "the third waits for the next window");
     operator.post("/api/admin/queue/limits", json!({"eventId": event})).await?;
     for (shopper, job) in shoppers.iter().zip(&jobs) {
@@ -173,7 +222,7 @@ async fn finished_jobs_are_forgotten_by_age() -> TestResult {
         Ok(operator.post("/api/admin/queue/clean", clean(seconds)).await?.1["removed"].clone())
     };
     assert_eq!(removed(3_600).await?, 0);
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert_eq!(removed(1).await?, 1);
     Ok(())
 }
