@@ -82,6 +82,7 @@ codes! {
     Left = "left", CONFLICT, "You have left the queue";
     Removed = "removed", CONFLICT, "This request was removed from the queue";
     StrictLane = "strict_lane", CONFLICT, "This line is strictly first come, first served";
+    NotDelayed = "not_delayed", CONFLICT, "This job is not put off";
     BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
     CartEmpty = "cart_empty", CONFLICT, "Your cart is empty";
     ReservationExpired = "reservation_expired", CONFLICT, "A reservation has run out";
@@ -380,6 +381,7 @@ impl From<OperationsError> for Problem {
             OperationsError::NotFound | OperationsError::NoSuchJob => {
                 Self::new(Code::NotFound, error.to_string())
             }
+            OperationsError::NotDelayed => Self::new(Code::NotDelayed, error.to_string()),
             OperationsError::Fault(fault) => fault.into(),
         }
     }

@@ -106,8 +106,8 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
     let limit = data.policy.timeout + data.queue.config().lease() + 2 * rush::LONGEST + STATEMENT;
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
     Patience::default().let_pass().await;
-    let ids: Vec<Uuid> = batch.jobs.iter().map(|job| job.id).collect();
-    let endings = match in_time(STATEMENT, data.store.begin_attempts(&ids)).await {
+    let jobs: Vec<(Uuid, u64)> = batch.jobs.iter().map(|job| (job.id, job.number)).collect();
+    let endings = match in_time(STATEMENT, data.store.begin_attempts(&jobs)).await {
         Ok(attempts) => data.run_all(&batch, &attempts).await,
         Err(error) => {
             tracing::warn!(

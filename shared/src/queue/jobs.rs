@@ -76,7 +76,7 @@ impl Claimed for Job {
 }
 
 impl Job {
-    fn bytes(job: &JobToAdd) -> Vec<u8> {
+    pub(super) fn bytes(job: &JobToAdd) -> Vec<u8> {
         [job.id.as_bytes(), job.payload.as_slice()].concat()
     }
 }

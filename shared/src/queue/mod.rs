@@ -21,7 +21,7 @@
 //! | `…{stream:T}`, `…:run` | stream, string | facts of a topic, and the run of Redis that it was begun in; see [`stream`] |
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
-//! [`announce`], [`epoch`], [`control`], `obliterate`. In memory: [`board`] (places), [`feed`] (what is followed),
+//! [`announce`], [`epoch`], [`control`], `promote`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is followed),
 //! [`enqueuer`] (one call for all who come in the same moment).
 
 pub mod announce;
@@ -44,6 +44,7 @@ pub mod lock;
 mod memory;
 mod obliterate;
 mod primary;
+mod promote;
 mod script;
 pub mod settle;
 pub mod stream;

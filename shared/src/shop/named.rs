@@ -10,9 +10,9 @@ use super::{Fault, Operations, OperationsError, copy_controls};
 use crate::domain::{EventId, UserId};
 use crate::queue::control::{Pause, Rate};
 use crate::queue::history::{Minute, add_up};
-use crate::queue::jobs::partition;
-use crate::queue::{BOOKINGS, Partition};
-use crate::store::{JobRecord, QueueRecord};
+use crate::queue::jobs::{JobToAdd, lane, partition};
+use crate::queue::{BOOKINGS, Partition, QueueError};
+use crate::store::{JobRecord, PromotedJob, QueueRecord};
 
 /// Limits of a queue or a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +84,41 @@ impl Operations {
             self.audit(by, ip, "queue.retry", &format!("job {old} of {queue}")).await?;
         }
         Ok(retried)
+    }
+
+    /// Lets a job run now that rests after a failure, which keeps its place, or is for later, which gets it now.
+    ///
+    /// # Errors
+    /// No such queue or unfinished job, it is not delayed, or a store is away; doing it again goes on.
+    pub async fn promote_named(
+        &self,
+        queue: &str,
+        id: Uuid,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<(), OperationsError> {
+        self.known_queue(queue).await?;
+        let job = self.store.promote_job(queue, id).await?.ok_or(OperationsError::NoSuchJob)?;
+        let promoted = self.promote_queued(queue, id, &job).await;
+        if matches!(promoted, Ok(false)) && !job.was_later {
+            return Err(OperationsError::NotDelayed);
+        }
+        let object = format!("job {id} of {queue}");
+        self.audit_end(by, ip, "queue.promote", &object, promoted.is_ok()).await?;
+        promoted.map(|_| ()).map_err(|error| Fault::from(error).into())
+    }
+
+    /// Whether it was delayed in Redis. One for later that is not there yet is queued at once, so that nobody who has
+    /// read its old time queues it for then.
+    async fn promote_queued(&self, queue: &str, id: Uuid, job: &PromotedJob) -> Result<bool, QueueError> {
+        let (named, lane) = (self.queue.named(queue), lane(job.lane));
+        let to_add = JobToAdd { id, payload: job.payload.clone().into_bytes(), run_at_ms: None };
+        if job.was_later {
+            let state = named.partition_state(partition()).await?;
+            if job.queued_in.as_deref() != Some(state.epoch.as_str()) {
+                named.add_jobs(lane, std::slice::from_ref(&to_add)).await?;
+            }
+        }
+        named.promote(lane, &to_add, job.number).await
     }
 
     /// Removes jobs that are not finished, one or so many, oldest first; returns how many.

@@ -34,6 +34,9 @@ pub enum OperationsError {
     /// No job with this number waits, or is kept among the failed ones.
     #[error("there is no such job in this lane")]
     NoSuchJob,
+    /// The job waits for its turn or is being done; there is no time to shorten.
+    #[error("this job waits for its turn, or is being done at this moment")]
+    NotDelayed,
     /// A store is away.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -405,7 +408,7 @@ impl Operations {
     }
 
     /// Writes down what may have been done in part: those who had their outcome before a store went away keep it.
-    async fn audit_end(
+    pub(super) async fn audit_end(
         &self,
         by: UserId,
         ip: Option<IpAddr>,

@@ -36,6 +36,21 @@ pub struct UnfinishedJob {
     pub run_at: Option<DateTime<Utc>>,
 }
 
+/// A job that may run now, as its row says.
+#[derive(Debug, Clone)]
+pub struct PromotedJob {
+    /// Its lane.
+    pub lane: u16,
+    /// What is to be done, as JSON.
+    pub payload: String,
+    /// Its number in the lane when it was tried last.
+    pub number: Option<u64>,
+    /// The epoch of Redis in which it was queued.
+    pub queued_in: Option<String>,
+    /// It was for later.
+    pub was_later: bool,
+}
+
 /// Writes a job; returns its id.
 ///
 /// # Errors
@@ -187,16 +202,21 @@ impl Store {
     }
 
     /// Counts an attempt of those of these jobs that are not finished, before it begins, so that one which ends its worker
-    /// counts too; returns these jobs with their attempts. A job may be delivered more than once.
+    /// counts too; returns these jobs with their attempts. A job may be delivered more than once. Each comes with its
+    /// number in the lane, by which it is found where it rests.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn begin_attempts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, u32>, StoreError> {
+    pub async fn begin_attempts(&self, jobs: &[(Uuid, u64)]) -> Result<HashMap<Uuid, u32>, StoreError> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (ids, numbers): (Vec<Uuid>, Vec<i64>) = jobs.iter().map(|(id, at)| (*id, number(*at))).unzip();
         let rows = sqlx::query!(
-            "update jobs set attempts = attempts + 1, progress = null, progress_at = null
+            "update jobs set attempts = attempts + 1, progress = null, progress_at = null,
+                 number = ($2::bigint[])[array_position($1, id)]
              where id = any($1) and finished_at is null
              returning id, attempts",
-            ids
+            &ids,
+            &numbers
         )
         .fetch_all(&self.pool)
         .await?;
@@ -395,6 +415,34 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (row.retry_of, row.id)).collect())
+    }
+
+    /// A job that is not finished; when it is for later, it is for now from here on. `None` when there is no such job.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn promote_job(&self, queue: &str, id: Uuid) -> Result<Option<PromotedJob>, StoreError> {
+        let row = sqlx::query!(
+            r#"with job as (
+                   select id, coalesce(run_at > statement_timestamp(), false) as was_later from jobs
+                   where id = $2 and queue = $1 and finished_at is null for update
+               )
+               update jobs set run_at = case when job.was_later then null else jobs.run_at end
+               from job where jobs.id = job.id
+               returning jobs.lane, jobs.payload::text as "payload!", jobs.number, jobs.queued_in,
+                   job.was_later as "was_later!""#,
+            queue,
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| PromotedJob {
+            lane: u16::try_from(row.lane).unwrap_or(0),
+            payload: row.payload,
+            number: row.number.and_then(|number| u64::try_from(number).ok()),
+            queued_in: row.queued_in,
+            was_later: row.was_later,
+        }))
     }
 
     /// Ends jobs that are not finished as removed, oldest first; returns how many.

@@ -29,7 +29,7 @@ async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::err
     .await;
     let batch = taken.ok_or("a batch")?;
     let job = &batch.jobs[0];
-    lab.store().begin_attempts(&[job.id]).await?;
+    lab.store().begin_attempts(&[(job.id, job.number)]).await?;
     let (status, error) = match &ending {
         JobEnding::Completed => (Some("completed"), None),
         JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
@@ -47,9 +47,9 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
     let (status, unknown) = operator.post("/api/admin/queue/pause", json!({"queue": "post"})).await?;
     assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
     let failed = lab.store().add_job(&job("secret payload")).await?;
-    lab.store().begin_attempts(&[failed]).await?;
+    lab.store().begin_attempts(&[(failed, 1)]).await?;
     lab.store().note_attempt(failed, None, Some("busy")).await?;
-    lab.store().begin_attempts(&[failed]).await?;
+    lab.store().begin_attempts(&[(failed, 1)]).await?;
     lab.store().note_attempt(failed, Some("failed"), Some("no such address")).await?;
     let waiting = lab.store().add_job(&job("waits")).await?;
     let (_, queues) = operator.get("/api/admin/queue/named").await?;
@@ -93,7 +93,7 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
 
     let (_, removed) = operator.post("/api/admin/queue/jobs/remove", json!({"queue": "post"})).await?;
     assert_eq!(removed, json!({"removed": 2}));
-    assert!(lab.store().begin_attempts(&[waiting]).await?.is_empty());
+    assert!(lab.store().begin_attempts(&[(waiting, 2)]).await?.is_empty());
     let gone = json!({"queue": "post", "id": waiting});
     assert_eq!(operator.post("/api/admin/queue/jobs/remove", gone).await?.0, StatusCode::NOT_FOUND);
     let shopper = lab.shopper().await?;
@@ -133,6 +133,60 @@ async fn what_went_through_a_named_queue_is_told_minute_by_minute() -> TestResul
     assert_eq!(bookings["items"], json!([]), "the bookings have a history of their own");
     let (status, problem) = operator.get("/api/admin/queue/history?queue=post&eventId=1").await?;
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_of_a_named_queue_that_rests_or_is_for_later_may_run_at_once() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let promote = async |id: Uuid| {
+        let answer = operator.post("/api/admin/queue/jobs/promote", json!({"queue": "post", "id": id})).await;
+        answer.map(|(status, problem)| (status, problem["code"].as_str().map(str::to_owned)))
+    };
+    let done = (StatusCode::NO_CONTENT, None);
+    let not_delayed = (StatusCode::CONFLICT, Some("not_delayed".to_owned()));
+    let not_found = (StatusCode::NOT_FOUND, Some("not_found".to_owned()));
+    assert_eq!(promote(Uuid::now_v7()).await?, not_found, "there is no such queue");
+
+    let rests = lab.store().add_job(&job("rests")).await?;
+    let later = JobEnding::Later(Duration::from_mins(5), "busy".to_owned());
+    assert_eq!(run_next(&lab, later).await?, rests);
+    assert_eq!(promote(rests).await?, done);
+    assert_eq!(run_next(&lab, JobEnding::Completed).await?, rests);
+    assert_eq!(promote(rests).await?, not_found, "it is finished");
+
+    // One that Redis has already, and one that it gets only within the hour before.
+    for minutes in [30, 90] {
+        let run_at = Some(chrono::Utc::now() + chrono::Duration::minutes(minutes));
+        let for_later = lab.store().add_job(&NewNamedJob { run_at, ..job("for later") }).await?;
+        let named = lab.system.queue.named("post");
+        if minutes < 60 {
+            eventually("it lies in Redis", async || {
+                redis::cmd("ZCARD")
+                    .arg(named.keys().delayed(lane(0)))
+                    .query_async::<u64>(&mut named.connection())
+                    .await
+                    .is_ok_and(|kept| kept == 1)
+            })
+            .await;
+        }
+        assert_eq!(promote(for_later).await?, done);
+        assert_eq!(promote(for_later).await?, not_delayed, "it waits for its turn");
+        let (_, jobs) = operator.get("/api/admin/queue/jobs?queue=post&status=waiting").await?;
+        assert_eq!((&jobs["items"][0]["id"], &jobs["items"][0]["runAt"]), (&json!(for_later), &Value::Null));
+        assert_eq!(run_next(&lab, JobEnding::Completed).await?, for_later);
+    }
+    let actions: Vec<String> =
+        sqlx::query_scalar("select object from audit_log where action = 'queue.promote' and user_id = $1")
+            .bind(operator.id.0)
+            .fetch_all(lab.store().pool())
+            .await?;
+    assert_eq!(actions.len(), 3, "{actions:?}");
+    assert!(actions.contains(&format!("job {rests} of post")), "{actions:?}");
+    let shopper = lab.shopper().await?;
+    let body = json!({"queue": "post", "id": rests});
+    assert_eq!(shopper.post("/api/admin/queue/jobs/promote", body).await?.0, StatusCode::FORBIDDEN);
     Ok(())
 }
 

@@ -309,3 +309,65 @@ async fn what_was_taken_without_a_limit_is_not_given_back_to_one(
     assert_eq!(payloads(&batch(&queue, 5).await?), ["2"], "one of two is left in this window");
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_job_that_rests_and_is_promoted_comes_back_to_its_own_place_at_once(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let jobs = add(&queue, &["rests", "behind"]).await?;
+    let first = batch(&queue, 1).await?;
+    let number = first.jobs[0].number;
+    assert!(!queue.promote(lane(0), &jobs[0], Some(number)).await?, "it is active");
+    assert!(!queue.promote(lane(0), &jobs[1], None).await?, "it waits");
+    let later = JobEnding::Later(Duration::from_mins(5), "not now".to_owned());
+    queue.settle_jobs(&first, &all(&first, &later), Duration::ZERO).await??;
+    let second = batch(&queue, 1).await?;
+    assert_eq!(payloads(&second), ["behind"]);
+    assert!(!queue.promote(lane(0), &jobs[0], None).await?, "without its number it is not found");
+    assert!(queue.promote(lane(0), &jobs[0], Some(number)).await?);
+    assert!(queue.promote(lane(0), &jobs[0], Some(number)).await?, "told twice");
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [], "a lease keeps its own end");
+    queue.give_back(&second.lease, &GiveBack::default()).await??;
+    let third = batch(&queue, 5).await?;
+    assert_eq!(payloads(&third), ["rests", "behind"], "in its own place");
+    assert_eq!((third.jobs[0].number, third.jobs[0].attempts), (number, 1));
+    queue.settle_jobs(&third, &all(&third, &JobEnding::Completed), Duration::ZERO).await??;
+    assert!(!queue.promote(lane(0), &jobs[0], Some(number)).await?, "it is not here any more");
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::Empty));
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lane_whose_jobs_are_all_put_off_is_due_at_once_when_one_is_promoted(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let now = redis_ms(&queue).await?;
+    let later = [job("first", Some(now + 60_000)), job("second", Some(now + 70_000))];
+    queue.add_jobs(lane(0), &later).await?;
+    assert!(queue.promote(lane(0), &later[1], None).await?);
+    assert!(!queue.promote(lane(0), &later[1], None).await?, "it has its number by now");
+    queue.add_jobs(lane(0), &later).await?;
+    add(&queue, &["new"]).await?;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)]);
+    let taken = batch(&queue, 5).await?;
+    assert_eq!(payloads(&taken), ["second", "new"], "it got its number when it was promoted");
+    assert_eq!(taken.jobs[0].id, later[1].id);
+    queue.settle_jobs(&taken, &all(&taken, &JobEnding::Completed), Duration::ZERO).await??;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, []);
+    let pause = Pause { paused: true, message: String::new() };
+    let paused = Controls { queue: pause, ..Controls::default() };
+    queue.copy_controls(partition(), &paused).await?;
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::Paused));
+    assert!(queue.promote(lane(0), &later[0], None).await?);
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [], "nobody looks during a pause");
+    queue.copy_controls(partition(), &Controls::default()).await?;
+    assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)]);
+    assert_eq!(payloads(&batch(&queue, 5).await?), ["first"]);
+    Ok(())
+}
