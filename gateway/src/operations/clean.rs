@@ -49,7 +49,7 @@ fn most() -> usize {
 /// How many were forgotten.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Cleaned {
-    removed: u64,
+    pub(super) removed: u64,
 }
 
 /// Forgets finished jobs, oldest first; their outcomes stay in PostgreSQL.

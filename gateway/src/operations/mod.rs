@@ -7,6 +7,7 @@ mod events;
 mod history;
 mod limits;
 mod named;
+mod named_clean;
 mod named_promote;
 mod obliterate;
 mod pause;
@@ -44,6 +45,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(named::retry_named_jobs))
         .routes(routes!(named::remove_named_jobs))
         .routes(routes!(named_promote::promote_named_job))
+        .routes(routes!(named_clean::clean_named_jobs))
 }
 
 /// A job by its lane and its number there, as `details` shows them.

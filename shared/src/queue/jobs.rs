@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::claim::{Batch, Claimed, Member};
@@ -107,6 +108,9 @@ struct Record<'a> {
     number: u64,
     id: Uuid,
     attempts: u32,
+    /// When, in ms since 1970.
+    #[serde(rename = "at_ms")]
+    at_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
@@ -190,12 +194,13 @@ impl Queue {
         endings: &[(u64, JobEnding)],
         took: Duration,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
-        let mut jobs = Vec::new();
+        let (mut jobs, at_ms) = (Vec::new(), Utc::now().timestamp_millis());
         for job in &batch.jobs {
             let Some((_, ending)) = endings.iter().find(|(number, _)| *number == job.number) else {
                 continue;
             };
-            let record = |error| Record { number: job.number, id: job.id, attempts: job.attempts, error };
+            let record =
+                |error| Record { number: job.number, id: job.id, attempts: job.attempts, at_ms, error };
             let json = |error| serde_json::to_vec(&record(error)).unwrap_or_default();
             jobs.push(match ending {
                 JobEnding::Completed => (&job.member, "completed", String::new(), json(None)),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::{Fault, Operations, OperationsError, copy_controls};
 use crate::domain::{EventId, UserId};
 use crate::queue::control::{Pause, Rate};
 use crate::queue::history::{Minute, add_up};
+use crate::queue::inspect::Finished;
 use crate::queue::jobs::{JobToAdd, lane, partition};
 use crate::queue::{BOOKINGS, Partition, QueueError};
 use crate::store::{JobRecord, PromotedJob, QueueRecord};
@@ -21,6 +23,36 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// Lanes at the same time; of a whole queue only.
     pub lanes_at_once: Option<u32>,
+}
+
+/// How a job of a named queue has finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedFinished {
+    /// Done.
+    Completed,
+    /// Failed for good.
+    Failed,
+    /// Removed by an operator.
+    Removed,
+}
+
+impl NamedFinished {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// What Redis keeps of them.
+    fn kept(self) -> Option<Finished> {
+        match self {
+            Self::Completed => Some(Finished::Completed),
+            Self::Failed => Some(Finished::Failed),
+            Self::Removed => None,
+        }
+    }
 }
 
 impl Operations {
@@ -140,6 +172,49 @@ impl Operations {
         let object = only.map_or_else(|| queue.to_owned(), |id| format!("job {id} of {queue}"));
         self.audit(by, ip, "queue.remove", &object).await?;
         Ok(removed)
+    }
+
+    /// Forgets jobs that finished in one of these ways longer ago than this, so many at most, those first that were written
+    /// first, and what Redis keeps of such; returns how many jobs.
+    ///
+    /// # Errors
+    /// No such queue, or PostgreSQL is away.
+    pub async fn clean_named(
+        &self,
+        queue: &str,
+        (which, older_than, limit): (&[NamedFinished], Duration, u32),
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<u64, OperationsError> {
+        self.known_queue(queue).await?;
+        let states: Vec<&str> = which.iter().map(|which| which.word()).collect();
+        let removed = self.store.clean_jobs(queue, &states, older_than, limit.into()).await?;
+        self.audit(by, ip, "queue.clean", queue).await?;
+        let kept: Vec<Finished> = which.iter().filter_map(|which| which.kept()).collect();
+        if let Err(error) = self.clean_records(queue, &kept, (older_than, limit)).await {
+            tracing::warn!(
+                queue,
+                error = crate::telemetry::chain(&error),
+                "what Redis keeps of finished jobs stays until younger ones take its place"
+            );
+        }
+        Ok(removed)
+    }
+
+    async fn clean_records(
+        &self,
+        queue: &str,
+        which: &[Finished],
+        (older_than, limit): (Duration, u32),
+    ) -> Result<(), QueueError> {
+        let named = self.queue.named(queue);
+        let (lanes, mut left) = (named.lanes(partition()).await?, u64::from(limit));
+        for which in which {
+            for lane in &lanes {
+                let at_most = usize::try_from(left).unwrap_or(usize::MAX);
+                left = left.saturating_sub(named.clean(*lane, *which, older_than, at_most).await?);
+            }
+        }
+        Ok(())
     }
 
     /// Pauses or resumes a named queue.

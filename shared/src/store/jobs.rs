@@ -1,6 +1,7 @@
 //! Jobs of named queues, as they stand in PostgreSQL.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -429,8 +430,8 @@ impl Store {
                )
                update jobs set run_at = case when job.was_later then null else jobs.run_at end
                from job where jobs.id = job.id
-               returning jobs.lane, jobs.payload::text as "payload!", jobs.number, jobs.queued_in,
-                   job.was_later as "was_later!""#,
+               returning jobs.lane as "lane!", jobs.payload::text as "payload!", jobs.number as "number?",
+                   jobs.queued_in as "queued_in?", job.was_later as "was_later!""#,
             queue,
             id
         )
@@ -467,5 +468,38 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(removed.rows_affected())
+    }
+    /// Forgets jobs of a queue that ended in one of these states longer ago than this, those first that were written
+    /// first; returns how many.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn clean_jobs(
+        &self,
+        queue: &str,
+        states: &[&str],
+        older_than: Duration,
+        at_most: i64,
+    ) -> Result<u64, StoreError> {
+        let states: Vec<String> = states.iter().map(|state| (*state).to_owned()).collect();
+        // Nothing ends before it was written, so each state is read from its oldest on, and no further than so.
+        let gone = sqlx::query!(
+            "delete from jobs where finished_at is not null and id = any (array(
+                 select oldest.id from unnest($2::text[]) as state (word) cross join lateral (
+                     select id, created_at from jobs
+                     where queue = $1 and status = state.word
+                         and created_at < statement_timestamp() - make_interval(secs => $3)
+                         and finished_at < statement_timestamp() - make_interval(secs => $3)
+                     order by created_at, id limit $4
+                 ) as oldest
+                 order by oldest.created_at, oldest.id limit $4))",
+            queue,
+            &states,
+            older_than.as_secs_f64(),
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(gone.rows_affected())
     }
 }

@@ -2,7 +2,7 @@
 --[[
   clean - forget finished jobs, oldest first. What a batch adds meanwhile is younger and stays.
 
-  KEYS[1]  finished  LIST  finished jobs, newest first
+  KEYS[1]  finished  LIST  finished jobs, newest first: a record, of a named queue with earlier errors after it, a line each
   ARGV[1]  older_ms  only those that finished longer ago, or 0 for all
   ARGV[2]  limit     so many at most
 
@@ -16,7 +16,7 @@ local time = redis.call('TIME')
 local before = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - older_ms
 -- A record that cannot be read is of no use to anybody.
 local function is_young(record)
-  local is_read, job = pcall(cjson.decode, record)
+  local is_read, job = pcall(cjson.decode, string.match(record, '^[^\n]*'))
   return is_read and type(job) == 'table' and type(job.at_ms) == 'number' and job.at_ms >= before
 end
 local cleaned = 0

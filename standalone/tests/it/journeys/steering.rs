@@ -191,6 +191,60 @@ async fn a_job_of_a_named_queue_that_rests_or_is_for_later_may_run_at_once() -> 
 }
 
 #[tokio::test]
+async fn finished_jobs_of_a_named_queue_are_forgotten_and_no_others() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let clean = async |body: Value| operator.post("/api/admin/queue/jobs/clean", body).await;
+    let (status, unknown) = clean(json!({"queue": "post"})).await?;
+    assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    let failed = || JobEnding::Failed("no such address".to_owned());
+    for ending in [failed(), JobEnding::Completed, JobEnding::Completed, failed()] {
+        lab.store().add_job(&job("a letter")).await?;
+        run_next(&lab, ending).await?;
+    }
+    let removed = lab.store().add_job(&job("not sent")).await?;
+    lab.store().remove_jobs("post", Some(removed), 1).await?;
+    let waits = lab.store().add_job(&job("waits")).await?;
+    let other = lab.store().add_job(&NewNamedJob { queue: "another", ..job("done") }).await?;
+    lab.store().note_attempt(other, Some("completed"), None).await?;
+
+    let forgotten = async |body: Value| -> Result<(u64, Vec<String>), Box<dyn std::error::Error>> {
+        let (status, answer) = clean(body).await?;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let left = sqlx::query_scalar("select status from jobs where queue = 'post' order by created_at, id");
+        Ok((answer["removed"].as_u64().ok_or("a count")?, left.fetch_all(lab.store().pool()).await?))
+    };
+    let young = json!({"queue": "post", "olderThanSeconds": 3_600});
+    let all = ["failed", "completed", "completed", "failed", "removed", "waiting"];
+    assert_eq!(forgotten(young).await?, (0, all.map(str::to_owned).to_vec()));
+    let two = json!({"queue": "post", "limit": 2});
+    assert_eq!(
+        forgotten(two).await?,
+        (2, all[2..].iter().map(|word| (*word).to_owned()).collect()),
+        "the oldest"
+    );
+    let of_failed = json!({"queue": "post", "state": "failed"});
+    let left = ["completed", "removed", "waiting"].map(str::to_owned).to_vec();
+    assert_eq!(forgotten(of_failed).await?, (1, left));
+    assert_eq!(forgotten(json!({"queue": "post"})).await?, (2, vec!["waiting".to_owned()]));
+    assert_eq!(forgotten(json!({"queue": "post"})).await?.0, 0);
+    let left: Vec<Uuid> =
+        sqlx::query_scalar("select id from jobs order by created_at").fetch_all(lab.store().pool()).await?;
+    assert_eq!(left, [waits, other], "what waits, and what another queue has done");
+    let named = lab.system.queue.named("post");
+    for list in [named.keys().completed(lane(0)), named.keys().failed(lane(0))] {
+        let kept: u64 = redis::cmd("LLEN").arg(&list).query_async(&mut named.connection()).await?;
+        assert_eq!(kept, 0, "{list}");
+    }
+    let written = "select count(*) from audit_log where action = 'queue.clean' and object = 'post'";
+    assert_eq!(lab.count(written).await?, 5);
+    let shopper = lab.shopper().await?;
+    let (status, _) = shopper.post("/api/admin/queue/jobs/clean", json!({"queue": "post"})).await?;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;

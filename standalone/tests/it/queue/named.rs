@@ -6,6 +6,7 @@ use rstest::rstest;
 use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause, Rate};
+use shared::queue::inspect::Finished;
 use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
 use shared::queue::lease::{GiveBack, LeaseLost};
 use shared::queue::{Partition, Queue};
@@ -369,5 +370,27 @@ async fn a_lane_whose_jobs_are_all_put_off_is_due_at_once_when_one_is_promoted(
     queue.copy_controls(partition(), &Controls::default()).await?;
     assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)]);
     assert_eq!(payloads(&batch(&queue, 5).await?), ["first"]);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_kept_of_finished_jobs_is_forgotten_by_age(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    add(&queue, &["1"]).await?;
+    let first = batch(&queue, 1).await?;
+    let later = JobEnding::Later(Duration::ZERO, "not now".to_owned());
+    queue.settle_jobs(&first, &all(&first, &later), Duration::ZERO).await??;
+    let again = batch(&queue, 1).await?;
+    let failed = JobEnding::Failed("never".to_owned());
+    queue.settle_jobs(&again, &all(&again, &failed), Duration::ZERO).await??;
+    let clean = async |seconds| {
+        queue.clean(lane(0), Finished::Failed, Duration::from_secs(seconds), usize::MAX).await
+    };
+    assert_eq!(clean(3_600).await?, 0, "it is young, whatever failed before");
+    assert_eq!(clean(0).await?, 1);
     Ok(())
 }

@@ -68,6 +68,7 @@ pub(super) const LINES: &[Line] = &[
     ("GET", "/api/admin/queue/jobs", "/api/admin/queue/jobs?queue=no-such-queue", "", "-xx??"),
     ("POST", "/api/admin/queue/jobs/retry", "", r#"{"queue": "mail"}"#, "-xx??"),
     ("POST", "/api/admin/queue/jobs/remove", "", r#"{"queue": "mail"}"#, "-xx??"),
+    ("POST", "/api/admin/queue/jobs/clean", "", r#"{"queue": "mail"}"#, "-xx??"),
     ("POST", "/api/admin/queue/jobs/promote", "", r#"{"queue": "mail", "id": "00000000-0000-0000-0000-000000000000"}"#, "-xx??"),
 
     ("GET", "/api/admin/audit", "", "", "-xxx+"),
