@@ -93,6 +93,9 @@ pub struct NamedJobView {
     attempts: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// How each attempt failed, the last one last, where that is still kept; the latest 20, of the newest 100 jobs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
     created_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_at: Option<DateTime<Utc>>,
@@ -109,11 +112,23 @@ pub struct NamedJobView {
     progress_at: Option<DateTime<Utc>>,
 }
 
-impl From<JobRecord> for NamedJobView {
-    fn from(job: JobRecord) -> Self {
+impl From<(JobRecord, Vec<String>)> for NamedJobView {
+    fn from((job, errors): (JobRecord, Vec<String>)) -> Self {
         let JobRecord { id, status, attempts, error, created_at, run_at, finished_at, .. } = job;
         let JobRecord { retry_of, progress, progress_at, .. } = job;
-        Self { id, status, attempts, error, created_at, run_at, finished_at, retry_of, progress, progress_at }
+        Self {
+            id,
+            status,
+            attempts,
+            error,
+            errors,
+            created_at,
+            run_at,
+            finished_at,
+            retry_of,
+            progress,
+            progress_at,
+        }
     }
 }
 

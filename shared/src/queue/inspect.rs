@@ -242,7 +242,11 @@ impl Queue {
     }
 
     /// The key of the finished jobs, and what it holds.
-    async fn records(&self, event: EventId, which: Finished) -> Result<(String, Vec<String>), QueueError> {
+    pub(super) async fn records(
+        &self,
+        event: EventId,
+        which: Finished,
+    ) -> Result<(String, Vec<String>), QueueError> {
         let (key, kept) = self.finished(event, which);
         let records = redis::cmd("LRANGE")
             .arg(&key)

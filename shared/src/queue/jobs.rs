@@ -27,6 +27,11 @@ pub fn lane(nth: u16) -> EventId {
     EventId(i64::from(PARTITIONS) * (i64::from(nth) + 1))
 }
 
+/// The number of a lane of a named queue.
+pub fn nth_of(lane: EventId) -> u16 {
+    u16::try_from(lane.0 / i64::from(PARTITIONS) - 1).unwrap_or(0)
+}
+
 /// The partition in which named queues lie.
 pub fn partition() -> Partition {
     Partition::of(lane(0))

@@ -36,6 +36,7 @@ pub mod epoch;
 pub mod feed;
 pub mod history;
 pub mod inspect;
+pub mod inspect_jobs;
 pub mod jobs;
 pub mod keys;
 pub mod lease;

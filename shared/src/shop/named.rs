@@ -1,7 +1,7 @@
 //! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that all of it works while Redis
 //! is away; workers pass over what was removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::queue::inspect::Finished;
 use crate::queue::jobs::{JobToAdd, lane, partition};
 use crate::queue::{BOOKINGS, Partition, QueueError};
 use crate::store::{JobRecord, PromotedJob, QueueRecord};
+
+/// Jobs of one answer of which it is told how each attempt failed.
+const WITH_ERRORS: usize = 100;
 
 /// Limits of a queue or a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,7 +72,8 @@ impl Operations {
         Ok(queues)
     }
 
-    /// Jobs of a named queue in one state, newest first.
+    /// Jobs of a named queue in one state, newest first, each with how its attempts failed, where Redis still keeps that;
+    /// of the newest ones only.
     ///
     /// # Errors
     /// No such queue, or PostgreSQL is away.
@@ -78,9 +82,54 @@ impl Operations {
         queue: &str,
         status: &str,
         at_most: i64,
-    ) -> Result<Vec<JobRecord>, OperationsError> {
+    ) -> Result<Vec<(JobRecord, Vec<String>)>, OperationsError> {
         self.known_queue(queue).await?;
-        Ok(self.store.job_records(queue, status, at_most).await?)
+        let jobs = self.store.job_records(queue, status, at_most).await?;
+        let mut errors = match self.errors_of(queue, &jobs).await {
+            Ok(errors) => errors,
+            Err(error) => {
+                tracing::warn!(
+                    queue,
+                    error = crate::telemetry::chain(&error),
+                    "how jobs failed before is not told while Redis is away"
+                );
+                HashMap::new()
+            }
+        };
+        let with_errors = |job: JobRecord| {
+            let errors = errors.remove(&job.id).unwrap_or_default();
+            (job, errors)
+        };
+        Ok(jobs.into_iter().map(with_errors).collect())
+    }
+
+    async fn errors_of(
+        &self,
+        queue: &str,
+        jobs: &[JobRecord],
+    ) -> Result<HashMap<Uuid, Vec<String>>, QueueError> {
+        let (named, mut errors) = (self.queue.named(queue), HashMap::new());
+        let mut of_lanes: BTreeMap<u16, Vec<(Uuid, u64)>> = BTreeMap::new();
+        let mut failed_in = BTreeSet::new();
+        for job in jobs.iter().filter(|job| job.attempts > 0).take(WITH_ERRORS) {
+            let nth = u16::try_from(job.lane).unwrap_or(0);
+            let number = job.number.and_then(|number| u64::try_from(number).ok());
+            match (job.status.as_str(), number) {
+                ("failed", _) => {
+                    failed_in.insert(nth);
+                }
+                ("waiting", Some(number)) => of_lanes.entry(nth).or_default().push((job.id, number)),
+                _ => {}
+            }
+        }
+        for nth in failed_in {
+            errors.extend(named.errors_of_failed(lane(nth)).await?);
+        }
+        for (nth, jobs) in of_lanes {
+            let (ids, numbers): (Vec<Uuid>, Vec<u64>) = jobs.into_iter().unzip();
+            errors.extend(ids.into_iter().zip(named.errors_so_far(lane(nth), &numbers).await?));
+        }
+        Ok(errors)
     }
 
     /// What went through a named queue, all its lanes, in the last so many minutes.

@@ -302,6 +302,10 @@ pub struct QueueRecord {
 pub struct JobRecord {
     /// Its id.
     pub id: Uuid,
+    /// Its lane.
+    pub lane: i16,
+    /// Its number there when it was tried last.
+    pub number: Option<i64>,
     /// `waiting`, `completed`, `failed`, `removed`.
     pub status: String,
     /// Attempts that have ended.
@@ -373,7 +377,8 @@ impl Store {
     ) -> Result<Vec<JobRecord>, StoreError> {
         let rows = sqlx::query_as!(
             JobRecord,
-            "select id, status, attempts, error, created_at, run_at, finished_at, retry_of, progress, progress_at
+            "select id, lane, number, status, attempts, error, created_at, run_at, finished_at, retry_of, progress,
+                 progress_at
              from jobs where queue = $1 and status = $2 order by created_at desc, id desc limit $3",
             queue,
             status,

@@ -245,6 +245,35 @@ async fn finished_jobs_of_a_named_queue_are_forgotten_and_no_others() -> TestRes
 }
 
 #[tokio::test]
+async fn it_is_told_how_each_attempt_of_a_job_failed() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let later = |error: &str| JobEnding::Later(Duration::ZERO, error.to_owned());
+    let told = async |status: &str| -> Result<Vec<(Value, Value)>, Box<dyn std::error::Error>> {
+        let path = format!("/api/admin/queue/jobs?queue=post&status={status}");
+        let (_, jobs) = operator.get(&path).await?;
+        let items = jobs["items"].as_array().ok_or("jobs")?;
+        Ok(items.iter().map(|job| (job["id"].clone(), job["errors"].clone())).collect())
+    };
+    let first = lab.store().add_job(&job("first")).await?;
+    run_next(&lab, later("away")).await?;
+    run_next(&lab, later("busy")).await?;
+    assert_eq!(told("waiting").await?, [(json!(first), json!(["away", "busy"]))]);
+    run_next(&lab, JobEnding::Failed("no such address".to_owned())).await?;
+    let fresh = lab.store().add_job(&job("fresh")).await?;
+    assert_eq!(told("failed").await?, [(json!(first), json!(["away", "busy", "no such address"]))]);
+    assert_eq!(told("waiting").await?, [(json!(fresh), Value::Null)], "it has not failed");
+    for attempt in 1..=25 {
+        run_next(&lab, later(&format!("attempt {attempt}"))).await?;
+    }
+    let latest: Vec<String> = (6..=25).map(|attempt| format!("attempt {attempt}")).collect();
+    assert_eq!(told("waiting").await?, [(json!(fresh), json!(latest))]);
+    run_next(&lab, JobEnding::Completed).await?;
+    assert_eq!(told("completed").await?, [(json!(fresh), Value::Null)]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;

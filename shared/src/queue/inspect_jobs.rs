@@ -1,0 +1,113 @@
+//! Looking into the lanes of a named queue, for operators.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::inspect::Finished;
+use super::jobs::{nth_of, partition};
+use super::{Queue, QueueError};
+use crate::domain::EventId;
+
+/// Errors that are told of one job, the latest ones.
+const ERRORS: usize = 20;
+
+/// What is in a lane of a named queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneCounts {
+    /// Which lane.
+    pub lane: u16,
+    /// Jobs that may run and are not active.
+    pub waiting: u64,
+    /// Jobs under a lease.
+    pub active: u64,
+    /// Jobs that rest after a failure, or are for later.
+    pub resting: u64,
+    /// Jobs completed since the lane began.
+    pub completed: u64,
+}
+
+/// What is read of a failed job's record.
+#[derive(Deserialize)]
+struct FailedRecord {
+    id: Uuid,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Queue {
+    /// What is in each lane that was used, in the order of their numbers.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn lane_counts(&self) -> Result<Vec<LaneCounts>, QueueError> {
+        let lanes = self.lanes(partition()).await?;
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (keys, mut redis) = (self.keys(), self.connection());
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
+        let now_ms = seconds * 1_000 + micros / 1_000;
+        let (mut metas, mut sizes) = (redis::pipe(), redis::pipe());
+        for lane in &lanes {
+            let fields = ["lease_until", "lease_count", "completed"];
+            metas.cmd("HMGET").arg(keys.meta(*lane)).arg(&fields);
+            sizes.cmd("ZCARD").arg(keys.wait(*lane));
+            sizes.cmd("ZCARD").arg(keys.delayed(*lane));
+        }
+        let metas: Vec<Vec<Option<String>>> = metas.query_async(&mut redis).await?;
+        let sizes: Vec<u64> = sizes.query_async(&mut redis).await?;
+        let of = |((lane, meta), sizes): ((&EventId, &Vec<Option<String>>), &[u64])| {
+            let number = |at: usize| -> Option<u64> { meta.get(at)?.as_ref()?.parse().ok() };
+            let [until, count, completed] = [0, 1, 2].map(|at| number(at).unwrap_or(0));
+            let active = if until > now_ms { count } else { 0 };
+            let size = |at: usize| sizes.get(at).copied().unwrap_or(0);
+            let waiting = size(0).saturating_sub(active);
+            LaneCounts { lane: nth_of(*lane), waiting, active, resting: size(1), completed }
+        };
+        Ok(lanes.iter().zip(&metas).zip(sizes.chunks(2)).map(of).collect())
+    }
+
+    /// How each attempt of these jobs of a lane has failed so far, the last one last; of one of which nothing is kept
+    /// nothing. The jobs are named by their numbers.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn errors_so_far(
+        &self,
+        lane: EventId,
+        numbers: &[u64],
+    ) -> Result<Vec<Vec<String>>, QueueError> {
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kept: Vec<Option<String>> = redis::cmd("HMGET")
+            .arg(self.keys().errors(lane))
+            .arg(numbers)
+            .query_async(&mut self.connection())
+            .await?;
+        let lines = |kept: Option<String>| kept.unwrap_or_default().lines().map(str::to_owned).collect();
+        Ok(kept.into_iter().map(|kept| latest(lines(kept))).collect())
+    }
+
+    /// The same of the failed jobs of a lane that are kept for inspection.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn errors_of_failed(&self, lane: EventId) -> Result<HashMap<Uuid, Vec<String>>, QueueError> {
+        let (_, records) = self.records(lane, Finished::Failed).await?;
+        let read = |text: &String| {
+            let (record, before) = text.split_once('\n').unwrap_or((text.as_str(), ""));
+            let record: FailedRecord = serde_json::from_str(record).ok()?;
+            let errors = before.lines().map(str::to_owned).chain(record.error);
+            Some((record.id, latest(errors.collect())))
+        };
+        Ok(records.iter().filter_map(read).collect())
+    }
+}
+
+/// The last of them.
+fn latest(mut errors: Vec<String>) -> Vec<String> {
+    errors.split_off(errors.len().saturating_sub(ERRORS))
+}
