@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use shared::queue::inspect_jobs::LaneCounts;
+use shared::shop::QueueReport;
 use shared::store::JobRecord;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -32,10 +34,59 @@ pub struct NamedQueueView {
     retrying: i64,
     /// Jobs that failed for good and are still kept.
     failed: i64,
+    /// Jobs that are being done; left out, as all that stands in Redis, while that is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<u64>,
+    /// Jobs that were done since the lanes began in Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed: Option<u64>,
+    /// Lanes that something is in, 64 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lanes: Option<Vec<NamedLaneView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_waiting_since: Option<DateTime<Utc>>,
     paused: bool,
     message: String,
+}
+
+/// A lane of a named queue, as it stands in Redis; jobs get there within a quarter of a second, those for later within the
+/// hour before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NamedLaneView {
+    #[schema(maximum = 63)]
+    lane: u16,
+    /// Jobs that may run.
+    waiting: u64,
+    /// Jobs that are being done.
+    active: u64,
+    /// Jobs that rest after a failure, or are for later.
+    resting: u64,
+}
+
+impl NamedLaneView {
+    /// `None` when the lane is empty.
+    fn of(counts: &LaneCounts) -> Option<Self> {
+        let LaneCounts { lane, waiting, active, resting, .. } = *counts;
+        (waiting + active + resting > 0).then_some(Self { lane, waiting, active, resting })
+    }
+}
+
+impl From<QueueReport> for NamedQueueView {
+    fn from(QueueReport { record, pause, lanes }: QueueReport) -> Self {
+        let sum = |of: fn(&LaneCounts) -> u64| lanes.as_ref().map(|lanes| lanes.iter().map(of).sum::<u64>());
+        Self {
+            queue: record.name,
+            waiting: record.waiting,
+            retrying: record.retrying,
+            failed: record.failed,
+            active: sum(|lane| lane.active),
+            completed: sum(|lane| lane.completed),
+            lanes: lanes.as_ref().map(|lanes| lanes.iter().filter_map(NamedLaneView::of).collect()),
+            oldest_waiting_since: record.oldest,
+            paused: pause.paused,
+            message: pause.message,
+        }
+    }
 }
 
 /// Which jobs are listed.
@@ -176,16 +227,7 @@ pub async fn list_named_queues(
     Operator(_caller): Operator,
 ) -> Result<Json<NamedQueueList>, Problem> {
     let queues = app.operations.named_queues().await?;
-    let items = queues.into_iter().map(|(queue, pause)| NamedQueueView {
-        queue: queue.name,
-        waiting: queue.waiting,
-        retrying: queue.retrying,
-        failed: queue.failed,
-        oldest_waiting_since: queue.oldest,
-        paused: pause.paused,
-        message: pause.message,
-    });
-    Ok(Json(NamedQueueList { items: items.collect() }))
+    Ok(Json(NamedQueueList { items: queues.into_iter().map(NamedQueueView::from).collect() }))
 }
 
 /// Jobs of a named queue in one state, newest first.

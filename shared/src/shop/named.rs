@@ -12,6 +12,7 @@ use crate::domain::{EventId, UserId};
 use crate::queue::control::{Pause, Rate};
 use crate::queue::history::{Minute, add_up};
 use crate::queue::inspect::Finished;
+use crate::queue::inspect_jobs::LaneCounts;
 use crate::queue::jobs::{JobToAdd, lane, partition};
 use crate::queue::{BOOKINGS, Partition, QueueError};
 use crate::store::{JobRecord, PromotedJob, QueueRecord};
@@ -26,6 +27,17 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// Lanes at the same time; of a whole queue only.
     pub lanes_at_once: Option<u32>,
+}
+
+/// A named queue as operators see it.
+#[derive(Debug, Clone)]
+pub struct QueueReport {
+    /// What stands in PostgreSQL.
+    pub record: QueueRecord,
+    /// Whether it is paused, and why.
+    pub pause: Pause,
+    /// What is in its lanes; `None` while Redis is away.
+    pub lanes: Option<Vec<LaneCounts>>,
 }
 
 /// How a job of a named queue has finished.
@@ -63,11 +75,25 @@ impl Operations {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn named_queues(&self) -> Result<Vec<(QueueRecord, Pause)>, OperationsError> {
-        let mut queues = Vec::new();
-        for queue in self.store.queue_records().await? {
-            let pause = self.store.controls(&queue.name).await?.queue;
-            queues.push((queue, pause));
+    pub async fn named_queues(&self) -> Result<Vec<QueueReport>, OperationsError> {
+        let (mut queues, mut is_redis_away) = (Vec::new(), false);
+        for record in self.store.queue_records().await? {
+            let pause = self.store.controls(&record.name).await?.queue;
+            let mut lanes = None;
+            if !is_redis_away {
+                match self.queue.named(&record.name).lane_counts().await {
+                    Ok(counts) => lanes = Some(counts),
+                    Err(error) => {
+                        // The others would wait for it in vain, one after the other.
+                        is_redis_away = true;
+                        tracing::warn!(
+                            error = crate::telemetry::chain(&error),
+                            "what is in the lanes of named queues is not told while Redis is away"
+                        );
+                    }
+                }
+            }
+            queues.push(QueueReport { record, pause, lanes });
         }
         Ok(queues)
     }

@@ -274,6 +274,42 @@ async fn it_is_told_how_each_attempt_of_a_job_failed() -> TestResult {
 }
 
 #[tokio::test]
+async fn it_is_told_what_is_in_each_lane_of_a_named_queue() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    for ending in [JobEnding::Completed, JobEnding::Later(Duration::from_mins(5), "busy".to_owned())] {
+        lab.store().add_job(&job("a letter")).await?;
+        run_next(&lab, ending).await?;
+    }
+    let other_lane = || NewNamedJob { lane: 5, ..job("a parcel") };
+    for _ in 0..3 {
+        lab.store().add_job(&other_lane()).await?;
+    }
+    let run_at = Some(chrono::Utc::now() + chrono::Duration::minutes(30));
+    lab.store().add_job(&NewNamedJob { run_at, ..other_lane() }).await?;
+    let named = lab.system.queue.named("post");
+    eventually("all of it lies in Redis", async || {
+        named.lane_counts().await.is_ok_and(|lanes| {
+            lanes.iter().any(|counts| (counts.lane, counts.waiting, counts.resting) == (5, 3, 1))
+        })
+    })
+    .await;
+    let Claim::Batch(_) = named.claim_as::<Job>(lane(5), "w", 2).await? else {
+        return Err("a batch".into());
+    };
+    let (_, queues) = operator.get("/api/admin/queue/named").await?;
+    let post = &queues["items"][0];
+    assert_eq!((&post["queue"], &post["waiting"]), (&json!("post"), &json!(5)), "what is not finished");
+    assert_eq!((&post["active"], &post["completed"]), (&json!(2), &json!(1)));
+    let lanes = json!([
+        {"lane": 0, "waiting": 0, "active": 0, "resting": 1},
+        {"lane": 5, "waiting": 1, "active": 2, "resting": 1},
+    ]);
+    assert_eq!(post["lanes"], lanes);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 6)).await?;
