@@ -62,7 +62,9 @@ pub use consuming::{
 pub use figures::{BookingTimes, Counts, CountsAt, EventFigures, MinuteRecord, RevenueAt, RevenueRecord};
 pub use idempotency::Begun;
 pub use in_time::{ROUND, STATEMENT, in_time};
-pub use jobs::{JobRecord, NewNamedJob, PromotedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once};
+pub use jobs::{
+    JobRecord, NewNamedJob, PromotedJob, QueueRecord, UnfinishedJob, insert_job, insert_jobs_once,
+};
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,
     ToldChange, ToldDifference, ToldItem, ToldOrder, ToldPlace, ToldRefund, ToldShow,

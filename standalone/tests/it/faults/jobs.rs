@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::queue::Queue;
@@ -373,6 +374,33 @@ async fn how_far_an_attempt_has_come_is_shown_while_it_runs() -> TestResult {
         (&done["id"], &done["progress"], &done["progressAt"]),
         (&json!(job), &Value::Null, &Value::Null)
     );
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_rests_is_tried_as_soon_as_it_is_promoted() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let backoff = Backoff::Fixed(Duration::from_mins(5));
+    let worker = start_by(&lab, &office, Policy { backoff, ..policy() }, &stop)?;
+    let job = lab.store().add_job(&job("flaky")).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let promote = json!({"queue": QUEUE, "id": job});
+    for tries in 1..=2 {
+        eventually("it was tried and rests", async || {
+            let path = format!("/api/admin/queue/jobs?queue={QUEUE}&status=waiting");
+            let told = operator.get(&path).await.map(|(_, jobs)| jobs["items"][0]["errors"].clone());
+            told.is_ok_and(|errors| errors.as_array().is_some_and(|errors| errors.len() == tries))
+        })
+        .await;
+        let (status, problem) = operator.post("/api/admin/queue/jobs/promote", promote.clone()).await?;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{problem}");
+    }
+    until_finished(&lab).await;
+    assert_eq!(states(&lab).await?["flaky"].0, "completed");
+    assert_eq!(office.tries(job), 3);
     stop.cancel();
     worker.await?;
     Ok(())
