@@ -181,13 +181,13 @@ async fn a_job_of_a_named_queue_that_rests_or_is_for_later_may_run_at_once() -> 
         }
         assert_eq!(run_next(&lab, JobEnding::Completed).await?, for_later);
     }
-    let actions: Vec<String> =
+    let written: Vec<String> =
         sqlx::query_scalar("select object from audit_log where action = 'queue.promote' and user_id = $1")
             .bind(operator.id.0)
             .fetch_all(lab.store().pool())
             .await?;
-    assert_eq!(actions.len(), 3, "{actions:?}");
-    assert!(actions.contains(&format!("job {rests} of post")), "{actions:?}");
+    assert_eq!(written.len(), 3, "{written:?}");
+    assert!(written.contains(&format!("job {rests} of post")), "{written:?}");
     let shopper = lab.shopper().await?;
     let body = json!({"queue": "post", "id": rests});
     assert_eq!(shopper.post("/api/admin/queue/jobs/promote", body).await?.0, StatusCode::FORBIDDEN);
