@@ -4,8 +4,8 @@ use super::claim::Lease;
 use super::script::{Call, script};
 use super::{Queue, QueueError};
 
-/// Keys in one call at most, so that no call holds Redis up.
-const KEYS_PER_CALL: usize = 500;
+/// Keys in one call at most: a millisecond or two in which nobody else is served by Redis.
+const KEYS_PER_CALL: usize = 200;
 
 /// What became of the locks of a batch.
 #[derive(Debug, PartialEq, Eq)]

@@ -38,8 +38,8 @@ pub struct Decided {
     pub took: Duration,
 }
 
-/// Jobs in one call at most: some milliseconds in which nobody else is served by Redis.
-const JOBS_PER_CALL: usize = 250;
+/// Jobs in one call at most: one or two milliseconds in which nobody else is served by Redis.
+const JOBS_PER_CALL: usize = 100;
 
 /// What a call says beside its jobs.
 #[derive(Debug, Default)]
@@ -58,7 +58,10 @@ pub(super) struct SettleTail {
 
 /// Which part of a batch is settled.
 #[derive(Clone, Copy)]
-struct Part {
+struct Part<'a> {
+    jobs: &'a [ClaimedJob],
+    /// Locks that are released with it.
+    locks: &'a [String],
     /// No part of this batch came before.
     is_first: bool,
     /// No further part of this batch follows.
@@ -99,19 +102,14 @@ impl Queue {
             parts.push(&[]);
         }
         let last = parts.len() - 1;
+        // Each part has its share of the locks, lest the last one take the longest.
+        let mut locks = decided.locks.chunks(decided.locks.len().div_ceil(parts.len()).max(1));
         let mut to_keep = self.to_keep(decided);
         let mut waiting = 0;
-        for (at, part) in parts.into_iter().enumerate() {
-            match self
-                .settle_part(
-                    &batch.lease,
-                    part,
-                    decided,
-                    Part { is_first: at == 0, is_last: at == last, gives_back },
-                    &mut to_keep,
-                )
-                .await?
-            {
+        for (at, jobs) in parts.into_iter().enumerate() {
+            let locks = locks.next().unwrap_or_default();
+            let part = Part { jobs, locks, is_first: at == 0, is_last: at == last, gives_back };
+            match self.settle_part(&batch.lease, part, decided, &mut to_keep).await? {
                 Ok(left) => waiting = left,
                 Err(lost) => return Ok(Err(lost)),
             }
@@ -122,15 +120,14 @@ impl Queue {
     async fn settle_part(
         &self,
         lease: &Lease,
-        part: &[ClaimedJob],
+        part: Part<'_>,
         decided: &Decided,
-        which: Part,
         to_keep: &mut ToKeep,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
         let mut keys = self.settle_keys(lease);
         let mut done = Done::default();
         let (mut jobs, mut shown) = (Vec::new(), Vec::new());
-        for job in part {
+        for job in part.jobs {
             let Some(ending) = decided.endings.get(&job.number) else { continue };
             let owner = job.envelope.as_ref().map_or(UserId(0), |envelope| envelope.owner);
             let word = match ending {
@@ -147,20 +144,18 @@ impl Queue {
             jobs.push((&job.member, word, owner, record));
             self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
-        if which.is_first {
+        if part.is_first {
             // Before anybody is told who has those places now.
             done.told.clone_from(&decided.told);
         }
-        if which.is_last {
-            keys.extend(decided.locks.iter().cloned());
-        }
+        keys.extend(part.locks.iter().cloned());
         let tail = SettleTail {
             shown: shown.len(),
             stuck: decided.stuck,
             delay: decided.delay,
-            is_last: which.is_last && which.gives_back,
+            is_last: part.is_last && part.gives_back,
             // Each batch counts once, whatever its parts, and for a millisecond at least.
-            took: if which.is_last { decided.took.max(Duration::from_millis(1)) } else { Duration::ZERO },
+            took: if part.is_last { decided.took.max(Duration::from_millis(1)) } else { Duration::ZERO },
         };
         let entry = serde_json::to_string(&done).unwrap_or_default();
         let mut call = self.settle_call(lease, &keys, &entry, jobs.len(), &tail);
