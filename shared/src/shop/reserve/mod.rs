@@ -24,10 +24,12 @@ use crate::domain::EventId;
 use crate::queue::claim::{Batch, Lease};
 use crate::queue::lease::GiveBack;
 use crate::queue::{Queue, QueueError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, in_time};
 
 /// What is believed of an event is good for this long without a look; hints of freed places are kept for an hour.
 const BELIEF: Duration = Duration::from_mins(10);
+/// PostgreSQL is there when it answers within this.
+const ANSWER: Duration = Duration::from_secs(1);
 /// The longest rest after failures.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
@@ -123,12 +125,14 @@ impl Reserver {
     }
 
     /// Gives the lane of a batch back that was cut short because it took too long; a job that was alone in it has had an
-    /// attempt. What PostgreSQL is still at is undone, or read back after the next claim.
+    /// attempt, unless PostgreSQL does not answer at all. What it is still at is undone, or read back after the next claim.
     ///
     /// # Errors
     /// Redis is away; the lease then runs out.
     pub async fn give_up(&self, lease: &Lease, alone: Option<u64>) -> Result<(), QueueError> {
-        let how = GiveBack { delay: self.rest(1), failed: alone, ..GiveBack::default() };
+        let is_to_blame = alone.is_some() && in_time(ANSWER, self.store.ping()).await.is_ok();
+        let failed = alone.filter(|_| is_to_blame);
+        let how = GiveBack { delay: self.rest(1), failed, ..GiveBack::default() };
         // A lease that was lost needs no giving back.
         self.queue.give_back(lease, &how).await.map(|_| ())
     }
