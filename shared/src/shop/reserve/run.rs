@@ -214,12 +214,15 @@ impl<'a> Run<'a> {
                 how.delay = self.reserver.rest(1);
             }
         }
-        if let Err(error) = self.reserver.queue.give_back(&self.lease, &how).await {
-            tracing::warn!(
-                event.id = self.lease.event.0,
+        let event = self.lease.event.0;
+        match self.reserver.queue.give_back(&self.lease, &how).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(lost)) => tracing::info!(event.id = event, "{lost}; there was nothing to give back"),
+            Err(error) => tracing::warn!(
+                event.id = event,
                 error = crate::telemetry::chain(&error),
                 "lane could not be given back; its lease will run out"
-            );
+            ),
         }
     }
 }

@@ -61,8 +61,9 @@ async fn call_the_others(queue: &Queue) -> TestResult {
     let mail = queue.named("mail");
     mail.copy_controls(partition(), &Controls::default()).await?;
     let later =
-        JobToAdd { id: Uuid::now_v7(), payload: b"later".to_vec(), run_at_ms: Some(i64::MAX / 4_096) };
-    assert_eq!(mail.add_jobs(lane(0), &[later]).await?, Some(vec![JobAdded::Queued]));
+        [JobToAdd { id: Uuid::now_v7(), payload: b"later".to_vec(), run_at_ms: Some(i64::MAX / 4_096) }];
+    assert_eq!(mail.add_jobs(lane(0), &later).await?, Some(vec![JobAdded::Queued]));
+    assert!(mail.promote(lane(0), &later[0], None).await?);
     let append =
         async |seen: &str| queue.append_facts("topic", seen, (10, &["group"]), &["{}".to_owned()]).await;
     let Appended::Anew(run_id) = append("").await? else { return Err("nobody has begun the stream".into()) };
