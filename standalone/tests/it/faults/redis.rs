@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
+use shared::domain::SeatId;
 use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use standalone::settings::Part;
 
@@ -108,8 +109,32 @@ async fn redis_lost_in_the_midst_of_a_rush_neither_loses_nor_doubles() -> TestRe
     let shoppers = lab.shoppers(400).await?;
     let jobs = queue_up(&shoppers, event).await?;
     eventually("some are decided", async || decided(&lab, event).await.is_ok_and(|now| now > 20)).await;
+    // As if they were held for a while already: what is left is less than a whole hold.
+    let held: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "update seat_claims set expires_at = expires_at - interval '5 minutes' where event_id = $1
+         returning seat_id, user_id, (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint",
+    )
+    .bind(event.0)
+    .fetch_all(lab.store().pool())
+    .await?;
     lab.servers.redis.kill();
     lab.servers.redis.restart_empty().await?;
+    let mut redis = redis::Client::open(lab.servers.redis.url())?.get_multiplexed_async_connection().await?;
+    let mut shown = redis::pipe();
+    for (seat, ..) in &held {
+        let key = lab.system.queue.keys().seat_reserved(event, SeatId(*seat));
+        shown.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+    }
+    eventually("who holds what is shown again, for no longer than they do", async || {
+        let shown: Result<Vec<i64>, _> = shown.query_async(&mut redis).await;
+        let is_right = |(key, (_, user, left_ms)): (&[i64], &(i64, i64, i64))| {
+            matches!(key, [owner, ttl_ms] if owner == user && (1..=*left_ms).contains(ttl_ms))
+        };
+        shown.is_ok_and(|shown| {
+            shown.len() == held.len() * 2 && shown.chunks(2).zip(&held).all(is_right)
+        })
+    })
+    .await;
     lab.until_decided(event, jobs.len()).await?;
     assert_eq!(decided(&lab, event).await?, 400);
     let won: i64 =
