@@ -105,7 +105,11 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
     match &closing.rules {
         Ok(rules) => {
             for rule in rules {
-                add(rule.rule, rule.violations, "in the database");
+                let note = match rule.left_out {
+                    0 => "in the database".to_owned(),
+                    some => format!("in the database, without {} who may have stood by", thousands(some)),
+                };
+                add(rule.rule, rule.violations, &note);
             }
         }
         Err(why) => table.add([

@@ -68,7 +68,7 @@ pub(crate) struct Reserved {
     batches: i64,
     /// Seats, without the first booking's.
     pub(crate) claimed: u64,
-    /// Jobs decided before one that came earlier.
+    /// Jobs decided after one that came later.
     pub(crate) inversions: u64,
 }
 

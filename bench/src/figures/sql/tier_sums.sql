@@ -1,21 +1,40 @@
--- Tiers whose sold, held and free places do not add up to their capacity, or where some are fewer than none: claims
--- are counted on their own and not by way of the seats. The clock goes on while they are, so those that run out
--- right now may be counted either way. $1 is not used here.
-with capacity as (
-    select tier_id, count(*) as places from seats group by tier_id
+-- Tiers whose sold, held and free places do not add up to their capacity. Sold and held are counted by the claims,
+-- and free by what everybody is shown: seats by their view, room in an area by slots that nobody has. The clock goes
+-- on while they are, so claims that have run out, or do so right now, may be counted twice. $1 is not used here.
+with places as (
+    select tier_id, sum(places) as places from (
+        select tier_id, count(*) as places from seats group by tier_id
+        union all
+        select tier_id, sum(capacity) from areas group by tier_id
+    ) of_both group by tier_id
+), claims as (
+    select s.tier_id, c.booking_id, c.status, c.expires_at from seat_claims c
+    join seats s on s.id = c.seat_id and s.event_id = c.event_id
+    union all
+    select a.tier_id, c.booking_id, c.status, c.expires_at from area_claims c
+    join areas a on a.id = c.area_id and a.event_id = c.event_id
 ), taken as (
-    select s.tier_id, count(*) filter (where v.status <> 'available') as shown, count(c.seat_id) as claimed,
-        count(*) filter (where v.status = 'available') as free,
-        count(*) filter (where c.status = 'reserved' and c.expires_at <= clock_timestamp() + interval '10 s') as lapsed
-    from seats s
-    join seat_status v on v.seat_id = s.id
-    left join seat_claims c on c.seat_id = s.id
-    group by s.tier_id
-), areas_full as (
-    select a.tier_id, a.capacity - count(c.slot) as free from areas a
-    left join area_claims c on c.area_id = a.id and (c.status = 'sold' or c.expires_at > clock_timestamp())
-    group by a.id
+    select c.tier_id, count(*) as places, count(*) filter (
+        where c.status = 'reserved' and c.expires_at <= clock_timestamp() + interval '10 s'
+            and b.status is distinct from 'pending_payment'
+    ) as ending
+    from claims c left join bookings b on b.id = c.booking_id group by c.tier_id
+), free as (
+    select tier_id, sum(places) as places from (
+        select s.tier_id, count(*) as places from seats s
+        join seat_status v on v.seat_id = s.id where v.status = 'available' group by s.tier_id
+        union all
+        select a.tier_id, count(*) from areas a cross join generate_series(1, a.capacity) as slots (slot)
+        where not exists (
+            select 1 from area_claims c left join bookings b on b.id = c.booking_id
+            where c.area_id = a.id and c.slot = slots.slot
+                and (c.status = 'sold' or c.expires_at > clock_timestamp() or b.status = 'pending_payment'))
+        group by a.tier_id
+    ) of_both group by tier_id
 )
-select (select count(*) from capacity join taken using (tier_id)
-        where shown + free <> places or shown > claimed or shown < claimed - lapsed)
-    + (select count(*) from areas_full where free < 0 and $1::bigint is not null)
+select count(*) from places
+full join taken using (tier_id)
+full join free using (tier_id)
+where coalesce(taken.places, 0) + coalesce(free.places, 0) - coalesce(places.places, 0)
+        not between 0 and coalesce(taken.ending, 0)
+    and $1::bigint is not null

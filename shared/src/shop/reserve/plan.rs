@@ -126,7 +126,14 @@ impl Belief {
             let Some(envelope) = &job.envelope else {
                 let outcome = Some(Outcome::Failed(Refusal::Internal));
                 plan.push(
-                    JobWrite { number: job.number, nonce: 0, user: UserId(0), ip: None, outcome },
+                    JobWrite {
+                        number: job.number,
+                        nonce: 0,
+                        user: UserId(0),
+                        ip: None,
+                        may_stand_by: false,
+                        outcome,
+                    },
                     Vec::new(),
                 );
                 continue;
@@ -221,7 +228,14 @@ fn claimed_place(layout: &Layout, place: Place) -> Option<ClaimedPlace> {
 
 /// A job as it is written.
 fn write(number: u64, envelope: &Envelope, outcome: Option<Outcome>) -> JobWrite {
-    JobWrite { number, nonce: envelope.nonce, user: envelope.owner, ip: envelope.ip, outcome }
+    JobWrite {
+        number,
+        nonce: envelope.nonce,
+        user: envelope.owner,
+        ip: envelope.ip,
+        may_stand_by: envelope.request.standby,
+        outcome,
+    }
 }
 
 impl Plan {

@@ -76,6 +76,8 @@ pub struct JobWrite {
     pub user: UserId,
     /// Where it came from, for the audit log: written with a refusal, told with a booking that it opens.
     pub ip: Option<IpAddr>,
+    /// It may stand by, and be decided after jobs that came later.
+    pub may_stand_by: bool,
     /// How it ends; `None` when it stands by, which is not written.
     pub outcome: Option<Outcome>,
 }

@@ -103,6 +103,7 @@ struct Columns {
     results: Vec<Option<String>>,
     /// Of refusals only.
     ips: Vec<Option<String>>,
+    may_stand_by: Vec<bool>,
     seats: (Vec<i64>, Vec<uuid::Uuid>, Vec<i64>),
     slots: (Vec<i64>, Vec<i32>, Vec<uuid::Uuid>, Vec<i64>),
 }
@@ -144,6 +145,7 @@ impl Columns {
             all.codes.push(code);
             all.results.push(result);
             all.ips.push(ip);
+            all.may_stand_by.push(job.may_stand_by);
         }
         all.bookings = owners.into_iter().unzip();
         all
@@ -179,7 +181,8 @@ pub(super) async fn write_rows(
         &all.slots.2,
         &all.slots.3,
         &all.ips as &[Option<String>],
-        batch.prepared.one_booking_each
+        batch.prepared.one_booking_each,
+        &all.may_stand_by
     )
     .fetch_one(tx)
     .await?;

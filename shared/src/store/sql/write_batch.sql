@@ -1,6 +1,6 @@
 -- The rows of a batch; what is there already is left alone and told. $1 event, $2 fence, $3 holder, $4 until when
 -- reservations hold; by column: $5… bookings, $7… outcomes, $13… seats, $16… slots, $20 addresses of
--- refused ones; $21 one booking a shopper
+-- refused ones, $22 who may stand by; $21 one booking a shopper
 with raised as (
     update lanes set fence = $2, holder = $3, version = version + 1 where event_id = $1
 ), opened as (
@@ -11,12 +11,13 @@ with raised as (
     returning id
 ), ended as (
     -- One outcome a job.
-    insert into job_outcomes (event_id, number, nonce, user_id, status, code, result, ip, refused_in)
-    select $1, number, nonce, user_id, status, code, result::jsonb, ip::inet,
+    insert into job_outcomes (event_id, number, nonce, user_id, status, code, result, ip, may_stand_by, refused_in)
+    select $1, number, nonce, user_id, status, code, result::jsonb, ip::inet, may_stand_by,
         -- For the audit log, which refusals are copied into later.
         case when code is not null then pg_current_xact_id() end
-    from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $20::text[])
-        as o (number, nonce, user_id, status, code, result, ip)
+    from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $20::text[],
+            $22::boolean[])
+        as o (number, nonce, user_id, status, code, result, ip, may_stand_by)
     on conflict (event_id, number) do nothing
     returning number
 ), seated as (

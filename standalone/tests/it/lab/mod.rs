@@ -22,7 +22,7 @@ pub(crate) use bank::{Ask, Bank, Fault};
 pub(crate) use cluster::{PrivateCluster, connect_redis};
 pub(crate) use event::{EventPlan, make_event};
 pub(crate) use fast_redis::start_fast_redis;
-pub(crate) use invariants::{assert_invariants, assert_invariants_but_order, broken_invariants};
+pub(crate) use invariants::{assert_invariants, broken_invariants};
 pub(crate) use mail_server::{MailServer, python};
 pub(crate) use order::make_order;
 pub(crate) use passage::{End, Passage};

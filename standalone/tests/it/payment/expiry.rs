@@ -131,7 +131,7 @@ async fn those_who_stand_by_have_the_seats_of_an_order_that_was_not_paid() -> Te
     })
     .await;
     assert_eq!(next.outcome(&job).await?["status"], "completed");
-    crate::lab::assert_invariants_but_order(till.lab.store(), till.event).await
+    assert_invariants(till.lab.store(), till.event).await
 }
 
 #[tokio::test]
@@ -147,5 +147,5 @@ async fn nobody_stands_by_for_what_is_sold_to_the_last_seat() -> TestResult {
     till.pay(&purchase).await?;
     let outcome = next.outcome(&job).await?;
     assert_eq!(outcome["code"], "sold_out", "{outcome}");
-    crate::lab::assert_invariants_but_order(till.lab.store(), till.event).await
+    assert_invariants(till.lab.store(), till.event).await
 }
