@@ -4,13 +4,13 @@ use serde_json::json;
 use shared::auth::Role;
 use standalone::settings::Part;
 
-use super::queue_up;
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use super::Mix;
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually};
 
 #[tokio::test]
 async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
     let lab = Lab::start().await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
+    let mix = Mix::make(&lab, &EventPlan { standing: 30, ..EventPlan::hall(8, 20) }).await?;
     let operator = lab.with_role(Role::Operator).await?;
     operator.post("/api/admin/queue/pause", json!({})).await?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -22,7 +22,7 @@ async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
     .await;
     let shoppers = lab.shoppers(50).await?;
     let there: Vec<_> = shoppers.iter().map(|shopper| shopper.at(&url)).collect();
-    let jobs = queue_up(&there, event).await?;
+    let jobs = mix.queue_up(&there, 0).await?;
     killed.kill();
     let survivor = lab.add(&[Part::Gateway]).await?;
     let last = shoppers[49].at(&survivor.url);
@@ -37,5 +37,5 @@ async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
         assert_eq!(shopper.outcome(job).await?["status"], "completed");
     }
     survivor.stop().await;
-    assert_invariants(lab.store(), event).await
+    assert_invariants(lab.store(), mix.event).await
 }

@@ -9,7 +9,7 @@ use shared::domain::SeatId;
 use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use standalone::settings::Part;
 
-use super::{decided, queue_up};
+use super::{Mix, decided, queue_up};
 use crate::lab::{End, EventPlan, Lab, Passage, TestResult, assert_invariants, eventually, make_event};
 
 /// Places of these jobs, as their owners are told them; `None` where one is not known.
@@ -30,13 +30,14 @@ enum Return {
 /// `is_rushed`: the queue is resumed, with somebody new in it, before anybody could look what is missing.
 async fn redis_returns(how: Return, is_rushed: bool) -> TestResult {
     let mut lab = Lab::start().await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 20)).await?;
+    let mix = Mix::make(&lab, &EventPlan { standing: 60, ..EventPlan::hall(20, 20) }).await?;
+    let event = mix.event;
     let operator = lab.with_role(Role::Operator).await?;
     operator.post("/api/admin/queue/pause", json!({"message": "before the fault"})).await?;
     let shoppers = lab.shoppers(150).await?;
-    let mut jobs = queue_up(&shoppers[..100], event).await?;
+    let mut jobs = mix.queue_up(&shoppers[..100], 0).await?;
     let snapshot = (how == Return::Behind).then(|| lab.servers.redis.snapshot_aof()).transpose()?;
-    jobs.extend(queue_up(&shoppers[100..], event).await?);
+    jobs.extend(mix.queue_up(&shoppers[100..], 100).await?);
     eventually("places are known", async || places(&shoppers, &jobs).await.iter().all(Option::is_some)).await;
     let before = places(&shoppers, &jobs).await;
     lab.servers.redis.kill();
@@ -241,9 +242,10 @@ async fn book_at_last(shopper: &crate::lab::Shopper, event: shared::domain::Even
 #[tokio::test]
 async fn a_redis_that_hangs_for_five_seconds_is_waited_for() -> TestResult {
     let lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 20)).await?;
+    let mix = Mix::make(&lab, &EventPlan { standing: 60, ..EventPlan::hall(20, 20) }).await?;
+    let event = mix.event;
     let shoppers = lab.shoppers(200).await?;
-    let jobs = queue_up(&shoppers[..150], event).await?;
+    let jobs = mix.queue_up(&shoppers[..150], 0).await?;
     lab.servers.redis.pause()?;
     let late = shoppers[150..].iter().map(|shopper| book_at_last(shopper, event));
     let late = futures_util::future::join_all(late);

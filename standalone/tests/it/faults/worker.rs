@@ -15,7 +15,7 @@ use shared::queue::settle::{Decided, Ending};
 use shared::store::{BatchWrite, Commit};
 use standalone::settings::Part;
 
-use super::{decided, queue_up};
+use super::{Mix, decided, queue_up};
 use crate::lab::{
     EventPlan, Lab, PATIENCE, TestResult, UsherProcess, assert_invariants, eventually, make_event,
 };
@@ -61,11 +61,13 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     ];
     let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
     sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(rows, 20)).await?;
+    let standing = i32::try_from(jobs / 10)?;
+    let mix = Mix::make(&lab, &EventPlan { standing, ..EventPlan::hall(rows, 20) }).await?;
+    let event = mix.event;
     let shoppers = lab.shoppers(jobs).await?;
     let all = i64::try_from(jobs)?;
     let mut moments = Moments::new();
-    let queueing = queue_up(&shoppers, event);
+    let queueing = mix.queue_up(&shoppers, 0);
     let killing = async {
         let (mut last, mut under_lease) = (0_u64, 0_u32);
         for kills in 0..wanted_kills {
