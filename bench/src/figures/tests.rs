@@ -72,7 +72,13 @@ async fn rows_alone_are_what_a_sale_leaves_and_broken_rules_are_seen() {
     let late = "update job_outcomes set decided_at = decided_at + interval '1 hour'
                 where number = (select min(number) from job_outcomes)";
     assert_eq!(run(late).await, ["jobs of a lane are decided in their order"]);
-    run("update job_outcomes set decided_at = decided_at - interval '1 hour'
+    let stood_by = "update job_outcomes set may_stand_by = true
+                    where number = (select min(number) from job_outcomes)";
+    assert_eq!(run(stood_by).await, [""; 0], "who may have stood by is left out");
+    let left_out: u64 =
+        check(&pool, Scope::Everything).await.expect("rules").iter().map(|rule| rule.left_out).sum();
+    assert_eq!(left_out, 1, "and counted");
+    run("update job_outcomes set decided_at = decided_at - interval '1 hour', may_stand_by = false
          where number = (select min(number) from job_outcomes)")
     .await;
     let lost = "delete from seat_claims where seat_id = (select min(seat_id) from seat_claims)";

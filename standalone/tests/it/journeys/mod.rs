@@ -4,6 +4,7 @@ mod accounts;
 mod booking;
 mod cart;
 mod inside;
+mod invariants;
 mod limits;
 mod operators;
 mod reserve;
