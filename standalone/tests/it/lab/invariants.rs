@@ -99,14 +99,14 @@ const INVARIANTS: &[(&str, &str)] = &[
         // One fact for every job that won something, in the same booking, and no other.
         "with won as (
              select (result ->> 'b')::uuid as booking_id, user_id, count(*) as jobs,
-                 sum(jsonb_array_length(coalesce(result -> 's', '[]')) + jsonb_array_length(coalesce(result -> 'a', '[]')))
-                     as places
+                 sum(jsonb_array_length(coalesce(result -> 's', '[]'))
+                     + jsonb_array_length(coalesce(result -> 'a', '[]'))) as places
              from job_outcomes where event_id = $1 and status = 'completed' group by 1, 2
          ), told as (
              select (fact ->> 'bookingId')::uuid as booking_id, (fact ->> 'userId')::bigint as user_id,
                  count(*) as jobs,
-                 sum(json_array_length(coalesce(fact -> 'seatIds', '[]')) + json_array_length(coalesce(fact -> 'slots', '[]')))
-                     as places
+                 sum(json_array_length(coalesce(fact -> 'seatIds', '[]'))
+                     + json_array_length(coalesce(fact -> 'slots', '[]'))) as places
              from outbox o, json_array_elements(o.facts) as fact
              where o.event_id = $1 and o.topic = 'seat.selected' group by 1, 2
          )
