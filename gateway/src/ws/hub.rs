@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use shared::domain::{EventId, Outcome, UserId};
+use shared::queue::board::LaneBoard;
 use shared::queue::control::Pause;
 use shared::queue::feed::{Change, Done, Told};
 use shared::shop::{Desk, Lane, Listener};
@@ -82,11 +83,16 @@ struct Audience {
 }
 
 impl Audience {
+    /// Nobody yet, for a lane that stands like this: whoever comes is told of the pause by whatever they ask for, and
+    /// hears of its end.
+    fn of(board: &RwLock<LaneBoard>) -> Self {
+        Self { pause: board.read().pause().clone(), ..Self::default() }
+    }
+
     /// Whether nothing is lost with it: a batch takes less time than this.
     fn is_over(&self) -> bool {
         self.jobs.is_empty()
             && self.watchers.is_empty()
-            && self.pause == Pause::default()
             && self.claimed.is_none_or(|claimed| claimed.elapsed() > TIDY)
     }
 }
@@ -155,9 +161,11 @@ impl Hub {
         (Listening { id, notes, too_slow: CancellationToken::new() }, received)
     }
 
-    pub(super) fn subscribe(&self, listening: &Listening, event: EventId, number: u64) {
+    pub(super) fn subscribe(&self, listening: &Listening, board: &RwLock<LaneBoard>, number: u64) {
+        let event = board.read().event();
         let mut lanes = self.inner.lanes.lock();
-        lanes.entry(event).or_default().jobs.entry(number).or_default().push(listening.clone());
+        let audience = lanes.entry(event).or_insert_with(|| Audience::of(board));
+        audience.jobs.entry(number).or_default().push(listening.clone());
     }
 
     pub(super) fn unsubscribe(&self, listening: &Listening, event: EventId, number: u64) {
@@ -171,8 +179,10 @@ impl Hub {
         }
     }
 
-    pub(super) fn watch(&self, listening: &Listening, event: EventId) {
-        self.inner.lanes.lock().entry(event).or_default().watchers.push(listening.clone());
+    pub(super) fn watch(&self, listening: &Listening, board: &RwLock<LaneBoard>) {
+        let event = board.read().event();
+        let mut lanes = self.inner.lanes.lock();
+        lanes.entry(event).or_insert_with(|| Audience::of(board)).watchers.push(listening.clone());
     }
 
     pub(super) fn unwatch(&self, listening: &Listening, event: EventId) {
@@ -230,11 +240,15 @@ impl Hub {
         }
     }
 
-    fn tell_claimed(&self, event: EventId, upto: u64) {
+    /// Those are told that are being decided, and not those with as low a number that stand by.
+    fn tell_claimed(&self, lane: &RwLock<LaneBoard>, upto: u64) {
+        let event = lane.read().event();
         let mut lanes = self.inner.lanes.lock();
-        let audience = lanes.entry(event).or_default();
+        let audience = lanes.entry(event).or_insert_with(|| Audience::of(lane));
         audience.claimed = Some(Instant::now());
-        for (number, sockets) in audience.jobs.range(..=upto) {
+        let board = lane.read();
+        let claimed = audience.jobs.range(..=upto).filter(|(number, _)| board.is_processing(**number));
+        for (number, sockets) in claimed {
             for socket in sockets {
                 socket.tell(Note::Processing(event, *number));
             }
@@ -320,7 +334,7 @@ impl Listener for Hub {
     fn heard(&self, lane: &Lane, change: &Change) {
         match change {
             Change::Done(done) => self.tell_done(lane.event, done),
-            Change::Claimed(upto) => self.tell_claimed(lane.event, *upto),
+            Change::Claimed(upto) => self.tell_claimed(&lane.board, *upto),
             Change::Seats(changed) => {
                 for told in &changed.told {
                     self.tell_user(lane.event, told);
@@ -330,6 +344,7 @@ impl Listener for Hub {
                 let pause = lane.board.read().pause().clone();
                 self.tell_control(lane.event, &pause);
             }
+            // Sockets look at those whom they follow, and tell what became of them.
             Change::Added { .. } | Change::GivenBack | Change::Recalled(_) | Change::Reentered(_) => {}
         }
     }
@@ -345,8 +360,9 @@ mod tests {
         let (slow, mut unread) = hub.listen();
         let (quick, mut read) = hub.listen();
         let event = EventId(1);
-        hub.watch(&slow, event);
-        hub.watch(&quick, event);
+        let board = RwLock::new(LaneBoard::new(event));
+        hub.watch(&slow, &board);
+        hub.watch(&quick, &board);
         for said in 0..WAITING * 2 {
             let pause = Pause { paused: true, message: said.to_string() };
             hub.tell_control(event, &pause);
@@ -362,15 +378,45 @@ mod tests {
         let hub = Hub::new();
         let (socket, _notes) = hub.listen();
         let [left, watched, followed, paused] = [1, 2, 3, 4].map(EventId);
+        let board = |event| RwLock::new(LaneBoard::new(event));
         for event in [left, watched] {
-            hub.watch(&socket, event);
+            hub.watch(&socket, &board(event));
         }
         hub.unwatch(&socket, left);
-        hub.subscribe(&socket, followed, 7);
+        hub.subscribe(&socket, &board(followed), 7);
         hub.tell_control(paused, &Pause { paused: true, message: String::new() });
         hub.forget_over();
         let mut kept: Vec<EventId> = hub.inner.lanes.lock().keys().copied().collect();
         kept.sort_unstable();
-        assert_eq!(kept, [watched, followed, paused]);
+        assert_eq!(kept, [watched, followed]);
+    }
+
+    #[test]
+    fn whoever_stands_by_is_not_told_that_the_others_are_being_decided() {
+        let hub = Hub::new();
+        let board = RwLock::new(LaneBoard::new(EventId(1)));
+        board.write().load(1, &[], true);
+        board.write().load(2, &[], false);
+        let (aside, mut aside_notes) = hub.listen();
+        let (next, mut next_notes) = hub.listen();
+        hub.subscribe(&aside, &board, 1);
+        hub.subscribe(&next, &board, 2);
+        board.write().apply(&Change::Claimed(2), 0);
+        hub.tell_claimed(&board, 2);
+        assert!(matches!(next_notes.try_recv(), Ok(Note::Processing(EventId(1), 2))));
+        assert!(aside_notes.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_pause_is_told_though_nobody_listened_when_it_began() {
+        let hub = Hub::new();
+        let board = RwLock::new(LaneBoard::new(EventId(1)));
+        let pause = Pause { paused: true, message: String::new() };
+        board.write().apply(&Change::Control { pause, is_whole: true }, 0);
+        let (socket, mut notes) = hub.listen();
+        hub.watch(&socket, &board);
+        hub.tell_control(EventId(1), &Pause::default());
+        let told = format!("{:?}", notes.try_recv());
+        assert!(told.contains("resumed"), "{told}");
     }
 }

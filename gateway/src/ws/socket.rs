@@ -38,9 +38,41 @@ const GOODBYE: Duration = Duration::from_secs(2);
 struct Following {
     reference: String,
     job: JobRef,
-    /// The place and the length of the line that were told last.
-    told: Option<(u64, u64)>,
+    told: Standing,
     look_at: Instant,
+}
+
+/// What was told last of a job that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It waits; where is not known yet.
+    Somewhere,
+    /// At which place, in how long a line.
+    InLine(u64, u64),
+    /// It stands by, at which place.
+    Aside(u64),
+    /// It is being decided.
+    Processing,
+}
+
+impl Standing {
+    /// `None` for a job that has ended.
+    fn of(status: &Status) -> Option<Self> {
+        match status {
+            Status::Queued { place: Some(place), standby: true, .. } => Some(Self::Aside(*place)),
+            Status::Queued { place: Some(place), waiting, .. } => Some(Self::InLine(*place, *waiting)),
+            Status::Queued { place: None, .. } => Some(Self::Somewhere),
+            Status::Processing { .. } => Some(Self::Processing),
+            Status::Completed { .. } | Status::Failed { .. } => None,
+        }
+    }
+
+    fn place(self) -> u64 {
+        match self {
+            Self::InLine(place, _) | Self::Aside(place) => place,
+            Self::Somewhere | Self::Processing => 0,
+        }
+    }
 }
 
 struct Socket {
@@ -202,7 +234,8 @@ impl Socket {
         let key = (job.event, job.number);
         // Subscribed before the state is read, so that no end is missed in between.
         if !self.jobs.contains_key(&key) {
-            self.app.hub.subscribe(&self.listening, job.event, job.number);
+            let lane = self.app.desk.lanes().lane(job.event);
+            self.app.hub.subscribe(&self.listening, &lane.board, job.number);
         }
         let status = match self.app.desk.status_of(&job, self.viewer).await {
             Ok(status) => status,
@@ -212,17 +245,12 @@ impl Socket {
                 return self.refuse(problem.code.word(), &problem.detail).await;
             }
         };
-        let is_over = matches!(status, Status::Completed { .. } | Status::Failed { .. });
-        let told = match &status {
-            Status::Queued { place, waiting, .. } => place.map(|place| (place, *waiting)),
-            Status::Processing { .. } | Status::Completed { .. } | Status::Failed { .. } => None,
-        };
-        if is_over {
-            self.unfollow(job.event, job.number);
-        } else {
-            let look_at = Instant::now() + pause_after(told.map_or(0, |(place, _)| place));
+        if let Some(told) = Standing::of(&status) {
+            let look_at = Instant::now() + pause_after(told.place());
             let following = Following { reference: reference.clone(), job, told, look_at };
             self.jobs.insert(key, following);
+        } else {
+            self.unfollow(job.event, job.number);
         }
         self.say(&Message::Status { job_id: reference, status }).await
     }
@@ -247,7 +275,7 @@ impl Socket {
             Err(problem) => return self.refuse(problem.code.word(), &problem.detail).await,
         };
         self.events.push(id);
-        self.app.hub.watch(&self.listening, id);
+        self.app.hub.watch(&self.listening, &lane.board);
         let message = {
             let version = lane.seats.read().as_ref().map_or(0, LiveSeats::version);
             let board = lane.board.read();
@@ -268,7 +296,16 @@ impl Socket {
         match note {
             Note::Text(text) => self.send_text(text).await,
             Note::Processing(event, number) => {
-                let Some(following) = self.jobs.get(&(event, number)) else { return Ok(()) };
+                let Some(following) = self.jobs.get_mut(&(event, number)) else { return Ok(()) };
+                following.look_at = following.look_at.min(Instant::now() + pause_after(0));
+                let lane = self.app.desk.lanes().lane(event);
+                let state = lane.board.read().state(number);
+                let is_back = matches!(state, JobState::Waiting { .. } | JobState::StandsBy { .. });
+                // Whoever stands by is tried again and again, mostly in vain: the next look tells of it if it lasts.
+                if is_back || matches!(following.told, Standing::Aside(_) | Standing::Processing) {
+                    return Ok(());
+                }
+                following.told = Standing::Processing;
                 let job_id = following.reference.clone();
                 self.say(&Message::Processing { job_id }).await
             }
@@ -286,35 +323,66 @@ impl Socket {
         }
     }
 
-    /// Tells the places that have changed; those far away are looked at seldom.
+    /// Tells the places that have changed; those far away are looked at seldom. The state is told in full when it is
+    /// another one: a job that was being decided waits or stands by again, or its place aside has changed.
     async fn tell_places(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let (mut messages, mut unknown) = (Vec::new(), Vec::new());
+        let (mut messages, mut anew, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for following in self.jobs.values_mut().filter(|following| following.look_at <= now) {
             let lane = self.app.desk.lanes().lane(following.job.event);
             let state = lane.board.read().state(following.job.number);
-            let JobState::Waiting { place, waiting, wait } = state else {
-                following.look_at = now + pause_after(0);
-                // It is being decided, stands by, or the feed has missed it: then the stores are asked, seldom.
-                if state == JobState::Unknown {
-                    following.look_at = now + ASK;
-                    unknown.push((following.reference.clone(), following.job.clone()));
+            let job_id = following.reference.clone();
+            match state {
+                JobState::Waiting { place, waiting, wait } => {
+                    following.look_at = now + pause_after(place);
+                    let told = std::mem::replace(&mut following.told, Standing::InLine(place, waiting));
+                    match told {
+                        Standing::InLine(was, of) if (was, of) == (place, waiting) => {}
+                        Standing::Somewhere | Standing::InLine(..) => messages.push(Message::Place {
+                            job_id,
+                            place,
+                            waiting,
+                            estimated_wait_time: wait_text(wait),
+                            wait_range: WaitRange::from(wait),
+                        }),
+                        Standing::Aside(_) | Standing::Processing => {
+                            anew.push((job_id, following.job.clone()));
+                        }
+                    }
                 }
-                continue;
-            };
-            following.look_at = now + pause_after(place);
-            if following.told.replace((place, waiting)) != Some((place, waiting)) {
-                messages.push(Message::Place {
-                    job_id: following.reference.clone(),
-                    place,
-                    waiting,
-                    estimated_wait_time: wait_text(wait),
-                    wait_range: WaitRange::from(wait),
-                });
+                JobState::StandsBy { place } => {
+                    following.look_at = now + pause_after(place);
+                    if following.told != Standing::Aside(place) {
+                        anew.push((job_id, following.job.clone()));
+                    }
+                }
+                JobState::Processing => {
+                    following.look_at = now + pause_after(0);
+                    if following.told != Standing::Processing {
+                        following.told = Standing::Processing;
+                        messages.push(Message::Processing { job_id });
+                    }
+                }
+                // Its end is under way.
+                JobState::Ended(..) => following.look_at = now + pause_after(0),
+                // The feed has missed it: then the stores are asked, seldom.
+                JobState::Unknown => {
+                    following.look_at = now + ASK;
+                    unknown.push((job_id, following.job.clone()));
+                }
             }
         }
         for message in &messages {
             self.say(message).await?;
+        }
+        for (job_id, job) in anew {
+            let Ok(status) = self.app.desk.status_of(&job, self.viewer).await else { continue };
+            // Its end is told as such.
+            let Some(told) = Standing::of(&status) else { continue };
+            if let Some(following) = self.jobs.get_mut(&(job.event, job.number)) {
+                following.told = told;
+            }
+            self.say(&Message::Status { job_id, status }).await?;
         }
         for (job_id, job) in unknown {
             let Ok(status) = self.app.desk.status_of(&job, self.viewer).await else { continue };

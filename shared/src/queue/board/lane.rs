@@ -131,6 +131,11 @@ impl LaneBoard {
         JobState::Unknown
     }
 
+    /// Whether a worker decides a job now; told in less time than the whole of its state.
+    pub fn is_processing(&self, number: u64) -> bool {
+        number <= self.active_upto && self.waiting.contains(number)
+    }
+
     /// How long somebody at this place waits.
     pub fn wait(&self, place: u64) -> Wait {
         self.rate.wait(place)

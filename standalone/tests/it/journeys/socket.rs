@@ -62,6 +62,71 @@ async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
 }
 
 #[tokio::test]
+async fn whoever_stands_by_is_told_so_and_not_left_as_one_who_is_being_decided() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let shoppers = lab.shoppers(5).await?;
+    shoppers[0].outcome(&shoppers[0].book_seats(event, &seats).await?).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let job = shoppers[1].book(event, json!({"quantity": 1, "standby": true})).await?;
+    let mut socket = Socket::open(&shoppers[1]).await?;
+    socket.say(json!({"type": "subscribe", "jobId": job})).await?;
+    let first = socket.until("status").await?;
+    assert_eq!((&first["status"], &first["standby"]), (&json!("queued"), &Value::Null));
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    let aside = socket.until("status").await?;
+    assert_eq!(
+        (&aside["status"], &aside["standby"], &aside["place"]),
+        (&json!("queued"), &json!(true), &json!(1))
+    );
+    for shopper in &shoppers[2..] {
+        let refused = shopper.outcome(&shopper.book(event, json!({"quantity": 1})).await?).await?;
+        assert_eq!(refused["code"], "sold_out");
+    }
+    socket.say(json!({"type": "ping"})).await?;
+    let mut last = String::new();
+    loop {
+        let message = socket.next().await?;
+        match message["type"].as_str().unwrap_or_default() {
+            "pong" => break,
+            kind => kind.clone_into(&mut last),
+        }
+    }
+    // It is tried anew now and then, which a look may have seen: then it is told that this was in vain.
+    if last == "processing" {
+        assert_eq!(socket.until("status").await?["standby"], true);
+    }
+    shoppers[0].call(Method::DELETE, &format!("/api/cart/seats/{}", seats[1]), None).await?;
+    assert_eq!(socket.until("reserved").await?["result"]["seats"][0]["seatId"], json!(seats[1]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_end_of_a_pause_of_the_whole_queue_is_told_in_lanes_first_used_during_it() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"message": "wait"})).await?;
+    let shopper = lab.shopper().await?;
+    let deadline = Instant::now() + PATIENCE;
+    let (mut socket, event) = loop {
+        // A lane that the gateway made before it heard of the pause would hear of it.
+        let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+        let mut socket = Socket::open(&shopper).await?;
+        socket.say(json!({"type": "watch", "eventId": event})).await?;
+        let told = socket.until("event").await?;
+        if told["paused"] == true {
+            assert_eq!(told["message"], "wait");
+            break (socket, event);
+        }
+        assert!(Instant::now() < deadline, "the pause is not known: {told}");
+    };
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    assert_eq!(socket.until("resumed").await?["eventId"], json!(event));
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_owner_hears_of_an_expiry_and_of_a_release() -> TestResult {
     let lab = Lab::start().await?;
     let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 4) };
