@@ -114,6 +114,6 @@ fn view(app: &App, listing: Listing, live: &Live, now: DateTime<Utc>) -> EventVi
         hold_seconds: listing.hold_seconds,
         status: SaleStatus::at(now, listing.sales_open_at, listing.sales_close_at),
         queue_paused: pause.paused,
-        queue_message: (pause.paused && !pause.message.is_empty()).then_some(pause.message),
+        queue_message: (!pause.message.is_empty()).then_some(pause.message),
     }
 }

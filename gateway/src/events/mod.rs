@@ -154,7 +154,7 @@ impl EventView {
             hold_seconds: record.hold_seconds,
             status,
             queue_paused: pause.paused,
-            queue_message: (pause.paused && !pause.message.is_empty()).then_some(pause.message),
+            queue_message: (!pause.message.is_empty()).then_some(pause.message),
         }
     }
 }

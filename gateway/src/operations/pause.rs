@@ -39,6 +39,9 @@ pub struct ResumeBody {
     /// One event's lane; without it the pause of the whole queue ends. A lane paused by itself stays paused.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
+    /// What those who wait are told from now on; without it nothing any more.
+    #[serde(default)]
+    message: String,
 }
 
 /// What holds now.
@@ -58,18 +61,13 @@ pub async fn pause_queue(
     ClientIp(ip): ClientIp,
     Body(body): Body<PauseBody>,
 ) -> Result<Json<Paused>, Problem> {
-    if body.message.chars().count() > MAX_MESSAGE {
-        return Err(Problem::new(
-            Code::Validation,
-            format!("message must be at most {MAX_MESSAGE} characters"),
-        ));
-    }
+    check_message(&body.message)?;
     let pause = Pause { paused: true, message: body.message };
     let scope = set_pause(&app, body.queue, body.event_id, &pause, (caller.user, ip)).await?;
     Ok(Json(Paused { paused: true, scope }))
 }
 
-/// Ends a pause.
+/// Ends a pause; with a message also says something where nothing is paused, without one takes it back.
 #[utoipa::path(post, path = "/api/admin/queue/resume", tag = "operators", request_body = ResumeBody,
     responses((status = 200, body = Paused), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn resume_queue(
@@ -78,8 +76,20 @@ pub async fn resume_queue(
     ClientIp(ip): ClientIp,
     Body(body): Body<ResumeBody>,
 ) -> Result<Json<Paused>, Problem> {
-    let scope = set_pause(&app, body.queue, body.event_id, &Pause::default(), (caller.user, ip)).await?;
+    check_message(&body.message)?;
+    let pause = Pause { paused: false, message: body.message };
+    let scope = set_pause(&app, body.queue, body.event_id, &pause, (caller.user, ip)).await?;
     Ok(Json(Paused { paused: false, scope }))
+}
+
+fn check_message(message: &str) -> Result<(), Problem> {
+    if message.chars().count() > MAX_MESSAGE {
+        return Err(Problem::new(
+            Code::Validation,
+            format!("message must be at most {MAX_MESSAGE} characters"),
+        ));
+    }
+    Ok(())
 }
 
 /// Returns what was paused or resumed.

@@ -255,7 +255,7 @@ impl Hub {
         }
     }
 
-    /// Everybody who waits or watches hears of a pause, each socket once.
+    /// Everybody who waits or watches hears of a pause, its end and a message without one, each socket once.
     fn tell_control(&self, event: EventId, pause: &Pause) {
         let mut lanes = self.inner.lanes.lock();
         let audience = lanes.entry(event).or_default();
@@ -266,7 +266,7 @@ impl Hub {
         audience.pause = pause.clone();
         let message = match (was_paused, pause.paused) {
             (_, true) => Message::Paused { event_id: event, message: pause.message.clone() },
-            (true, false) => Message::Resumed { event_id: event },
+            (true, false) => Message::Resumed { event_id: event, message: pause.message.clone() },
             (false, false) => Message::Told { event_id: event, message: pause.message.clone() },
         };
         let text = message.text();

@@ -91,6 +91,8 @@ pub(super) enum Message {
     },
     Resumed {
         event_id: EventId,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        message: String,
     },
     #[serde(rename = "message")]
     Told {

@@ -11,8 +11,17 @@ use crate::domain::EventId;
 pub struct Pause {
     /// Whether.
     pub paused: bool,
-    /// What those who wait are told; may be empty.
+    /// What those who wait are told; may be empty, and there without a pause.
     pub message: String,
+}
+
+impl Pause {
+    /// What holds in a lane: its own pause, else that of the whole queue; without either the lane's own message, else
+    /// that of the whole queue.
+    pub fn of_lane<'a>(own: &'a Self, whole: &'a Self) -> &'a Self {
+        let is_own = own.paused || (!whole.paused && !own.message.is_empty());
+        if is_own { own } else { whole }
+    }
 }
 
 /// At most so many jobs in a window, which begins with its first job.
@@ -118,6 +127,25 @@ impl Queue {
             // Somebody began another epoch meanwhile; the next tick copies for that one.
             "epoch" => Ok(0),
             _ => Err(reply.unknown()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_holds_before_a_message_and_the_lane_before_the_whole_queue() {
+        let pause = |paused, message: &str| Pause { paused, message: message.to_owned() };
+        for (own, whole, held) in [
+            (pause(true, "own"), pause(true, "whole"), "own"),
+            (pause(false, "own"), pause(true, "whole"), "whole"),
+            (pause(false, "own"), pause(false, "whole"), "own"),
+            (pause(false, ""), pause(false, "whole"), "whole"),
+            (pause(true, ""), pause(false, "whole"), ""),
+        ] {
+            assert_eq!(Pause::of_lane(&own, &whole).message, held, "{own:?} {whole:?}");
         }
     }
 }

@@ -80,7 +80,7 @@ pub struct LaneState {
 impl LaneState {
     /// The pause that holds: the lane's own, else the whole queue's.
     pub fn pause(&self) -> &Pause {
-        if self.own_pause.paused { &self.own_pause } else { &self.whole_pause }
+        Pause::of_lane(&self.own_pause, &self.whole_pause)
     }
 }
 

@@ -355,7 +355,7 @@ impl Desk {
             estimated_wait_time: wait.map(wait_text),
             wait_range: wait.map(WaitRange::from),
             paused: pause.paused,
-            message: (pause.paused && !pause.message.is_empty()).then(|| pause.message.clone()),
+            message: (!pause.message.is_empty()).then(|| pause.message.clone()),
             recovering: place.is_none() && !self.lanes.is_following_lane(job.event),
             standby: matches!(state, JobState::StandsBy { .. }),
         }

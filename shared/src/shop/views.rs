@@ -61,7 +61,7 @@ pub enum Status {
         wait_range: Option<WaitRange>,
         /// The line stands still, by an operator.
         paused: bool,
-        /// Why.
+        /// What an operator says, of the pause or without one.
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
         /// The line is being put back together after a fault; nobody loses their place.

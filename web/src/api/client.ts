@@ -117,5 +117,5 @@ export const operator = {
   lanes: () => request<{ lanes: Lane[] }>('GET', '/api/admin/queue/details'),
   pause: (body: { eventId?: number; message?: string }) =>
     request<{ paused: boolean }>('POST', '/api/admin/queue/pause', { body }),
-  resume: (body: { eventId?: number }) => request<unknown>('POST', '/api/admin/queue/resume', { body }),
+  resume: (body: { eventId?: number; message?: string }) => request<unknown>('POST', '/api/admin/queue/resume', { body }),
 };

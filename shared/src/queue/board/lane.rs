@@ -98,9 +98,9 @@ impl LaneBoard {
         self.waiting.is_empty() && self.standby.is_empty() && self.own_pause == Pause::default()
     }
 
-    /// Whether the lane is paused, by itself or with the whole queue, and why.
+    /// Whether the lane is paused, by itself or with the whole queue, and what those who wait are told.
     pub fn pause(&self) -> &Pause {
-        if self.own_pause.paused { &self.own_pause } else { &self.whole_pause }
+        Pause::of_lane(&self.own_pause, &self.whole_pause)
     }
 
     /// Whether somebody who waits has named this seat.

@@ -127,6 +127,38 @@ async fn the_end_of_a_pause_of_the_whole_queue_is_told_in_lanes_first_used_durin
 }
 
 #[tokio::test]
+async fn operators_say_something_to_those_who_wait_without_a_pause() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let (operator, shopper) = (lab.with_role(Role::Operator).await?, lab.shopper().await?);
+    let mut socket = Socket::open(&shopper).await?;
+    socket.say(json!({"type": "watch", "eventId": event})).await?;
+    assert_eq!(socket.until("event").await?["message"], Value::Null);
+    let resume = "/api/admin/queue/resume";
+    operator.post(resume, json!({"eventId": event, "message": "Gate B is open"})).await?;
+    let told = socket.until("message").await?;
+    assert_eq!((&told["eventId"], &told["message"]), (&json!(event), &json!("Gate B is open")));
+    let (_, shown) = shopper.get(&format!("/api/events/{event}")).await?;
+    assert_eq!((&shown["queuePaused"], &shown["queueMessage"]), (&json!(false), &json!("Gate B is open")));
+    operator.post("/api/admin/queue/pause", json!({"message": "wait"})).await?;
+    assert_eq!(socket.until("paused").await?["message"], "wait", "a pause of all goes before it");
+    operator.post(resume, json!({"message": "thank you"})).await?;
+    assert_eq!(socket.until("resumed").await?["message"], "Gate B is open", "and ends with it");
+    operator.post(resume, json!({"eventId": event})).await?;
+    assert_eq!(socket.until("message").await?["message"], "thank you", "to everybody");
+    let mut late = Socket::open(&shopper).await?;
+    late.say(json!({"type": "watch", "eventId": event})).await?;
+    assert_eq!(late.until("event").await?["message"], "thank you");
+    operator.post(resume, json!({})).await?;
+    assert_eq!(socket.until("message").await?["message"], "");
+    let (status, refused) = operator.post(resume, json!({"message": "x".repeat(301)})).await?;
+    assert_eq!((status.as_u16(), &refused["code"]), (422, &json!("validation")));
+    let written = "select count(*) from audit_log where action = 'queue.resume' and user_id is not null";
+    assert_eq!(lab.count(written).await?, 4, "each stands in the audit log");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_owner_hears_of_an_expiry_and_of_a_release() -> TestResult {
     let lab = Lab::start().await?;
     let plan = EventPlan { hold_seconds: 2, ..EventPlan::hall(1, 4) };
