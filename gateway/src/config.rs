@@ -46,6 +46,15 @@ pub struct GatewayConfig {
     /// Milliseconds after which a connection ends whose other side takes in nothing of what is sent
     #[arg(long, env = "WRITE_TIMEOUT_MS", default_value_t = 30_000)]
     pub write_timeout_ms: u64,
+    /// Milliseconds between two questions to a socket whether it is there
+    #[arg(long, env = "SOCKET_PING_MS", default_value_t = 20_000)]
+    pub socket_ping_ms: u64,
+    /// Milliseconds without a word of a socket after which it is closed; looked at with every question
+    #[arg(long, env = "SOCKET_SILENCE_MS", default_value_t = 60_000)]
+    pub socket_silence_ms: u64,
+    /// Milliseconds after which a socket ends that has no room for the next message
+    #[arg(long, env = "SOCKET_SEND_MS", default_value_t = 5_000)]
+    pub socket_send_ms: u64,
     /// Proxies whose X-Forwarded-For is believed, as addresses or networks (10.0.0.0/8) separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = read_network)]
     pub trusted_proxies: Vec<IpNet>,
@@ -98,9 +107,16 @@ impl GatewayConfig {
             ("MAX_SOCKETS_PER_IP", u64::from(self.max_sockets_per_ip)),
             ("MAX_CONNECTIONS_PER_IP", u64::from(self.max_connections_per_ip)),
             ("WRITE_TIMEOUT_MS", self.write_timeout_ms),
+            ("SOCKET_PING_MS", self.socket_ping_ms),
+            ("SOCKET_SEND_MS", self.socket_send_ms),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Invalid(format!("{name} must be at least 1")));
+        }
+        if self.socket_silence_ms <= self.socket_ping_ms {
+            return Err(ConfigError::Invalid(
+                "SOCKET_SILENCE_MS must be more than SOCKET_PING_MS".to_owned(),
+            ));
         }
         if self.http_redirect_listen.is_some() && !self.has_tls() {
             return Err(ConfigError::Invalid("HTTP_REDIRECT_LISTEN needs TLS_CERT_FILE".to_owned()));

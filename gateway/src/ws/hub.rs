@@ -208,11 +208,11 @@ impl Hub {
     fn tell_user(&self, event: EventId, told: &Told) {
         let users = self.inner.users.lock();
         let Some(sockets) = users.get(&told.user) else { return };
-        let (booking_id, seat_ids) = (told.booking, told.seats.clone());
+        let (booking_id, seat_ids, slots) = (told.booking, told.seats.clone(), told.slots.clone());
         let message = if told.is_expiry {
-            Message::Expired { booking_id, event_id: event, seat_ids }
+            Message::Expired { booking_id, event_id: event, seat_ids, slots }
         } else {
-            Message::Released { booking_id, event_id: event, seat_ids }
+            Message::Released { booking_id, event_id: event, seat_ids, slots }
         };
         let text = message.text();
         for socket in sockets {

@@ -56,6 +56,7 @@ pub(super) enum Message {
     },
     Processing {
         job_id: String,
+        progress: u8,
     },
     Reserved {
         job_id: String,
@@ -71,11 +72,15 @@ pub(super) enum Message {
         booking_id: BookingId,
         event_id: EventId,
         seat_ids: Vec<SeatId>,
+        /// Area and slot of each.
+        slots: Vec<(AreaId, u32)>,
     },
     Released {
         booking_id: BookingId,
         event_id: EventId,
         seat_ids: Vec<SeatId>,
+        /// Area and slot of each.
+        slots: Vec<(AreaId, u32)>,
     },
     Event {
         event_id: EventId,

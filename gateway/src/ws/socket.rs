@@ -8,7 +8,7 @@ use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, clos
 use shared::domain::{EventId, JobRef, UserId};
 use shared::queue::board::JobState;
 use shared::shop::accounts::Actor;
-use shared::shop::{LiveSeats, Status, WaitRange, wait_text};
+use shared::shop::{HALFWAY, LiveSeats, Status, WaitRange, wait_text};
 use tokio::sync::mpsc;
 
 use super::hub::{Listening, Note};
@@ -23,14 +23,8 @@ const MAX_JOBS: usize = 16;
 const MAX_EVENTS: usize = 4;
 /// Messages that a browser may send a second.
 const MAX_MESSAGES: u32 = 20;
-/// How often the browser is asked whether it is there,
-const PING: Duration = Duration::from_secs(20);
-/// and after how much silence it is taken to be gone.
-const SILENCE: Duration = Duration::from_mins(1);
 /// How often the stores are asked for a job that the feed does not tell of.
 const ASK: Duration = Duration::from_secs(5);
-/// How long one message may take to be taken in.
-const SEND: Duration = Duration::from_secs(5);
 /// How long the last words, and the browser's answer to them, may take: less than an ending gateway waits for its sockets.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -86,12 +80,20 @@ struct Socket {
     jobs: HashMap<(EventId, u64), Following>,
     events: Vec<EventId>,
     window: (Instant, u32),
+    /// How often the browser is asked whether it is there,
+    ping: Duration,
+    /// and after how much silence it is taken to be gone.
+    silence: Duration,
+    /// How long one message may take to be taken in.
+    patience: Duration,
 }
 
 /// Why a socket ends.
 enum End {
-    /// The browser left, or does not answer.
+    /// The browser left, or takes in nothing.
     Gone,
+    /// Nothing is heard of it; it may be there all the same.
+    Silent,
     /// This gateway ends; there are others.
     Stopping,
     /// It did not read fast enough, and is told to begin anew.
@@ -103,6 +105,9 @@ enum End {
 /// Serves a socket until it ends.
 pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, held: Held) {
     let (listening, notes) = app.hub.listen();
+    let [ping, silence, patience] =
+        [app.config.socket_ping_ms, app.config.socket_silence_ms, app.config.socket_send_ms]
+            .map(Duration::from_millis);
     let mut socket = Socket {
         app,
         stream,
@@ -113,6 +118,9 @@ pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, held
         jobs: HashMap::new(),
         events: Vec::new(),
         window: (Instant::now(), 0),
+        ping,
+        silence,
+        patience,
     };
     if let Some(actor) = viewer {
         socket.identify(actor);
@@ -126,7 +134,7 @@ pub(super) async fn run(app: App, stream: WebSocket, viewer: Option<Actor>, held
 impl Socket {
     async fn serve(&mut self, mut notes: mpsc::Receiver<Note>) -> End {
         let mut last_heard = Instant::now();
-        let mut next_ping = Instant::now() + PING;
+        let mut next_ping = Instant::now() + self.ping;
         let (too_slow, shutdown) = (self.listening.too_slow.clone(), self.app.shutdown.clone());
         loop {
             let look = self.jobs.values().map(|job| job.look_at).min().unwrap_or(next_ping).min(next_ping);
@@ -145,10 +153,10 @@ impl Socket {
                 return end;
             }
             if Instant::now() >= next_ping {
-                if last_heard.elapsed() > SILENCE {
-                    return End::Gone;
+                if last_heard.elapsed() > self.silence {
+                    return End::Silent;
                 }
-                next_ping = Instant::now() + PING;
+                next_ping = Instant::now() + self.ping;
                 if self.send(Frame::Ping(bytes::Bytes::new())).await.is_err() {
                     return End::Gone;
                 }
@@ -307,7 +315,7 @@ impl Socket {
                 }
                 following.told = Standing::Processing;
                 let job_id = following.reference.clone();
-                self.say(&Message::Processing { job_id }).await
+                self.say(&Message::Processing { job_id, progress: HALFWAY }).await
             }
             Note::Ended(event, number, owner, outcome) => {
                 let Some(following) = self.jobs.remove(&(event, number)) else { return Ok(()) };
@@ -360,7 +368,7 @@ impl Socket {
                     following.look_at = now + pause_after(0);
                     if following.told != Standing::Processing {
                         following.told = Standing::Processing;
-                        messages.push(Message::Processing { job_id });
+                        messages.push(Message::Processing { job_id, progress: HALFWAY });
                     }
                 }
                 // Its end is under way.
@@ -407,7 +415,7 @@ impl Socket {
     }
 
     async fn send(&mut self, frame: Frame) -> Result<(), End> {
-        match tokio::time::timeout(SEND, self.stream.send(frame)).await {
+        match tokio::time::timeout(self.patience, self.stream.send(frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
@@ -431,6 +439,7 @@ impl Socket {
         let (code, reason) = match end {
             End::Gone => return,
             End::Stopping => (close_code::AWAY, "this server is restarting".to_owned()),
+            End::Silent => (close_code::AGAIN, "nothing was heard of you; subscribe again".to_owned()),
             End::TooSlow => (close_code::AGAIN, "too slow; subscribe again".to_owned()),
             End::Refused(reason) => (close_code::POLICY, reason),
         };

@@ -135,6 +135,9 @@ pub struct Told {
     /// Which seats.
     #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
     pub seats: Vec<SeatId>,
+    /// Which slots of areas.
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<(AreaId, u32)>,
 }
 
 /// An entry as it stands in the stream.

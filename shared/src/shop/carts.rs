@@ -204,7 +204,10 @@ pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
                 told.seats.push(seat);
                 changed.seats.push(seat);
             }
-            ClaimedPlace::Slot(area, slot) => changed.slots.push((area, slot)),
+            ClaimedPlace::Slot(area, slot) => {
+                told.slots.push((area, slot));
+                changed.slots.push((area, slot));
+            }
         }
     }
     for (event, changed) in events {
@@ -242,7 +245,8 @@ pub(super) async fn announce_sold(queue: &Queue, sold: &[Freed]) {
 /// The entry of a booking among those to tell. Places of one booking come one after another.
 pub(super) fn told<'a>(all: &'a mut Vec<Told>, freed: &Freed, is_expiry: bool) -> &'a mut Told {
     if all.last().is_none_or(|last| last.booking != freed.booking) {
-        all.push(Told { user: freed.user, booking: freed.booking, is_expiry, seats: Vec::new() });
+        let (user, booking) = (freed.user, freed.booking);
+        all.push(Told { user, booking, is_expiry, seats: Vec::new(), slots: Vec::new() });
     }
     let last = all.len() - 1;
     &mut all[last]

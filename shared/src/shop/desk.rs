@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::lanes::now_s;
 use super::recover::reenter;
-use super::{Carts, Catalogue, Event, Fault, Lane, Lanes, SeatStatus, Status, WaitRange, wait_text};
+use super::{Carts, Catalogue, Event, Fault, HALFWAY, Lane, Lanes, SeatStatus, Status, WaitRange, wait_text};
 use crate::domain::{
     BookingRequest, Envelope, EventId, JobRef, JobRefError, JobRefKeys, Outcome, Refusal, RequestError,
     SeatId, UserId, Wanted,
@@ -339,7 +339,7 @@ impl Desk {
     /// The status of a job that has not ended.
     fn queued(&self, lane: &Lane, job: &JobRef, state: &JobState, is_owner: bool) -> Status {
         let (place, wait) = match state {
-            JobState::Processing => return Status::Processing { event_id: job.event, progress: 50 },
+            JobState::Processing => return Status::Processing { event_id: job.event, progress: HALFWAY },
             JobState::Waiting { place, wait, .. } => (Some(*place), Some(*wait)),
             JobState::StandsBy { place } => (Some(*place), None),
             JobState::Ended(..) | JobState::Unknown => (None, None),

@@ -56,7 +56,7 @@ pub use tickets::{
     CheckInError, CheckedIn, Printed, Scan, Scanned, Shown, TicketError, TicketView, Tickets, VenueView,
     issue_tickets,
 };
-pub use views::{BookingView, CartView, PlaceView, ReservationView, Status, WaitRange, wait_text};
+pub use views::{BookingView, CartView, HALFWAY, PlaceView, ReservationView, Status, WaitRange, wait_text};
 
 use crate::queue::QueueError;
 use crate::store::StoreError;

@@ -34,6 +34,9 @@ pub fn wait_text(wait: Wait) -> String {
     }
 }
 
+/// How far a job is that is being decided, in percent: there are no smaller steps.
+pub const HALFWAY: u8 = 50;
+
 /// Where a job stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(tag = "status", rename_all = "lowercase", rename_all_fields = "camelCase")]

@@ -2,6 +2,7 @@
 import { cart as api } from '../api/client';
 import { Problem } from '../api/problem';
 import type { Booking, Cart, HeldSeat } from '../api/types';
+import type { HoldMessage } from '../live/messages';
 import { deadlineOf, secondsLeft } from './countdown';
 import { expectRelease, rememberEventName } from './holds';
 
@@ -59,11 +60,12 @@ export class CartState {
   }
 
   /** The socket said that these are gone: they go at once, the totals follow from the server. */
-  drop(bookingId: Booking['id'], seatIds: readonly number[]): void {
+  drop({ bookingId, seatIds, slots }: Pick<HoldMessage, 'bookingId' | 'seatIds' | 'slots'>): void {
     if (this.data === null) return;
-    const gone = new Set(seatIds);
+    const gone = new Set([...seatIds.map(String), ...(slots ?? []).map((slot) => slot.join('/'))]);
+    const isLeft = ({ seatId, areaId, slot }: HeldSeat) => !gone.has(seatId === undefined ? `${areaId}/${slot}` : String(seatId));
     const items = this.data.items.map((b) =>
-      String(b.id) === String(bookingId) ? { ...b, seats: b.seats.filter((s) => s.seatId === undefined || !gone.has(s.seatId)) } : b,
+      String(b.id) === String(bookingId) ? { ...b, seats: b.seats.filter(isLeft) } : b,
     );
     this.data = { ...this.data, items };
     void this.load();

@@ -41,6 +41,7 @@ export interface HoldMessage {
   bookingId: string | number;
   eventId: number;
   seatIds: number[];
+  slots?: [areaId: number, slot: number][];
 }
 
 export type FromServer =

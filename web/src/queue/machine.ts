@@ -77,8 +77,8 @@ export function withMessage(view: JobView, job: { jobId: string; eventId: number
   const isPause = message.type === 'paused' || message.type === 'resumed' || message.type === 'message';
   if (!isPause || view.status !== 'queued') return view;
   if (message.eventId !== null && message.eventId !== undefined && message.eventId !== job.eventId) return view;
-  if (message.type === 'resumed') return { ...view, paused: false, message: message.message ?? null };
-  return { ...view, paused: view.paused || message.type === 'paused', message: message.message ?? null };
+  if (message.type === 'resumed') return { ...view, paused: false, message: message.message || null };
+  return { ...view, paused: view.paused || message.type === 'paused', message: message.message || null };
 }
 
 function withPlace(view: JobView, at: FromServer & { type: 'place' }): JobView {

@@ -185,9 +185,11 @@ fn told(removed: &[RemovedPlace]) -> Vec<Told> {
             booking,
             is_expiry: false,
             seats: Vec::new(),
+            slots: Vec::new(),
         });
-        if let ClaimedPlace::Seat(seat) = place.place {
-            entry.seats.push(seat);
+        match place.place {
+            ClaimedPlace::Seat(seat) => entry.seats.push(seat),
+            ClaimedPlace::Slot(area, slot) => entry.slots.push((area, slot)),
         }
     }
     told.into_values().collect()

@@ -169,8 +169,9 @@ struct Writing<'a> {
 fn note_freed(decided: &mut Decided, freed: &[Freed]) {
     for one in freed {
         let told = told(&mut decided.told, one, true);
-        if let ClaimedPlace::Seat(seat) = one.place {
-            told.seats.push(seat);
+        match one.place {
+            ClaimedPlace::Seat(seat) => told.seats.push(seat),
+            ClaimedPlace::Slot(area, slot) => told.slots.push((area, slot)),
         }
     }
 }

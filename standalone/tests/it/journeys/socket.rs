@@ -184,6 +184,26 @@ async fn the_owner_hears_of_an_expiry_and_of_a_release() -> TestResult {
 }
 
 #[tokio::test]
+async fn the_owner_hears_which_places_of_an_area_were_released_and_have_expired() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { hold_seconds: 2, ..EventPlan::club(4) };
+    let (event, _, area) = make_event(lab.store(), &plan).await?;
+    let shopper = lab.shopper().await?;
+    let mut socket = Socket::open(&shopper).await?;
+    let won = shopper.outcome(&shopper.book(event, json!({"areaId": area, "quantity": 2})).await?).await?;
+    let slot = |at: usize| won["result"]["seats"][at]["slot"].clone();
+    let path = format!("/api/cart/areas/{area}/slots/{}", slot(0));
+    let (status, answer) = shopper.call(Method::DELETE, &path, None).await?;
+    assert!(status.is_success(), "{status}: {answer}");
+    for (kind, slot) in [("released", slot(0)), ("expired", slot(1))] {
+        let told = socket.until(kind).await?;
+        assert_eq!((&told["seatIds"], &told["slots"]), (&json!([]), &json!([[area, slot]])));
+        assert_eq!(told["bookingId"], won["result"]["bookingId"]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stranger_with_the_reference_sees_the_end_but_not_what_was_won() -> TestResult {
     let lab = Lab::start().await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
