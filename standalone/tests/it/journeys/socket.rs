@@ -6,12 +6,18 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use shared::domain::{BookingId, SeatId};
+use shared::queue::claim::Claim;
+use shared::queue::feed::{SeatsChanged, Told};
+use shared::queue::lease::GiveBack;
 use standalone::settings::Part;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::lab::{EventPlan, Lab, PATIENCE, Socket, TestResult, make_event};
+use crate::lab::{EventPlan, Lab, PATIENCE, Socket, TestResult, eventually, make_event};
 
 #[tokio::test]
 async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
@@ -99,6 +105,151 @@ async fn whoever_stands_by_is_told_so_and_not_left_as_one_who_is_being_decided()
     }
     shoppers[0].call(Method::DELETE, &format!("/api/cart/seats/{}", seats[1]), None).await?;
     assert_eq!(socket.until("reserved").await?["result"]["seats"][0]["seatId"], json!(seats[1]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_is_decided_hears_of_it_of_being_given_back_and_of_success_or_failure() -> TestResult {
+    // Nobody decides what is claimed here, at first.
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--queue-lease-ms=60000"]).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let (mut sockets, mut jobs) = (Vec::new(), Vec::new());
+    for shopper in lab.shoppers(2).await? {
+        let job = shopper.book(event, json!({"quantity": 1})).await?;
+        let mut socket = Socket::open(&shopper).await?;
+        socket.say(json!({"type": "subscribe", "jobId": job})).await?;
+        assert_eq!(socket.until("status").await?["status"], "queued");
+        sockets.push(socket);
+        jobs.push(job);
+    }
+    let mut claimed = None;
+    eventually("the head of the line is claimed", async || {
+        if let Ok(Claim::Batch(batch)) = lab.system.queue.claim(event, "slow", 2).await {
+            claimed = Some(batch);
+        }
+        claimed.is_some()
+    })
+    .await;
+    let batch = claimed.ok_or("a batch")?;
+    assert_eq!(batch.jobs.len(), 2);
+    for (socket, job) in sockets.iter_mut().zip(&jobs) {
+        let told = socket.until("processing").await?;
+        assert_eq!((&told["jobId"], &told["progress"]), (&json!(job), &json!(50)));
+    }
+    let given = lab.system.queue.give_back(&batch.lease, &GiveBack::default()).await?;
+    assert!(given.is_ok(), "{given:?}");
+    for (socket, place) in sockets.iter_mut().zip([1, 2]) {
+        let told = socket.until("status").await?;
+        assert_eq!((&told["status"], &told["place"]), (&json!("queued"), &json!(place)));
+    }
+    let _worker = lab.add(&[Part::Worker]).await?;
+    assert_eq!(sockets[0].until("reserved").await?["jobId"], json!(jobs[0]));
+    let failed = sockets[1].until("failed").await?;
+    assert_eq!((&failed["jobId"], &failed["code"]), (&json!(jobs[1]), &json!("sold_out")));
+    assert!(failed["error"].as_str().is_some_and(|text| !text.is_empty()), "{failed}");
+    Ok(())
+}
+
+/// Counts what is told of a place until it is this one.
+async fn places_until(socket: &mut Socket, last: u64) -> Result<u32, Box<dyn std::error::Error>> {
+    let mut told = 0;
+    loop {
+        let message = socket.until("place").await?;
+        told += 1;
+        if message["place"] == last {
+            return Ok(told);
+        }
+    }
+}
+
+#[tokio::test]
+async fn places_are_told_four_times_a_second_near_the_head_and_once_further_away() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let shoppers = lab.shoppers(140).await?;
+    let mut jobs = Vec::new();
+    for shopper in &shoppers {
+        jobs.push(shopper.book(event, json!({"quantity": 1})).await?);
+    }
+    let (mut near, mut far) = (Socket::open(&shoppers[39]).await?, Socket::open(&shoppers[139]).await?);
+    for (socket, at) in [(&mut near, 39), (&mut far, 139)] {
+        socket.say(json!({"type": "subscribe", "jobId": jobs[at]})).await?;
+        socket.until("status").await?;
+    }
+    let begun = Instant::now();
+    let leaving = async {
+        for (shopper, job) in shoppers.iter().zip(&jobs).take(30) {
+            shopper.call(Method::DELETE, &format!("/api/bookings/queue/{job}"), None).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok::<_, reqwest::Error>(())
+    };
+    let (left, near, far) = tokio::join!(leaving, places_until(&mut near, 10), places_until(&mut far, 110));
+    left?;
+    let (near, far, took) = (near?, far?, begun.elapsed().as_millis());
+    // One more at either end of the time.
+    assert!(u128::from(near) <= took / 250 + 2, "{near} in {took} ms");
+    assert!(u128::from(far) <= took / 1_000 + 2, "{far} in {took} ms");
+    assert!(near > far, "{near} near, {far} far");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_socket_is_asked_whether_it_is_there_and_closed_when_it_says_nothing() -> TestResult {
+    let words = ["--socket-ping-ms=100", "--socket-silence-ms=1000", "--max-sockets-per-ip=2"];
+    let lab = Lab::start_with(&[Part::Gateway], &words).await?;
+    let shopper = lab.shopper().await?;
+    let mut silent = Socket::open(&shopper).await?;
+    let mut answering = Socket::open(&shopper).await?;
+    let (mut pings, mut is_over) = (0, false);
+    let answer = async {
+        // Reading on sends the answers.
+        while let Some(Ok(frame)) = answering.0.next().await {
+            pings += u32::from(frame.is_ping());
+        }
+        is_over = true;
+    };
+    tokio::select! {
+        () = answer => {}
+        () = eventually("the silent one is closed", async || Socket::open(&shopper).await.is_ok()) => {}
+    }
+    assert!(!is_over && pings > 5, "whoever answers stays: {pings} pings");
+    answering.say(json!({"type": "ping"})).await?;
+    answering.until("pong").await?;
+    // By hand, as reading frames would answer them.
+    let mut heard = Vec::new();
+    tokio::time::timeout(PATIENCE, silent.0.get_mut().read_to_end(&mut heard)).await??;
+    assert!(heard.starts_with(&[0x89, 0]), "it was asked first: {heard:?}");
+    let code = u16::from(CloseCode::Again).to_be_bytes();
+    assert!(heard.windows(2).any(|pair| pair == code), "it is told why: {heard:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_with_no_room_for_the_next_message_is_cut_off() -> TestResult {
+    let words = ["--socket-send-ms=300", "--max-sockets-per-ip=1"];
+    let lab = Lab::start_with(&[Part::Gateway], &words).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let shopper = lab.shopper().await?;
+    let address = lab.system.url.trim_start_matches("http://");
+    let connection = TcpSocket::new_v4()?;
+    connection.set_recv_buffer_size(4_096)?;
+    let connection = connection.connect(address.parse()?).await?;
+    let mut request = format!("ws://{address}/ws").into_client_request()?;
+    request.headers_mut().insert("authorization", format!("Bearer {}", shopper.token).parse()?);
+    let (_stuck, _) = tokio_tungstenite::client_async(request, connection).await?;
+    assert!(Socket::open(&shopper).await.is_err(), "there is room for one");
+    // More than fits into all buffers in between, in fewer messages than may wait.
+    let seats = (1_000_000_000..1_000_040_000).map(SeatId).collect();
+    let told = Told { user: shopper.id, booking: BookingId(1), is_expiry: true, seats, slots: Vec::new() };
+    let changed = SeatsChanged { told: vec![told], ..SeatsChanged::default() };
+    let begun = Instant::now();
+    for _ in 0..30 {
+        lab.system.queue.announce_seats(event, &changed).await?;
+    }
+    eventually("it is cut off", async || Socket::open(&shopper).await.is_ok()).await;
+    // Sooner than connections are that take nothing in.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     Ok(())
 }
 
