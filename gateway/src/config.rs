@@ -168,6 +168,24 @@ mod tests {
     }
 
     #[test]
+    fn sockets_may_be_silent_for_longer_than_they_are_left_unasked() {
+        let read = |words: &[&str]| {
+            let unset = Words::command().mut_args(|setting| setting.env(None::<&'static str>));
+            let words = unset.try_get_matches_from(std::iter::once(&"test").chain(words));
+            Words::from_arg_matches(&words.expect("words")).expect("settings").gateway
+        };
+        let usual = read(&[]);
+        assert_eq!(
+            (usual.socket_ping_ms, usual.socket_silence_ms, usual.socket_send_ms),
+            (20_000, 60_000, 5_000)
+        );
+        assert!(read(&["--socket-ping-ms=100", "--socket-silence-ms=101"]).check().is_ok());
+        for wrong in ["--socket-ping-ms=60000", "--socket-ping-ms=0", "--socket-send-ms=0"] {
+            assert!(read(&[wrong]).check().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn proxies_are_named_one_by_one_or_by_their_network() {
         let [one, many, v6] =
             ["192.0.2.10", "10.42.0.0/16", "2001:db8::/32"].map(|text| read_network(text).expect(text));

@@ -62,6 +62,8 @@ describe('a push', () => {
     const paused = withMessage(at, job, { type: 'paused', eventId: 7, message: 'Stage check' });
     expect(paused).toMatchObject({ paused: true, message: 'Stage check' });
     expect(withMessage(paused, job, { type: 'resumed', eventId: null })).toMatchObject({ paused: false, message: null });
+    expect(withMessage(paused, job, { type: 'resumed', eventId: null, message: 'thanks' })).toMatchObject({ message: 'thanks' });
+    expect(withMessage(paused, job, { type: 'message', eventId: null, message: '' })).toMatchObject({ message: null });
   });
 
   it('goes through processing to the seats', () => {

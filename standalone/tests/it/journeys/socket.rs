@@ -241,7 +241,8 @@ async fn a_reader_with_no_room_for_the_next_message_is_cut_off() -> TestResult {
     assert!(Socket::open(&shopper).await.is_err(), "there is room for one");
     // More than fits into all buffers in between, in fewer messages than may wait.
     let seats = (1_000_000_000..1_000_040_000).map(SeatId).collect();
-    let told = Told { user: shopper.id, booking: BookingId(1), is_expiry: true, seats, slots: Vec::new() };
+    let told =
+        Told { user: shopper.id, booking: BookingId::new(), is_expiry: true, seats, slots: Vec::new() };
     let changed = SeatsChanged { told: vec![told], ..SeatsChanged::default() };
     let begun = Instant::now();
     for _ in 0..30 {
