@@ -1,17 +1,37 @@
 #!/usr/bin/env bash
-# Installs what building and running Usher needs and this machine lacks. Quick when nothing is missing.
+# Installs what building and running Usher needs and this machine lacks; Rust itself is only asked for. Quick when
+# nothing is missing. Takes several options at once.
 #   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
+#   scripts/install.sh --kafka      also a C++ compiler, make and Python 3, which build librdkafka, so whatever has all features
 #   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
 #   scripts/install.sh --faketime   also libfaketime, by which `make soak` lets a Redis live through days in minutes
 #   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
 . "$(dirname "$0")/env.sh"
 
-also=${1:-}
+also=" $* "
+rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 node_wanted=20.19.0
 npm_wanted=9.0.0
 sqlx_version=0.9.0
 
+wants() { [[ $also == *" $1 "* ]]; }
+
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# The compiler's version, or nothing: rustup's programs are there without one, too.
+rust_version() { rustc --version 2>/dev/null | cut -d ' ' -f 2 || true; }
+
+require_rust() {
+    local found
+    found=$(rust_version)
+    if has cargo && [ -n "$found" ] && at_least "$found" "$rust_wanted"; then
+        return
+    fi
+    if has rustup; then
+        fail "Rust $rust_wanted or newer is missing (found: ${found:-none}). Type: rustup update stable && rustup default stable"
+    fi
+    fail "Rust $rust_wanted or newer is missing (found: ${found:-none}). Type: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+}
 
 node_suffices() {
     has node && has npm && at_least "$(node --version | tr -d v)" "$node_wanted" &&
@@ -30,10 +50,13 @@ missing_packages() {
     postgres_bin >/dev/null || echo postgresql
     has setpriv || echo util-linux
     has cc || printf '%s\n' gcc libc6-dev
+    ! wants --kafka || has c++ || echo g++
+    ! wants --kafka || has make || echo make
+    ! wants --kafka || has python3 || echo python3
     has git || echo git
     has curl || echo curl
-    [ "$also" != --python ] || python3 -c "import ensurepip, venv" 2>/dev/null || printf "%s\n" python3 python3-venv
-    [ "$also" != --faketime ] || has_faketime || echo libfaketime
+    ! wants --python || python3 -c "import ensurepip, venv" 2>/dev/null || printf "%s\n" python3 python3-venv
+    ! wants --faketime || has_faketime || echo libfaketime
     # Debian's npm brings some hundred packages, so only where there is none at all.
     has node || echo nodejs
     has npm || echo npm
@@ -54,18 +77,18 @@ install_packages() {
 
 # The one line for a system that we don't install on.
 line_to_type() {
-    local like=" "
+    local like=" " more=""
     if [ -r /etc/os-release ]; then
         like=" $(. /etc/os-release && echo "${ID:-} ${ID_LIKE:-}") "
     fi
-    case $like$(uname -s) in
+    ! wants --faketime || more=" libfaketime"
+    case $like in
     *" debian "* | *" ubuntu "*) echo "apt-get install ${packages[*]}    (as root)" ;;
-    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc git util-linux python3" ;;
-    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc git util-linux python" ;;
-    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git setpriv python3    (as root)" ;;
-    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc git util-linux python3" ;;
-    *Darwin) echo "brew install redis postgresql@17 node python" ;;
-    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C compiler, git, and Python 3 with venv" ;;
+    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc gcc-c++ make git curl util-linux python3$more" ;;
+    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc make git curl util-linux python$more" ;;
+    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git curl setpriv python3$more    (as root)" ;;
+    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc gcc-c++ make git curl util-linux python3$more" ;;
+    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C and a C++ compiler, make, git, curl, setpriv (of util-linux)${more:+,$more}, and Python 3 with venv" ;;
     esac
 }
 
@@ -87,10 +110,13 @@ install_sqlx_cli() {
         --features postgres,rustls --root "$tools_dir" --quiet
 }
 
-if ! has cargo; then
-    fail "Rust is missing. Type: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
-fi
-mapfile -t packages < <(missing_packages)
+# The servers end with their owner by means that only Linux has.
+[ "$(uname -s)" = Linux ] || fail "Usher runs on Linux; elsewhere in containers: docker compose up --build, see README.md"
+require_rust
+packages=()
+while read -r package; do
+    packages+=("$package")
+done < <(missing_packages)
 if [ "${#packages[@]}" != 0 ]; then
     if ! has apt-get || ! { [ "$(id -u)" = 0 ] || has sudo; }; then
         printf '✗ missing on this machine: %s. Type:\n%s\n' "${packages[*]}" "$(line_to_type)" >&2
@@ -100,6 +126,6 @@ if [ "${#packages[@]}" != 0 ]; then
     install_packages "${packages[@]}"
 fi
 node_suffices || bring_node
-if [ "$also" = --sqlx-cli ]; then
+if wants --sqlx-cli; then
     install_sqlx_cli
 fi

@@ -54,6 +54,8 @@ dockerfiles() {
     fi
 }
 
+scripts/install.sh --kafka
+. scripts/env.sh
 step "formatting" cargo fmt --all --check
 step "clippy" cargo clippy --locked --workspace --all-features --all-targets -- -D warnings
 step "rustdoc" rustdoc

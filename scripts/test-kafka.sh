@@ -6,7 +6,7 @@
 tansu_version=0.6.0
 ready_s=30
 
-scripts/install.sh
+scripts/install.sh --kafka
 . scripts/env.sh
 # Its storage in memory reads a batch from its beginning or not at all, and takes the beginning of the last batch for the
 # end of a partition; the one in a file knows each record.

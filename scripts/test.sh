@@ -91,7 +91,7 @@ print(len(cases) - bad, bad)' "$logs/api.xml")
     count $counts "$code"
 }
 
-scripts/install.sh
+scripts/install.sh --kafka
 . scripts/env.sh
 scripts/python.sh >/dev/null
 test_web
