@@ -2,22 +2,13 @@
 //!
 //! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections, [`wire`]: the bytes of one.
 //!   [`router`]: every path.
-//! - [`caller`]: who asks. [`limits`]: how often they may. [`idempotency`]: the same
-//!   request twice. [`problem`]: every error that is sent.
-//!   [`answer`]: what the busiest paths send.
-//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
-//! - [`caller`]: who asks. [`limits`]: how often they may. [`problem`]: every error that is sent.
-//!   [`answer`]: what the busiest paths send. [`seldom`]: log lines that every request would write. [`headers`]: what browsers are told. [`tls`]: certificates.
+//! - [`caller`]: who asks. [`limits`]: how often they may. [`idempotency`]: the same request twice.
+//!   [`problem`]: every error that is sent. [`answer`]: what the busiest paths send.
+//! - [`seldom`]: log lines that every request would write. [`headers`]: what browsers are told. [`tls`]: certificates.
 //!   [`per_address`]: how many of something an address holds.
-//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`], [`oversight`].
-//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
-//!   [`tickets`], [`checkin`].
-//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`],
-//!   [`mailbox`].
-//! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`], [`operations`].
+//! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`],
+//!   [`checkout`], [`payments`], [`tickets`], [`checkin`], [`operations`], [`oversight`], [`mailbox`].
 //! - [`admin`]: what admins do.
-//! - One folder a resource: [`auth`], [`events`], [`seats`], [`bookings`], [`cart`], [`checkout`],
-//!   [`payments`], [`operations`].
 //! - [`ws`]: the WebSocket. [`probes`]: alive, ready, metrics. [`web`]: the pages.
 //!
 //! [`run`] serves them until it is told to stop.
