@@ -87,6 +87,18 @@ pub(super) struct Api {
 struct Told {
     latencies: BTreeMap<&'static str, Histogram<u64>>,
     errors: BTreeMap<String, u64>,
+    outcomes: Outcomes,
+}
+
+/// What calls came to, each with all its tries.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Outcomes {
+    /// All of them.
+    pub(super) calls: u64,
+    /// Those whose last try was an error, or had no answer.
+    pub(super) failed: u64,
+    /// Those whose last answer was a 5xx that names no time to come again.
+    pub(super) server_errors: u64,
 }
 
 impl Api {
@@ -111,16 +123,21 @@ impl Api {
                 Err(error) => {
                     let code = if error.is_timeout() { "no answer in time" } else { "no connection" };
                     self.error(code);
+                    self.ended(true, false);
                     return None;
                 }
             };
             self.record(call.name, started.elapsed());
-            if answer.status.as_u16() >= 400 && answer.refusal().is_none() {
+            let is_error = answer.status.as_u16() >= 400 && answer.refusal().is_none();
+            if is_error {
                 self.error(&answer.code());
             }
             match retry_after {
                 Some(wait) if tries < TRIES => tokio::time::sleep(wait.min(LONGEST_WAIT)).await,
-                _ => return Some(answer),
+                _ => {
+                    self.ended(is_error, answer.status.is_server_error() && retry_after.is_none());
+                    return Some(answer);
+                }
             }
         }
     }
@@ -158,6 +175,14 @@ impl Api {
         told.latencies.entry(name).or_insert_with(latencies).saturating_record(us);
     }
 
+    /// Counts a call that is over.
+    fn ended(&self, has_failed: bool, is_server_error: bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.outcomes.calls += 1;
+        told.outcomes.failed += u64::from(has_failed);
+        told.outcomes.server_errors += u64::from(is_server_error);
+    }
+
     /// Counts an error.
     pub(super) fn error(&self, code: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,6 +192,11 @@ impl Api {
     /// The latencies of each call, in µs.
     pub(super) fn latencies(&self) -> BTreeMap<&'static str, Histogram<u64>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).latencies.clone()
+    }
+
+    /// What calls came to.
+    pub(super) fn outcomes(&self) -> Outcomes {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).outcomes
     }
 
     /// Errors by code.

@@ -5,6 +5,10 @@ use serde::Deserialize;
 
 use super::api::{Api, Call};
 
+/// Where the demo data comes from.
+pub(super) const DEMO: &str =
+    "`make run` loads demo data into its private database, `make demo` into one that DATABASE_URL names";
+
 /// An event as shoppers see it.
 #[derive(Debug)]
 pub(super) struct Show {
@@ -90,7 +94,7 @@ pub(super) async fn read(api: &Api) -> Result<Vec<Show>> {
     }
     shows.retain(|show| !show.rows.is_empty() || !show.areas.is_empty());
     if shows.is_empty() {
-        bail!("nothing is on sale: `make run` loads demo data into an empty database");
+        bail!("nothing is on sale: {DEMO}");
     }
     Ok(shows)
 }

@@ -5,7 +5,7 @@
 //! - `follow`: waiting for the outcome, on a socket or by polling; `cart`: what they do with what they won;
 //! - `api`: calls, with their latencies and errors;
 //! - `ledger`: what everybody was told, and whether two were told the same;
-//! - `order`: whether jobs were decided in their order, as far as the database can be read;
+//! - `order`: what only the database knows: who the crowd is, and whether jobs were decided in their order;
 //! - `table`: the closing table.
 
 mod api;

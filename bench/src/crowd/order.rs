@@ -1,4 +1,4 @@
-//! Whether jobs were decided in their order, as far as the database can be read.
+//! What only the database knows: who the crowd is, and whether jobs were decided in their order.
 //!
 //! Shoppers cannot tell: a reference hides its number, and messages overtake each other on their way. The database
 //! has both, number and time, of every job.
@@ -44,6 +44,14 @@ impl Database {
                 .fetch_one(&pool)
                 .await?;
         Ok(Self { pool, from })
+    }
+
+    /// The crowd of the demo data, whatever ids it was given.
+    pub(super) async fn crowd(&self) -> Result<Vec<i64>> {
+        sqlx::query_scalar("select id from users where email like 'crowd-%@usher.test' order by id")
+            .fetch_all(&self.pool)
+            .await
+            .context("look for the demo's crowd")
     }
 
     /// Counts what breaks the rules, among jobs that came since it was found.

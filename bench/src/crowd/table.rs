@@ -18,11 +18,14 @@ pub(super) struct Closing<'a> {
     pub(super) took: Duration,
     pub(super) seed: u64,
     pub(super) longest_hold_s: u64,
-    /// What the database says, or why it was not asked.
+    /// What the database says, or why it could not be asked.
     pub(super) rules: Result<Vec<Rule>, String>,
 }
 
-/// Prints it; false when a promise was broken.
+/// Of so many one may fail, as on any network, before it counts.
+const TOLERATED: u64 = 100;
+
+/// Prints it; false when a promise was broken or could not be looked at, or when too much failed.
 pub(super) fn print_closing(closing: &Closing<'_>) -> bool {
     let counts = closing.ledger.counts();
     let seconds = closing.took.as_secs();
@@ -102,6 +105,13 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
     let refreshed = format!("of {} sent twice", thousands(counts.refreshed));
     add("the same request is the same job", counts.other_job, &refreshed);
     add("the cart holds what was won", counts.other_cart, "");
+    let outcomes = closing.api.outcomes();
+    add("no answer is an error of the server (5xx)", outcomes.server_errors, "");
+    let of_calls = format!("{} failed, one in {TOLERATED} may", thousands(outcomes.failed));
+    add("calls do not fail", beyond(outcomes.failed, outcomes.calls), &of_calls);
+    let of_shoppers = format!("{} gave up, one in {TOLERATED} may", thousands(counts.gave_up));
+    add("shoppers do not give up", beyond(counts.gave_up, closing.shoppers as u64), &of_shoppers);
+    add("somebody had an outcome", u64::from(!has_outcome(counts)), "");
     match &closing.rules {
         Ok(rules) => {
             for rule in rules {
@@ -112,11 +122,54 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
                 add(rule.rule, rule.violations, &note);
             }
         }
-        Err(why) => table.add([
-            "jobs of a lane are decided in their order".to_owned(),
-            "not looked at".to_owned(),
-            format!("{why}; DATABASE_URL names the database"),
-        ]),
+        Err(why) => {
+            is_kept = false;
+            table.add([
+                "jobs of a lane are decided in their order".to_owned(),
+                "not looked at".to_owned(),
+                why.clone(),
+            ]);
+        }
     }
     (table.text(), is_kept)
+}
+
+/// How many are too many.
+fn beyond(count: u64, of: u64) -> u64 {
+    count.saturating_sub(of / TOLERATED)
+}
+
+fn has_outcome(counts: &Counts) -> bool {
+    counts.reserved > 0 || counts.left > 0 || !counts.refused.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Target;
+
+    fn is_kept(counts: &Counts, rules: Result<Vec<Rule>, String>) -> bool {
+        let target = Target { address: ([127, 0, 0, 1], 1).into(), host: "127.0.0.1:1".to_owned() };
+        let closing = Closing {
+            api: &Api::new(target).expect("a client"),
+            ledger: &Ledger::default(),
+            shoppers: 200,
+            took: Duration::ZERO,
+            seed: 1,
+            longest_hold_s: 0,
+            rules,
+        };
+        promises(&closing, counts).1
+    }
+
+    #[test]
+    fn a_crowd_succeeds_only_when_it_was_served_and_looked_after() {
+        let rule = |violations| Rule { rule: "a rule", violations };
+        let served = Counts { reserved: 198, gave_up: 2, ..Counts::default() };
+        assert!(is_kept(&served, Ok(vec![rule(0)])));
+        assert!(!is_kept(&served, Ok(vec![rule(1)])), "a rule was broken");
+        assert!(!is_kept(&served, Err("no database".to_owned())), "nobody looked");
+        assert!(!is_kept(&Counts { gave_up: 3, ..served }, Ok(Vec::new())), "too many gave up");
+        assert!(!is_kept(&Counts::default(), Ok(Vec::new())), "nobody had an outcome");
+    }
 }
