@@ -1,13 +1,16 @@
 # Everything one does with Usher from a shell. Each target calls a script of its own in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka soak crowd bench lint web prepare clean
+.PHONY: help run demo test test-kafka soak crowd bench lint web prepare clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 12
 
 run: ## Install what is missing, build, and run all of Usher on private servers under .data/
 	@exec scripts/run.sh
+
+demo: ## Load the demo data into the database that DATABASE_URL names, unless it has events
+	@exec scripts/run.sh demo
 
 test: ## Every test, on real PostgreSQL and Redis, closing with their count
 	@exec scripts/test.sh

@@ -53,7 +53,7 @@ pub struct Settings {
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Run until Ctrl-C; on private servers with demo data where no URLs are given
+    /// Run until Ctrl-C; on private servers where no URLs are given, and with demo data in a private PostgreSQL
     Run(RunArgs),
     /// Bring the schema of DATABASE_URL up to date, and end
     Migrate,
