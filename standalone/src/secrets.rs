@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -50,6 +50,12 @@ fn keep(
     let failed = |source| SecretsError { path: file.clone(), source };
     if file.is_file() {
         return Ok(file);
+    }
+    // The servers' folders lie beside these, and PostgreSQL's user must get there.
+    if !data_dir.is_dir() {
+        fs::create_dir_all(data_dir)
+            .and_then(|()| fs::set_permissions(data_dir, fs::Permissions::from_mode(0o755)))
+            .map_err(failed)?;
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     let text = make().map_err(failed)?;
