@@ -1,6 +1,7 @@
 //! A part of Usher as a process of its own, to be killed.
 
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// Killed when dropped.
 pub(crate) struct UsherProcess {
@@ -45,6 +46,30 @@ impl UsherProcess {
             .env("RUST_LOG", "trace")
             .spawn()?;
         Ok(Self { child })
+    }
+
+    /// Starts the program as `make run` does: all parts, on private servers in this folder. What it tells and logs goes
+    /// into a file.
+    pub(crate) fn spawn_private(data_dir: &Path, told: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        let file = std::fs::File::create(told)?;
+        let child = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(["--listen=127.0.0.1:0", "--sandbox-listen=127.0.0.1:0", "--web-dir=../web/dist"])
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            // Whatever the shell is set to, no URL is given.
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RUST_LOG", "warn")
+            .spawn()?;
+        Ok(Self { child })
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn ended(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     /// SIGKILL: nothing is finished, nothing is given back.

@@ -2,6 +2,7 @@
 
 mod owner;
 mod postgres;
+mod program;
 mod redis;
 mod replica;
 mod sandbox;
@@ -53,6 +54,11 @@ pub(super) fn eventually(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Tells why a test shows nothing on this machine.
+pub(super) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 pub(super) fn is_root() -> bool {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, PgConnection, Row};
 use standalone::servers::{PostgresOptions, PrivatePostgres};
 
-use super::{TestResult, assert_in_use, is_root, kept_postgres, open_dir, processes_of, told_location};
+use super::{
+    TestResult, assert_in_use, is_root, kept_postgres, open_dir, processes_of, skipped, told_location,
+};
 
 async fn note(server: &PrivatePostgres) -> sqlx::Result<()> {
     let mut connection = PgConnection::connect(&server.url()).await?;
@@ -118,6 +120,7 @@ async fn root_runs_it_as_another_user() -> TestResult {
 #[tokio::test]
 async fn data_moves_out_of_a_folder_that_only_root_may_enter() -> TestResult {
     if !is_root() {
+        skipped("only root runs PostgreSQL as another user, who may not enter everywhere");
         return Ok(());
     }
     let dir = open_dir()?;

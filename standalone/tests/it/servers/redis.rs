@@ -1,12 +1,14 @@
 //! The private Redis server.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, Client, RedisResult};
 use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 
-use super::{TestResult, assert_in_use, kept_redis, open_dir, processes_of};
+use super::{TestResult, assert_in_use, kept_redis, open_dir, processes_of, told_location};
 
 async fn connect(server: &PrivateRedis) -> RedisResult<MultiplexedConnection> {
     Client::open(server.url())?.get_multiplexed_async_connection().await
@@ -32,6 +34,21 @@ async fn the_next_start_finds_the_data() -> TestResult {
     assert_eq!(get(&second).await?, Some(1));
     second.restart().await?;
     assert_eq!(get(&second).await?, Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn data_stays_in_a_folder_that_only_its_owner_may_enter() -> TestResult {
+    let dir = open_dir()?;
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700))?;
+    let home = dir.path().join(".data/redis");
+    let first = PrivateRedis::start(&home, kept_redis()).await?;
+    set(&first, 1).await?;
+    first.stop().await?;
+    assert_eq!(told_location(&home), None, "it runs under our own name");
+    let second = PrivateRedis::start(&home, kept_redis()).await?;
+    assert_eq!(get(&second).await?, Some(1));
+    second.stop().await?;
     Ok(())
 }
 
