@@ -25,8 +25,8 @@ enum Command {
     /// Simulated shoppers against the Usher that `make run` runs
     ///
     /// Ends with code 1 when a promise was broken or could not be looked at, when an answer was a 5xx that names no time
-    /// to come again, when more than one in a hundred calls failed for good or shoppers gave up, when nobody had an
-    /// outcome, or when somebody had to be sent home.
+    /// to come again, when a job failed by itself, when more than one in a hundred calls failed for good or shoppers
+    /// gave up, when nobody had an outcome, or when somebody had to be sent home.
     Crowd(crowd::CrowdArgs),
     /// The figures, on servers of their own, beside this machine's limits
     Figures(figures::FiguresArgs),

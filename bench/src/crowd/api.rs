@@ -70,9 +70,9 @@ impl Answer {
         }
     }
 
-    /// A business "no", which is no error.
+    /// A business "no", which is no error. A 5xx is none, though its code may be that of a job that failed.
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        if self.status.is_success() { None } else { Refusal::from_code(&self.code()) }
+        if self.status.is_client_error() { Refusal::from_code(&self.code()) } else { None }
     }
 }
 

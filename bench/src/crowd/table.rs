@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use shared::domain::Refusal;
 
 use super::api::Api;
 use super::ledger::{Counts, Ledger};
@@ -111,6 +112,7 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
     add("calls do not fail", beyond(outcomes.failed, outcomes.calls), &of_calls);
     let of_shoppers = format!("{} gave up, one in {TOLERATED} may", thousands(counts.gave_up));
     add("shoppers do not give up", beyond(counts.gave_up, closing.shoppers as u64), &of_shoppers);
+    add("no job fails by itself", failed_jobs(counts), "");
     add("somebody had an outcome", u64::from(!has_outcome(counts)), "");
     match &closing.rules {
         Ok(rules) => {
@@ -137,6 +139,12 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
 /// How many are too many.
 fn beyond(count: u64, of: u64) -> u64 {
     count.saturating_sub(of / TOLERATED)
+}
+
+/// Jobs whose end is no business "no".
+fn failed_jobs(counts: &Counts) -> u64 {
+    let is_business = |code: &str| Refusal::from_code(code).is_some_and(|known| known != Refusal::Internal);
+    counts.refused.iter().filter(|(code, _)| !is_business(code)).map(|(_, count)| count).sum()
 }
 
 fn has_outcome(counts: &Counts) -> bool {
@@ -169,6 +177,12 @@ mod tests {
         assert!(is_kept(&served, Ok(vec![rule(0)])));
         assert!(!is_kept(&served, Ok(vec![rule(1)])), "a rule was broken");
         assert!(!is_kept(&served, Err("no database".to_owned())), "nobody looked");
+        let refused = |code: &str| [(code.to_owned(), 1)].into();
+        assert!(is_kept(&Counts { refused: refused("sold_out"), ..served.clone() }, Ok(Vec::new())));
+        assert!(
+            !is_kept(&Counts { refused: refused("internal"), ..served.clone() }, Ok(Vec::new())),
+            "a job failed"
+        );
         assert!(!is_kept(&Counts { gave_up: 3, ..served }, Ok(Vec::new())), "too many gave up");
         assert!(!is_kept(&Counts::default(), Ok(Vec::new())), "nobody had an outcome");
     }
