@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_crowd_succeeds_only_when_it_was_served_and_looked_after() {
-        let rule = |violations| Rule { rule: "a rule", violations };
+        let rule = |violations| Rule { rule: "a rule", violations, left_out: 0 };
         let served = Counts { reserved: 198, gave_up: 2, ..Counts::default() };
         assert!(is_kept(&served, Ok(vec![rule(0)])));
         assert!(!is_kept(&served, Ok(vec![rule(1)])), "a rule was broken");
