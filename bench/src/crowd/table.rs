@@ -177,7 +177,7 @@ mod tests {
         assert!(is_kept(&served, Ok(vec![rule(0)])));
         assert!(!is_kept(&served, Ok(vec![rule(1)])), "a rule was broken");
         assert!(!is_kept(&served, Err("no database".to_owned())), "nobody looked");
-        let refused = |code: &str| [(code.to_owned(), 1)].into();
+        let refused = |code: &str| std::collections::BTreeMap::from([(code.to_owned(), 1)]);
         assert!(is_kept(&Counts { refused: refused("sold_out"), ..served.clone() }, Ok(Vec::new())));
         assert!(
             !is_kept(&Counts { refused: refused("internal"), ..served.clone() }, Ok(Vec::new())),
