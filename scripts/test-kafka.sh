@@ -33,8 +33,9 @@ listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 port=$((20000 + RANDOM % 20000))
 while listens "$port"; do port=$((port + 1)); done
 url=tcp://127.0.0.1:$port
-"$tansu/bin/tansu" broker --listener-url "$url" --advertised-listener-url "$url" \
-    --storage-engine "sqlite://$dir/tansu.db" >"$dir/log" 2>&1 </dev/null &
+# It takes the path of the file from the folder it runs in.
+(cd "$dir" && exec "$tansu/bin/tansu" broker --listener-url "$url" --advertised-listener-url "$url" \
+    --storage-engine sqlite://tansu.db >log 2>&1 </dev/null) &
 broker=$!
 
 deadline=$((SECONDS + ready_s))
