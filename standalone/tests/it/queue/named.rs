@@ -189,7 +189,7 @@ async fn a_lane_whose_jobs_all_rest_is_due_at_once_when_one_comes_that_does_not(
     queue.add_jobs(lane(0), &[job("for later", Some(now - 1))]).await?;
     queue.copy_controls(partition(), &Controls::default()).await?;
     assert_eq!(due().await?, [], "nobody looks while it is leased");
-    let rest = Duration::from_millis(300);
+    let rest = Duration::from_secs(2);
     let how = GiveBack { delay: rest, ..GiveBack::default() };
     queue.give_back(&taken.lease, &how).await??;
     add(&queue, &["last"]).await?;
