@@ -3,7 +3,7 @@
 use super::feed::SeatsChanged;
 use super::script::{arg, script};
 use super::{Partition, Queue, QueueError};
-use crate::domain::EventId;
+use crate::domain::{EventId, SeatId, UserId};
 
 /// Places in one call at most.
 const PLACES_PER_CALL: usize = 1_000;
@@ -100,14 +100,22 @@ impl Queue {
     pub async fn show_reservations(
         &self,
         event: EventId,
-        held: &[(crate::domain::SeatId, crate::domain::UserId, i64)],
+        held: &[(SeatId, UserId, i64)],
     ) -> Result<(), QueueError> {
-        let mut pipe = redis::pipe();
-        for (seat, user, ttl_ms) in held {
-            let key = self.keys().seat_reserved(event, *seat);
-            pipe.cmd("SET").arg(key).arg(user.0).arg("PX").arg((*ttl_ms).max(1)).ignore();
+        let key = |seat| self.keys().seat_reserved(event, seat);
+        let held: Vec<_> = held.iter().map(|(seat, user, ttl_ms)| (key(*seat), *user, *ttl_ms)).collect();
+        self.show(&held).await
+    }
+
+    /// The same by key.
+    pub(super) async fn show(&self, held: &[(String, UserId, i64)]) -> Result<(), QueueError> {
+        for held in held.chunks(PLACES_PER_CALL) {
+            let mut pipe = redis::pipe();
+            for (key, user, ttl_ms) in held {
+                pipe.cmd("SET").arg(key).arg(user.0).arg("PX").arg((*ttl_ms).max(1)).ignore();
+            }
+            let () = pipe.query_async(&mut self.connection()).await?;
         }
-        let () = pipe.query_async(&mut self.connection()).await?;
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(script: &'static redis::Script, keys: &[String]) -> Self {
+    pub(super) fn new<K: ToRedisArgs>(script: &'static redis::Script, keys: &[K]) -> Self {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.get_hash()).arg(keys.len()).arg(keys);
         Self { script, cmd }

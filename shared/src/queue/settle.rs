@@ -44,8 +44,6 @@ const JOBS_PER_CALL: usize = 100;
 /// What a call says beside its jobs.
 #[derive(Debug, Default)]
 pub(super) struct SettleTail {
-    /// Reservation keys that follow the jobs.
-    pub(super) shown: usize,
     /// A job that failed by itself and waits on.
     pub(super) stuck: Option<u64>,
     /// The lane rests this long.
@@ -101,6 +99,7 @@ impl Queue {
         if parts.is_empty() {
             parts.push(&[]);
         }
+        self.show_won(batch, decided).await;
         let last = parts.len() - 1;
         // Each part has its share of the locks, lest the last one take the longest.
         let mut locks = decided.locks.chunks(decided.locks.len().div_ceil(parts.len()).max(1));
@@ -126,7 +125,7 @@ impl Queue {
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
         let mut keys = self.settle_keys(lease);
         let mut done = Done::default();
-        let (mut jobs, mut shown) = (Vec::new(), Vec::new());
+        let mut jobs = Vec::new();
         for job in part.jobs {
             let Some(ending) = decided.endings.get(&job.number) else { continue };
             let owner = job.envelope.as_ref().map_or(UserId(0), |envelope| envelope.owner);
@@ -142,7 +141,6 @@ impl Queue {
             };
             let record = if to_keep.is_kept(word) { record(job, owner, ending, decided) } else { Vec::new() };
             jobs.push((&job.member, word, owner, record));
-            self.show(lease, owner, ending, decided.now_ms, &mut keys, &mut shown);
         }
         if part.is_first {
             // Before anybody is told who has those places now.
@@ -150,7 +148,6 @@ impl Queue {
         }
         keys.extend(part.locks.iter().cloned());
         let tail = SettleTail {
-            shown: shown.len(),
             stuck: decided.stuck,
             delay: decided.delay,
             is_last: part.is_last && part.gives_back,
@@ -161,9 +158,6 @@ impl Queue {
         let mut call = self.settle_call(lease, &keys, &entry, jobs.len(), &tail);
         for (member, word, owner, record) in jobs {
             call.arg(member).arg(word).arg(owner.0).arg(record);
-        }
-        for (owner, ttl_ms) in shown {
-            call.arg(owner.0).arg(ttl_ms);
         }
         self.send_settle(&call).await
     }
@@ -187,7 +181,6 @@ impl Queue {
             .arg(config.queue_keep_completed)
             .arg(config.queue_keep_failed)
             .arg(jobs)
-            .arg(tail.shown)
             .arg(tail.stuck.map(|number| number.to_string()).unwrap_or_default())
             .arg(ms(tail.delay))
             .arg(u8::from(tail.is_last))
@@ -238,26 +231,30 @@ impl Queue {
         ]
     }
 
-    /// The reservation keys of what was won, for display, with the hold as their TTL.
-    fn show(
-        &self,
-        lease: &Lease,
-        owner: UserId,
-        ending: &Ending,
-        now_ms: i64,
-        keys: &mut Vec<String>,
-        shown: &mut Vec<(UserId, i64)>,
-    ) {
-        let Ending::Decided(Outcome::Completed(won)) = ending else { return };
-        let ttl_ms = won.expires_at_ms - now_ms;
-        if ttl_ms <= 0 {
-            return;
+    /// Writes the reservation keys of what was won, for display. They are nobody's proof, and what stands in PostgreSQL is
+    /// settled without them.
+    async fn show_won(&self, batch: &Batch, decided: &Decided) {
+        let (keys, event) = (self.keys(), batch.lease.event);
+        let mut held = Vec::new();
+        for job in &batch.jobs {
+            let Some(Ending::Decided(Outcome::Completed(won))) = decided.endings.get(&job.number) else {
+                continue;
+            };
+            let owner = job.envelope.as_ref().map_or(UserId(0), |envelope| envelope.owner);
+            let ttl_ms = won.expires_at_ms - decided.now_ms;
+            if ttl_ms <= 0 {
+                continue;
+            }
+            let seats = won.seats.iter().map(|seat| keys.seat_reserved(event, *seat));
+            let slots = won.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot));
+            held.extend(seats.chain(slots).map(|key| (key, owner, ttl_ms)));
         }
-        let seats = won.seats.iter().map(|seat| self.keys().seat_reserved(lease.event, *seat));
-        let slots = won.slots.iter().map(|(area, slot)| self.keys().slot_reserved(lease.event, *area, *slot));
-        for key in seats.chain(slots) {
-            keys.push(key);
-            shown.push((owner, ttl_ms));
+        if let Err(error) = self.show(&held).await {
+            tracing::debug!(
+                event.id = event.0,
+                error = crate::telemetry::chain(&error),
+                "reservations are not shown"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --[[
-  lock - take the locks of all the places that a batch proposes to reserve, all or nothing per job.
+  lock - take the locks of all the places that a batch proposes to reserve, all or nothing per job, where not all of
+  them were free.
 
   KEYS[…]  lock keys, job by job
   ARGV[1]  lane
@@ -36,6 +37,9 @@ for job = 4, #ARGV do
   if free then
     for i = at, last do redis.call('SET', KEYS[i], mine, 'PX', ttl_ms) end
   else
+    for i = at, last do
+      if values[i] == mine then redis.call('DEL', KEYS[i]) end
+    end
     reply[#reply + 1] = tostring(job - 4)
   end
   at = last + 1

@@ -16,7 +16,7 @@
   KEYS[12] delayed    ZSET    job -> due at (ms)
   KEYS[13] errors     HASH    number -> how it failed so far, a line each
   KEYS[14] leased     ZSET    lane -> end of its lease (ms)
-  KEYS[15…] reserved keys of what was won, then lock keys of what was locked
+  KEYS[15…] lock keys of what was locked
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence
@@ -25,14 +25,12 @@
   ARGV[6]  keep_completed
   ARGV[7]  keep_failed
   ARGV[8]  jobs       how many of them follow
-  ARGV[9]  reserved   how many reserved keys stand in KEYS
-  ARGV[10] number of a job that failed by itself and waits on, or ''
-  ARGV[11] delay_ms   the lane is not claimed again before
-  ARGV[12] last       '1' for the last part of the last batch under this lease; only it gives the lane back
-  ARGV[13] took_ms    how long the whole batch took
-  ARGV[14…] by 4 a job: job, word (completed | failed | standby), owner or '', record or ''
+  ARGV[9]  number of a job that failed by itself and waits on, or ''
+  ARGV[10] delay_ms   the lane is not claimed again before
+  ARGV[11] last       '1' for the last part of the last batch under this lease; only it gives the lane back
+  ARGV[12] took_ms    how long the whole batch took
+  ARGV[13…] by 4 a job: job, word (completed | failed | standby), owner or '', record or ''
             or job, 'later', after how many ms it is tried again in its own place, how it failed
-           then by 2 a reserved key: owner, ttl_ms
 
   Returns  { 'settled', waiting } | { 'lost' }
   A batch is settled in parts, so that nobody else waits long for Redis.
@@ -47,9 +45,9 @@ local completed, failed, history = KEYS[9], KEYS[10], KEYS[11]
 local delayed, errors, leased = KEYS[12], KEYS[13], KEYS[14]
 local lane, worker, fence, wake, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local keep_completed, keep_failed = tonumber(ARGV[6]), tonumber(ARGV[7])
-local count, reserved = tonumber(ARGV[8]), tonumber(ARGV[9])
-local stuck, delay_ms, is_last, took_ms = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13])
-local first_key, first_job, feed_keep_ms, day_min = 15, 14, 60000, 1440
+local count, stuck, delay_ms = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
+local is_last, took_ms = ARGV[11] == '1', tonumber(ARGV[12])
+local first_key, first_job, feed_keep_ms, day_min = 15, 13, 60000, 1440
 
 local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
@@ -125,12 +123,8 @@ each_thousand(records.failed, function(...) redis.call('LPUSH', failed, ...) end
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
 
-local at = first_job + count * 4
-for i = 0, reserved - 1 do
-  redis.call('SET', KEYS[first_key + i], ARGV[at + i * 2], 'PX', ARGV[at + i * 2 + 1])
-end
 local mine, locks, held = lane .. ':' .. fence, {}, {}
-for i = first_key + reserved, #KEYS do locks[#locks + 1] = KEYS[i] end
+for i = first_key, #KEYS do locks[#locks + 1] = KEYS[i] end
 each_thousand(locks, function(...)
   for i, value in ipairs(redis.call('MGET', ...)) do
     if value == mine then held[#held + 1] = select(i, ...) end

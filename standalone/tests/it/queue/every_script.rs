@@ -36,8 +36,9 @@ async fn work_off_a_lane(lab: &QueueLab) -> TestResult {
     let given_back = claim(queue, "w", 1).await?;
     assert_eq!(queue.give_back(&given_back.lease, &GiveBack::default()).await?, Ok(0));
     let first = claim(queue, "w", 1).await?;
-    let seat = vec![queue.keys().seat_lock(LANE, SeatId(1))];
-    assert_eq!(queue.lock(&first.lease, &[seat]).await?, Locked::Except(vec![]));
+    let [seat, foreign] = [SeatId(1), SeatId(2)].map(|seat| vec![queue.keys().seat_lock(LANE, seat)]);
+    let () = redis::cmd("SET").arg(&foreign[0]).arg("99:1").query_async(&mut queue.connection()).await?;
+    assert_eq!(queue.lock(&first.lease, &[seat, foreign]).await?, Locked::Except(vec![1]));
     assert_eq!(queue.renew(&first.lease).await?, Ok(()));
     let second = queue.extend(&first.lease, numbers[0], 1).await?.ok_or("a second job")?;
     assert_eq!(queue.settle(&first, &refuse_all(&first), false).await?, Ok(3));
