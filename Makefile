@@ -27,7 +27,7 @@ crowd: ## Some 2,000 simulated shoppers against the Usher that `make run` runs
 bench: ## The figures, beside this machine's own limits
 	@exec scripts/bench.sh figures $(ARGS)
 
-lint: ## Formatting, clippy, rustdoc, types of the web pages, shell scripts
+lint: ## Formatting, clippy, rustdoc, shell scripts; installs what compiling takes, no servers
 	@exec scripts/lint.sh
 
 web: ## Build the web pages

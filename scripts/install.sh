@@ -2,6 +2,7 @@
 # Installs what building and running Usher needs and this machine lacks; Rust itself is only asked for. Quick when
 # nothing is missing. Takes several options at once.
 #   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
+#   scripts/install.sh --build      only what compiling takes: no servers, no Node
 #   scripts/install.sh --kafka      also a C++ compiler, make and Python 3, which build librdkafka, so whatever has all features
 #   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
 #   scripts/install.sh --faketime   also libfaketime, by which `make soak` lets a Redis live through days in minutes
@@ -22,10 +23,15 @@ at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 rust_version() { rustc --version 2>/dev/null | cut -d ' ' -f 2 || true; }
 
 require_rust() {
-    local found
+    local found own
     found=$(rust_version)
     if has cargo && [ -n "$found" ] && at_least "$found" "$rust_wanted"; then
         return
+    fi
+    # With the system's own Rust first in PATH, no update of rustup's changes what is found.
+    own=${CARGO_HOME:-$HOME/.cargo}/bin
+    if [ -x "$own/rustup" ] && [ -x "$own/rustc" ] && has rustc && [ "$(command -v rustc)" != "$own/rustc" ]; then
+        fail "Rust $rust_wanted or newer is wanted, and $(command -v rustc) (${found:-no version}) comes before rustup's in PATH. Type: export PATH=\"$own:\$PATH\""
     fi
     if has rustup; then
         fail "Rust $rust_wanted or newer is missing (found: ${found:-none}). Type: rustup update stable && rustup default stable"
@@ -44,22 +50,34 @@ has_faketime() {
         [ -e "/usr/local/lib/$library" ]
 }
 
+# Where systems keep the authorities that curl, cargo and git believe; Debian's curl comes without them.
+has_authorities() {
+    local file
+    for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do
+        [ ! -e "$file" ] || return 0
+    done
+    return 1
+}
+
 # The Debian packages of what is missing.
 missing_packages() {
-    has redis-server || has valkey-server || echo redis-server
-    postgres_bin >/dev/null || echo postgresql
-    has setpriv || echo util-linux
+    if ! wants --build; then
+        has redis-server || has valkey-server || echo redis-server
+        postgres_bin >/dev/null || echo postgresql
+        has setpriv || echo util-linux
+        # Debian's npm brings some hundred packages, so only where there is none at all.
+        has node || echo nodejs
+        has npm || echo npm
+    fi
     has cc || printf '%s\n' gcc libc6-dev
     ! wants --kafka || has c++ || echo g++
     ! wants --kafka || has make || echo make
     ! wants --kafka || has python3 || echo python3
     has git || echo git
     has curl || echo curl
+    has_authorities || echo ca-certificates
     ! wants --python || python3 -c "import ensurepip, venv" 2>/dev/null || printf "%s\n" python3 python3-venv
     ! wants --faketime || has_faketime || echo libfaketime
-    # Debian's npm brings some hundred packages, so only where there is none at all.
-    has node || echo nodejs
-    has npm || echo npm
 }
 
 # Shows what was printed only when it fails: a package manager says a lot.
@@ -75,6 +93,9 @@ install_packages() {
     rm -f "$log"
 }
 
+# Names of what only running takes.
+running() { wants --build || printf '%s ' "$@"; }
+
 # The one line for a system that we don't install on.
 line_to_type() {
     local like=" " more=""
@@ -84,11 +105,11 @@ line_to_type() {
     ! wants --faketime || more=" libfaketime"
     case $like in
     *" debian "* | *" ubuntu "*) echo "apt-get install ${packages[*]}    (as root)" ;;
-    *" fedora "* | *" rhel "*) echo "sudo dnf install redis postgresql-server nodejs npm gcc gcc-c++ make git curl util-linux python3$more" ;;
-    *" arch "*) echo "sudo pacman -S --needed redis postgresql nodejs npm gcc make git curl util-linux python$more" ;;
-    *" alpine "*) echo "apk add bash redis postgresql nodejs npm build-base git curl setpriv python3$more    (as root)" ;;
-    *" suse "* | *" opensuse"*) echo "sudo zypper install redis postgresql-server nodejs npm gcc gcc-c++ make git curl util-linux python3$more" ;;
-    *) echo "install Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, a C and a C++ compiler, make, git, curl, setpriv (of util-linux)${more:+,$more}, and Python 3 with venv" ;;
+    *" fedora "* | *" rhel "*) echo "sudo dnf install $(running redis postgresql-server nodejs npm util-linux)gcc gcc-c++ make git curl ca-certificates python3$more" ;;
+    *" arch "*) echo "sudo pacman -S --needed $(running redis postgresql nodejs npm util-linux)gcc make git curl ca-certificates python$more" ;;
+    *" alpine "*) echo "apk add bash $(running redis postgresql nodejs npm setpriv)build-base git curl ca-certificates python3$more    (as root)" ;;
+    *" suse "* | *" opensuse"*) echo "sudo zypper install $(running redis postgresql-server nodejs npm util-linux)gcc gcc-c++ make git curl ca-certificates python3$more" ;;
+    *) echo "install $(running "Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, setpriv (of util-linux),")a C and a C++ compiler, make, git, curl, CA certificates${more:+,$more}, and Python 3 with venv" ;;
     esac
 }
 
@@ -112,7 +133,6 @@ install_sqlx_cli() {
 
 # The servers end with their owner by means that only Linux has.
 [ "$(uname -s)" = Linux ] || fail "Usher runs on Linux; elsewhere in containers: docker compose up --build, see README.md"
-require_rust
 packages=()
 while read -r package; do
     packages+=("$package")
@@ -125,7 +145,9 @@ if [ "${#packages[@]}" != 0 ]; then
     say "installing ${packages[*]}"
     install_packages "${packages[@]}"
 fi
-node_suffices || bring_node
+# After the packages: what one types to get Rust takes curl.
+require_rust
+wants --build || node_suffices || bring_node
 if wants --sqlx-cli; then
     install_sqlx_cli
 fi

@@ -54,7 +54,7 @@ dockerfiles() {
     fi
 }
 
-scripts/install.sh --kafka
+scripts/install.sh --build --kafka
 . scripts/env.sh
 step "formatting" cargo fmt --all --check
 step "clippy" cargo clippy --locked --workspace --all-features --all-targets -- -D warnings
