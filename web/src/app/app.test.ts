@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deadlineOf, secondsLeft, urgencyOf } from './countdown';
 import { BLANK, flawsOf, isPassword, toRegistration } from './credentials';
-import { withQuietEvents } from './lanes';
+import { isRunning, withQuietEvents } from './lanes';
 import { filterPath, isNarrowed, NO_FILTER, readFilter } from './filter';
 import { loginPath, matchRoute, placeKey, safeNext } from './routes';
 
@@ -133,5 +133,12 @@ describe('the operator’s list', () => {
     const rows = withQuietEvents([], [event, { ...event, id: 4, status: 'closed', queuePaused: false }]);
     expect(rows.map((r) => [r.eventId, r.paused, r.message])).toEqual([[3, true, 'soon']]);
     expect(withQuietEvents(rows, [event])).toHaveLength(1);
+  });
+
+  it('knows where a message ends no pause', () => {
+    const rows = withQuietEvents([], [event, { ...event, id: 4, queuePaused: false }]);
+    expect([3, 4, 5].map((id) => isRunning(rows, id))).toEqual([false, true, false]);
+    expect(isRunning(rows, 'all')).toBe(true);
+    expect(isRunning(withQuietEvents([], [event]), 'all')).toBe(false);
   });
 });

@@ -10,6 +10,14 @@ export function withQuietEvents(lanes: readonly Lane[], events: readonly Quiet[]
   return [...lanes, ...quiet.map(quietLane)];
 }
 
+/**
+ * Whether nothing is paused there. The server is told a message by a resume, which would end a pause, too; while one line
+ * runs, the whole queue does.
+ */
+export function isRunning(lanes: readonly Lane[], eventId: number | 'all'): boolean {
+  return lanes.some((l) => !l.paused && (eventId === 'all' || l.eventId === eventId));
+}
+
 function quietLane(event: Quiet): Lane {
   return {
     eventId: event.id,
