@@ -2,11 +2,13 @@
 //!
 //! - [`config`]: its settings.
 //! - [`mod@tick`]: what happens every second, by whoever leads.
+//! - `turns`: one tick at a time, and at most one that waits.
 //!
 //! [`run`] lets apalis-cron tick. Any number may run; PostgreSQL's advisory lock makes them act as one.
 
 pub mod config;
 pub mod tick;
+mod turns;
 
 use std::str::FromStr as _;
 use std::time::Duration;

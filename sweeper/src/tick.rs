@@ -11,13 +11,15 @@ use shared::seen::{self, Part};
 use shared::shop::checkout::Payments;
 use shared::shop::{Fault, Sweeps};
 use shared::store::{Lead, ROUND, in_time};
-use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+
+use crate::turns::Turns;
 
 /// Within a tick expired reservations are looked for this often, so that none is a second late.
 const LOOK: Duration = Duration::from_millis(250);
-/// Looks in one tick; the last one ends before the next tick begins.
+/// Looks in one tick; the last one begins before the next tick does.
 const LOOKS: u32 = 4;
 /// How often those who stand by are asked again, whether or not anything came free.
 const RECALL: Duration = Duration::from_secs(5);
@@ -41,7 +43,7 @@ pub struct Ticker {
     sweeps: Sweeps,
     audit_keep_days: i32,
     payments: Payments,
-    state: Arc<Mutex<State>>,
+    state: Arc<Turns<State>>,
     shutdown: CancellationToken,
 }
 
@@ -76,7 +78,7 @@ impl Ticker {
 
     /// Gives the lead to whoever asks next.
     pub async fn resign(&self) {
-        if let Some(lead) = self.state.lock().await.lead.take() {
+        if let Some(lead) = self.state.last().await.lead.take() {
             lead.resign().await;
         }
     }
@@ -94,10 +96,10 @@ impl Ticker {
             tracing::info!("this sweeper leads now");
         }
         // PostgreSQL's side first: it must go on while Redis is away.
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for look in 0..LOOKS {
-            if look > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
+            looks.tick().await;
             if self.shutdown.is_cancelled() {
                 return Ok(());
             }
@@ -212,12 +214,15 @@ impl Ticker {
     }
 }
 
-/// One tick. A tick that comes while another one works does nothing.
+/// One tick. A tick that comes while another one works begins when that one has ended, unless one waits for it already.
 ///
 /// # Errors
 /// Never: faults are logged, and the next tick tries again.
 pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
-    let Ok(mut state) = ticker.state.try_lock() else { return Ok(()) };
+    let Some(mut state) = ticker.state.take().await else { return Ok(()) };
+    if ticker.shutdown.is_cancelled() {
+        return Ok(());
+    }
     if let Err(error) = in_time(ROUND, ticker.run(&mut state)).await {
         warn("sweep was cut short; the next tick goes on", &error);
     }
