@@ -3,7 +3,7 @@
 use super::feed::SeatsChanged;
 use super::script::{arg, script};
 use super::{Partition, Queue, QueueError};
-use crate::domain::{EventId, SeatId, UserId};
+use crate::domain::{EventId, UserId};
 
 /// Places in one call at most.
 const PLACES_PER_CALL: usize = 1_000;
@@ -93,22 +93,11 @@ impl Queue {
         }
     }
 
-    /// Writes reservation keys of seats, each with what is left of its hold (ms).
+    /// Writes reservation keys, each with its owner and what is left of the hold (ms).
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn show_reservations(
-        &self,
-        event: EventId,
-        held: &[(SeatId, UserId, i64)],
-    ) -> Result<(), QueueError> {
-        let key = |seat| self.keys().seat_reserved(event, seat);
-        let held: Vec<_> = held.iter().map(|(seat, user, ttl_ms)| (key(*seat), *user, *ttl_ms)).collect();
-        self.show(&held).await
-    }
-
-    /// The same by key.
-    pub(super) async fn show(&self, held: &[(String, UserId, i64)]) -> Result<(), QueueError> {
+    pub async fn show_reservations(&self, held: &[(String, UserId, i64)]) -> Result<(), QueueError> {
         for held in held.chunks(PLACES_PER_CALL) {
             let mut pipe = redis::pipe();
             for (key, user, ttl_ms) in held {

@@ -249,7 +249,7 @@ impl Queue {
             let slots = won.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot));
             held.extend(seats.chain(slots).map(|key| (key, owner, ttl_ms)));
         }
-        if let Err(error) = self.show(&held).await {
+        if let Err(error) = self.show_reservations(&held).await {
             tracing::debug!(
                 event.id = event.0,
                 error = crate::telemetry::chain(&error),

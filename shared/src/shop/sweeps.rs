@@ -7,7 +7,7 @@ use super::admin::cut_area;
 use super::carts::announce;
 use super::copy_controls;
 use super::jobs::queue_jobs;
-use crate::domain::{BookingId, EventId, SeatId};
+use crate::domain::{AreaId, BookingId, EventId, SeatId};
 use crate::queue::inspect::Finished;
 use crate::queue::jobs::partition;
 use crate::queue::{Partition, Queue};
@@ -184,13 +184,38 @@ impl Sweeps {
     }
 
     async fn rebuild_event(&self, event: EventId) -> Result<usize, Fault> {
+        Ok(self.rebuild_seats(event).await? + self.rebuild_slots(event).await?)
+    }
+
+    async fn rebuild_seats(&self, event: EventId) -> Result<usize, Fault> {
         let (mut after, mut written) = (SeatId(0), 0);
         loop {
             let page = self.store.reservations_after(event, after, KEYS).await?;
             let Some((last, ..)) = page.last() else { return Ok(written) };
             after = *last;
             written += page.len();
-            self.queue.show_reservations(event, &page).await?;
+            let keys = self.queue.keys();
+            let held: Vec<_> = page
+                .into_iter()
+                .map(|(seat, user, ttl_ms)| (keys.seat_reserved(event, seat), user, ttl_ms))
+                .collect();
+            self.queue.show_reservations(&held).await?;
+        }
+    }
+
+    async fn rebuild_slots(&self, event: EventId) -> Result<usize, Fault> {
+        let (mut after, mut written) = ((AreaId(0), 0), 0);
+        loop {
+            let page = self.store.slot_reservations_after(event, after, KEYS).await?;
+            let Some((last, ..)) = page.last() else { return Ok(written) };
+            after = *last;
+            written += page.len();
+            let keys = self.queue.keys();
+            let held: Vec<_> = page
+                .into_iter()
+                .map(|((area, slot), user, ttl_ms)| (keys.slot_reserved(event, area, slot), user, ttl_ms))
+                .collect();
+            self.queue.show_reservations(&held).await?;
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use tokio::sync::Mutex;
 
-use super::claims::{Why, append_freed, delete_expired, settle_expired, settle_freed};
+use super::claims::{Why, append_freed, delete_expired, settle_expired, settle_freed, slot, slot_column};
 use super::{Freed, STATEMENT, Store, StoreError, in_time};
-use crate::domain::{BookingId, EventId, SeatId, UserId};
+use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
 
 /// Passes at the same time write to the outbox one after the other. They would wait for each other in PostgreSQL, with
 /// a statement under way, which takes longer to wake up when both processors are busy.
@@ -159,6 +159,37 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (SeatId(row.seat_id), UserId(row.user_id), row.ttl_ms)).collect())
+    }
+
+    /// The same of the event's areas, a page after a slot.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn slot_reservations_after(
+        &self,
+        event: EventId,
+        (after_area, after_slot): (AreaId, u32),
+        at_most: i64,
+    ) -> Result<Vec<((AreaId, u32), UserId, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select area_id, slot, user_id,
+                   (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as "ttl_ms!"
+               from area_claims
+               where event_id = $1 and (area_id, slot) > ($2, $3) and status = 'reserved'
+                   and expires_at > clock_timestamp()
+               order by area_id, slot limit $4"#,
+            event.0,
+            after_area.0,
+            slot_column(after_slot),
+            at_most
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let place = |area, number| (AreaId(area), slot(number));
+        Ok(rows
+            .into_iter()
+            .map(|row| (place(row.area_id, row.slot), UserId(row.user_id), row.ttl_ms))
+            .collect())
     }
 
     /// Takes the sweeper's lead for as long as the connection lives; `None` when somebody else has it.

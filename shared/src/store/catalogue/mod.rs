@@ -130,8 +130,16 @@ impl Store {
                    select (select c.event_id from seat_claims c where c.event_id > n.event_id
                            order by c.event_id limit 1)
                    from claimed n where n.event_id is not null
+               ), claimed_areas as (
+                   (select event_id from area_claims order by event_id limit 1)
+                   union all
+                   select (select c.event_id from area_claims c where c.event_id > n.event_id
+                           order by c.event_id limit 1)
+                   from claimed_areas n where n.event_id is not null
                )
-               select event_id as "event_id!" from claimed where event_id is not null"#
+               select event_id as "event_id!" from claimed where event_id is not null
+               union
+               select event_id from claimed_areas where event_id is not null"#
         )
         .fetch_all(&self.pool)
         .await?;

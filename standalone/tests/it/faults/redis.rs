@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
-use shared::domain::SeatId;
+use shared::domain::{AreaId, SeatId};
 use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use standalone::settings::Part;
 
@@ -107,28 +107,47 @@ async fn nobody_new_is_decided_before_those_whom_an_empty_redis_forgot() -> Test
 async fn redis_lost_in_the_midst_of_a_rush_neither_loses_nor_doubles() -> TestResult {
     let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 30)).await?;
+    // One that has nothing but an area.
+    let (club, _, floor) = make_event(lab.store(), &EventPlan::club(20)).await?;
     let shoppers = lab.shoppers(400).await?;
+    let standing = shoppers[0].book(club, json!({"areaId": floor, "quantity": 2})).await?;
+    assert_eq!(shoppers[0].outcome(&standing).await?["status"], "completed");
     let jobs = queue_up(&shoppers, event).await?;
     eventually("some are decided", async || decided(&lab, event).await.is_ok_and(|now| now > 20)).await;
     // As if they were held for a while already: what is left is less than a whole hold.
-    let held: Vec<(i64, i64, i64)> = sqlx::query_as(
+    let seats: Vec<(i64, i64, i64)> = sqlx::query_as(
         "update seat_claims set expires_at = expires_at - interval '5 minutes' where event_id = $1
          returning seat_id, user_id, (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint",
     )
     .bind(event.0)
     .fetch_all(lab.store().pool())
     .await?;
+    let slots: Vec<(i32, i64, i64)> = sqlx::query_as(
+        "update area_claims set expires_at = expires_at - interval '5 minutes' where event_id = $1
+         returning slot, user_id, (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint",
+    )
+    .bind(club.0)
+    .fetch_all(lab.store().pool())
+    .await?;
+    assert_eq!(slots.len(), 2);
     lab.servers.redis.kill();
     lab.servers.redis.restart_empty().await?;
+    let keys = lab.system.queue.keys();
+    let seats = seats
+        .into_iter()
+        .map(|(seat, user, left_ms)| (keys.seat_reserved(event, SeatId(seat)), user, left_ms));
+    let slots = slots.into_iter().map(|(slot, user, left_ms)| {
+        (keys.slot_reserved(club, AreaId(floor), slot.unsigned_abs()), user, left_ms)
+    });
+    let held: Vec<(String, i64, i64)> = seats.chain(slots).collect();
     let mut redis = redis::Client::open(lab.servers.redis.url())?.get_multiplexed_async_connection().await?;
     let mut shown = redis::pipe();
-    for (seat, ..) in &held {
-        let key = lab.system.queue.keys().seat_reserved(event, SeatId(*seat));
-        shown.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+    for (key, ..) in &held {
+        shown.cmd("GET").arg(key).cmd("PTTL").arg(key);
     }
     eventually("who holds what is shown again, for no longer than they do", async || {
         let shown: Result<Vec<i64>, _> = shown.query_async(&mut redis).await;
-        let is_right = |(key, (_, user, left_ms)): (&[i64], &(i64, i64, i64))| {
+        let is_right = |(key, (_, user, left_ms)): (&[i64], &(String, i64, i64))| {
             matches!(key, [owner, ttl_ms] if owner == user && (1..=*left_ms).contains(ttl_ms))
         };
         shown.is_ok_and(|shown| {
