@@ -183,16 +183,15 @@ impl Queue {
     /// # Errors
     /// Redis is away.
     pub async fn due_lanes(&self, partition: Partition, at_most: usize) -> Result<Vec<EventId>, QueueError> {
-        let mut connection = self.connection();
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut connection).await?;
+        let now_ms = self.now_ms().await?;
         let lanes: Vec<i64> = redis::cmd("ZRANGEBYSCORE")
             .arg(self.keys().ready(partition))
             .arg("-inf")
-            .arg(seconds * 1_000 + micros / 1_000)
+            .arg(now_ms)
             .arg("LIMIT")
             .arg(0)
             .arg(at_most)
-            .query_async(&mut connection)
+            .query_async(&mut self.connection())
             .await?;
         Ok(lanes.into_iter().map(EventId).collect())
     }

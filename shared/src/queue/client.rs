@@ -204,6 +204,15 @@ impl Queue {
         Ok(())
     }
 
+    /// Redis' clock, in ms since 1970.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(super) async fn now_ms(&self) -> Result<u64, QueueError> {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        Ok(seconds * 1_000 + micros / 1_000)
+    }
+
     /// Calls a script; see [`Self::send`].
     pub(super) async fn call(
         &self,

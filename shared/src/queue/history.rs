@@ -55,13 +55,14 @@ impl Queue {
     /// # Errors
     /// Redis is away.
     pub async fn history(&self, event: EventId, minutes: u64) -> Result<Vec<Minute>, QueueError> {
-        let mut redis = self.connection();
-        let (now_s, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
-        let now = now_s / 60;
+        let now = self.now_ms().await? / 60_000;
         let wanted = (now + 1).saturating_sub(minutes.clamp(1, MINUTES))..=now;
         let slots: Vec<u64> = wanted.clone().map(|minute| minute % MINUTES).collect();
-        let kept: Vec<Option<String>> =
-            redis::cmd("HMGET").arg(self.keys().history(event)).arg(slots).query_async(&mut redis).await?;
+        let kept: Vec<Option<String>> = redis::cmd("HMGET")
+            .arg(self.keys().history(event))
+            .arg(slots)
+            .query_async(&mut self.connection())
+            .await?;
         // A slot that nothing has happened in since holds a minute of the day before.
         let read = kept.into_iter().flatten().filter_map(|text| Minute::read(&text));
         Ok(read.filter(|minute| wanted.contains(&minute.minute)).collect())

@@ -157,8 +157,7 @@ impl Queue {
             Vec<Member>,
             Vec<Option<String>>,
         ) = pipe.query_async(&mut self.connection()).await?;
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
-        let now_ms = seconds * 1_000 + micros / 1_000;
+        let now_ms = self.now_ms().await?;
         let text = |at: usize| meta.get(at).cloned().flatten();
         let number = |at: usize| text(at).and_then(|text| text.parse().ok()).unwrap_or(0u64);
         let lease = text(1).map(|worker| LeaseState {

@@ -46,9 +46,7 @@ impl Queue {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
-        let (keys, mut redis) = (self.keys(), self.connection());
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
-        let now_ms = seconds * 1_000 + micros / 1_000;
+        let (keys, mut redis, now_ms) = (self.keys(), self.connection(), self.now_ms().await?);
         let (mut metas, mut sizes) = (redis::pipe(), redis::pipe());
         for lane in &lanes {
             let fields = ["lease_until", "lease_count", "completed"];

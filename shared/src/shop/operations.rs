@@ -427,7 +427,7 @@ impl Operations {
         action: &str,
         object: &str,
     ) -> Result<(), StoreError> {
-        self.store.insert_audit(ip, Some(by), action, object, "done").await
+        self.audit_end(by, ip, action, object, true).await
     }
 }
 
