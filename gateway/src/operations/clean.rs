@@ -66,13 +66,8 @@ pub async fn clean_queue(
         Some(FinishedState::Failed) => &[Finished::Failed],
         None => &[Finished::Completed, Finished::Failed],
     };
-    let limit = body.limit.clamp(1, 1_000);
     let older_than = Duration::from_secs(body.older_than_seconds.into());
-    let mut removed = 0;
-    for which in which {
-        let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
-        let which_of_them = (older_than, left);
-        removed += app.operations.clean(body.event_id, *which, which_of_them, caller.user, Some(ip)).await?;
-    }
+    let which_of_them = (which, older_than, body.limit.clamp(1, 1_000));
+    let removed = app.operations.clean(body.event_id, which_of_them, caller.user, Some(ip)).await?;
     Ok(Json(Cleaned { removed }))
 }

@@ -186,38 +186,40 @@ impl Operations {
         Ok(self.queue.finished_jobs(event, which).await.map_err(Fault::from)?)
     }
 
-    /// Forgets finished jobs that are older than this, so many at most; outcomes stay. Returns how many.
+    /// Forgets jobs that finished in one of these ways longer ago than this, so many at most of all ways together; outcomes
+    /// stay. Returns how many.
     ///
     /// # Errors
     /// No such event, or a store is away.
     pub async fn clean(
         &self,
         only: Option<EventId>,
-        which: Finished,
-        how: (Duration, usize),
+        (which, older_than, limit): (&[Finished], Duration, usize),
         by: UserId,
         ip: Option<IpAddr>,
     ) -> Result<u64, OperationsError> {
         let events = self.events(only).await?;
-        let removed = self.clean_lanes(&events, which, how).await;
+        let removed = self.clean_lanes(&events, which, (older_than, limit)).await;
         self.audit_end(by, ip, "queue.clean", &scope(only), removed.is_ok()).await?;
         removed
     }
 
-    /// Lane by lane, as each call takes what the limit has left.
+    /// One after the other, as each call takes what the limit has left.
     async fn clean_lanes(
         &self,
         events: &[EventId],
-        which: Finished,
+        which: &[Finished],
         (older_than, limit): (Duration, usize),
     ) -> Result<u64, OperationsError> {
         let mut removed = 0;
-        for event in events {
-            let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
-            if left == 0 {
-                break;
+        for which in which {
+            for event in events {
+                let left = limit.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
+                if left == 0 {
+                    return Ok(removed);
+                }
+                removed += self.queue.clean(*event, *which, older_than, left).await.map_err(Fault::from)?;
             }
-            removed += self.queue.clean(*event, which, older_than, left).await.map_err(Fault::from)?;
         }
         Ok(removed)
     }

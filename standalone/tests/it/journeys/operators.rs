@@ -85,6 +85,8 @@ async fn cleaning_forgets_finished_jobs_and_no_outcome() -> TestResult {
         assert_eq!((status, &cleaned["removed"]), (StatusCode::OK, &json!(removed)));
         assert_eq!(counts().await, left);
     }
+    let written = "select count(*) from audit_log where action = 'queue.clean' and object = 'queue'";
+    assert_eq!(lab.count(written).await?, 2, "each request once, of whatever states it was");
     assert_eq!(shoppers[3].status(&jobs[3]).await?["code"], "sold_out", "outcomes stay");
     assert_invariants(lab.store(), event).await
 }
