@@ -250,7 +250,7 @@ impl Operations {
     }
 
     /// Forgets jobs that finished in one of these ways longer ago than this, so many at most, those first that were written
-    /// first, and what Redis keeps of such; returns how many jobs.
+    /// first, and what Redis keeps of such. A failed job goes with the one that did it once more. Returns how many jobs.
     ///
     /// # Errors
     /// No such queue, or PostgreSQL is away.

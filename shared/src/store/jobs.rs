@@ -265,14 +265,16 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets jobs that were finished so long ago, so many at most; returns how many.
+    /// Forgets jobs that were finished so long ago, so many at most, those first that were finished first, so that none is
+    /// there without the job that does it once more; returns how many.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn forget_jobs(&self, days: i32, at_most: i64) -> Result<u64, StoreError> {
         let gone = sqlx::query!(
             "delete from jobs where id in (
-                 select id from jobs where finished_at < statement_timestamp() - make_interval(days => $1) limit $2)",
+                 select id from jobs where finished_at < statement_timestamp() - make_interval(days => $1)
+                 order by finished_at limit $2)",
             days,
             at_most
         )
@@ -474,8 +476,10 @@ impl Store {
         .await?;
         Ok(removed.rows_affected())
     }
+
     /// Forgets jobs of a queue that ended in one of these states longer ago than this, those first that were written
-    /// first; returns how many.
+    /// first. With one that does a failed job once more, that one goes too, whatever the limit: nobody could tell any more
+    /// that it was retried. Returns how many.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -489,15 +493,19 @@ impl Store {
         let states: Vec<String> = states.iter().map(|state| (*state).to_owned()).collect();
         // Nothing ends before it was written, so each state is read from its oldest on, and no further than so.
         let gone = sqlx::query!(
-            "delete from jobs where finished_at is not null and id = any (array(
-                 select oldest.id from unnest($2::text[]) as state (word) cross join lateral (
-                     select id, created_at from jobs
-                     where queue = $1 and status = state.word
-                         and created_at < statement_timestamp() - make_interval(secs => $3)
-                         and finished_at < statement_timestamp() - make_interval(secs => $3)
-                     order by created_at, id limit $4
-                 ) as oldest
-                 order by oldest.created_at, oldest.id limit $4))",
+            "with recursive gone as (
+                 (select oldest.id, oldest.retry_of from unnest($2::text[]) as state (word) cross join lateral (
+                      select id, retry_of, created_at from jobs
+                      where queue = $1 and status = state.word
+                          and created_at < statement_timestamp() - make_interval(secs => $3)
+                          and finished_at < statement_timestamp() - make_interval(secs => $3)
+                      order by created_at, id limit $4
+                  ) as oldest
+                  order by oldest.created_at, oldest.id limit $4)
+                 union
+                 select f.id, f.retry_of from gone join jobs f on f.id = gone.retry_of
+             )
+             delete from jobs where finished_at is not null and id = any (array(select id from gone))",
             queue,
             &states,
             older_than.as_secs_f64(),

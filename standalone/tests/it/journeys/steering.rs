@@ -242,6 +242,27 @@ async fn finished_jobs_of_a_named_queue_are_forgotten_and_no_others() -> TestRes
     }
     let written = "select count(*) from audit_log where action = 'queue.clean' and object = 'post'";
     assert_eq!(lab.count(written).await?, 5);
+
+    // One that failed and was retried with success is not there to be retried once more when the success is forgotten.
+    while run_next(&lab, JobEnding::Completed).await? != waits {}
+    let mut both = Vec::new();
+    for _ in 0..2 {
+        lab.store().add_job(&job("a letter")).await?;
+        both.push(run_next(&lab, failed()).await?);
+    }
+    let retry = async |body: Value| operator.post("/api/admin/queue/jobs/retry", body).await;
+    retry(json!({"queue": "post", "id": both[0]})).await?;
+    run_next(&lab, JobEnding::Completed).await?;
+    let of_completed = json!({"queue": "post", "state": "completed"});
+    assert_eq!(
+        forgotten(of_completed).await?,
+        (3, vec!["failed".to_owned()]),
+        "the failed one with its retry"
+    );
+    let (_, retried) = retry(json!({"queue": "post"})).await?;
+    let originals: Vec<&Value> =
+        retried["items"].as_array().ok_or("jobs")?.iter().map(|one| &one["retryOf"]).collect();
+    assert_eq!(originals, [&json!(both[1])], "{retried}");
     let shopper = lab.shopper().await?;
     let (status, _) = shopper.post("/api/admin/queue/jobs/clean", json!({"queue": "post"})).await?;
     assert_eq!(status, StatusCode::FORBIDDEN);
