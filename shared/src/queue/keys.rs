@@ -1,6 +1,6 @@
 //! Every key is built here and nowhere else.
 
-use crate::domain::{AreaId, EventId, SeatId};
+use crate::domain::{AreaId, EventId, Reservation, SeatId};
 
 /// How many partitions there are. Changing it moves events between hash slots: drain the queue first.
 pub const PARTITIONS: u16 = 8;
@@ -111,5 +111,12 @@ impl Keys {
     /// Who reserved a slot of an area.
     pub fn slot_reserved(&self, event: EventId, area: AreaId, slot: u32) -> String {
         format!("{}:{{p{:03}}}:area:{area}:{slot}:reserved", self.prefix, Partition::of(event).0)
+    }
+
+    /// The reservation keys of all that a job won.
+    pub(super) fn reserved(&self, event: EventId, won: &Reservation) -> Vec<String> {
+        let seats = won.seats.iter().map(|seat| self.seat_reserved(event, *seat));
+        let slots = won.slots.iter().map(|(area, slot)| self.slot_reserved(event, *area, *slot));
+        seats.chain(slots).collect()
     }
 }

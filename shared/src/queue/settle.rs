@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::claim::{Batch, ClaimedJob, Lease};
 use super::feed::{Done, Told};
 use super::lease::LeaseLost;
@@ -99,30 +101,26 @@ impl Queue {
         if parts.is_empty() {
             parts.push(&[]);
         }
-        self.show_won(batch, decided).await;
         let last = parts.len() - 1;
         // Each part has its share of the locks, lest the last one take the longest.
         let mut locks = decided.locks.chunks(decided.locks.len().div_ceil(parts.len()).max(1));
         let mut to_keep = self.to_keep(decided);
-        let mut waiting = 0;
+        let mut calls = Vec::with_capacity(parts.len());
         for (at, jobs) in parts.into_iter().enumerate() {
             let locks = locks.next().unwrap_or_default();
             let part = Part { jobs, locks, is_first: at == 0, is_last: at == last, gives_back };
-            match self.settle_part(&batch.lease, part, decided, &mut to_keep).await? {
-                Ok(left) => waiting = left,
-                Err(lost) => return Ok(Err(lost)),
-            }
+            calls.push(self.part_call(&batch.lease, part, decided, &mut to_keep));
         }
-        Ok(Ok(waiting))
+        // All are under way at once, in this order on one connection, so that only one way there and back is waited for.
+        // Should a part be overtaken by the last one, its jobs wait on, and the next claim reads their outcomes back.
+        let settling = try_join_all(calls.iter().map(|call| self.send_settle(call)));
+        let ((), settled) = tokio::join!(self.show_won(batch, decided), settling);
+        let settled: Result<Vec<u64>, LeaseLost> = settled?.into_iter().collect();
+        Ok(settled.map(|waiting| waiting.last().copied().unwrap_or_default()))
     }
 
-    async fn settle_part(
-        &self,
-        lease: &Lease,
-        part: Part<'_>,
-        decided: &Decided,
-        to_keep: &mut ToKeep,
-    ) -> Result<Result<u64, LeaseLost>, QueueError> {
+    /// The call that settles a part.
+    fn part_call(&self, lease: &Lease, part: Part<'_>, decided: &Decided, to_keep: &mut ToKeep) -> Call {
         let mut keys = self.settle_keys(lease);
         let mut done = Done::default();
         let mut jobs = Vec::new();
@@ -159,7 +157,7 @@ impl Queue {
         for (member, word, owner, record) in jobs {
             call.arg(member).arg(word).arg(owner.0).arg(record);
         }
-        self.send_settle(&call).await
+        call
     }
 
     /// A call of `settle.lua`, up to the jobs.
@@ -245,9 +243,7 @@ impl Queue {
             if ttl_ms <= 0 {
                 continue;
             }
-            let seats = won.seats.iter().map(|seat| keys.seat_reserved(event, *seat));
-            let slots = won.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot));
-            held.extend(seats.chain(slots).map(|key| (key, owner, ttl_ms)));
+            held.extend(keys.reserved(event, won).into_iter().map(|key| (key, owner, ttl_ms)));
         }
         if let Err(error) = self.show_reservations(&held).await {
             tracing::debug!(

@@ -105,16 +105,19 @@ impl Store {
         let numbers: Vec<i64> = jobs.iter().map(|(number, _)| number.cast_signed()).collect();
         let nonces: Vec<i64> = jobs.iter().map(|(_, job)| job.nonce.cast_signed()).collect();
         let owners: Vec<i64> = jobs.iter().map(|(_, job)| job.owner.0).collect();
+        let may_stand_by: Vec<bool> = jobs.iter().map(|(_, job)| job.request.standby).collect();
         sqlx::query!(
-            "insert into job_outcomes (event_id, number, nonce, user_id, status, code)
-             select $1, number, nonce, user_id, 'failed', $5
-             from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as job (number, nonce, user_id)
+            "insert into job_outcomes (event_id, number, nonce, user_id, status, code, may_stand_by)
+             select $1, number, nonce, user_id, 'failed', $5, may_stand_by
+             from unnest($2::bigint[], $3::bigint[], $4::bigint[], $6::boolean[])
+                 as job (number, nonce, user_id, may_stand_by)
              on conflict (event_id, number) do nothing",
             event.0,
             &numbers,
             &nonces,
             &owners,
-            refusal.code()
+            refusal.code(),
+            &may_stand_by
         )
         .execute(&self.pool)
         .await?;

@@ -59,7 +59,7 @@ fn all(batch: &Batch<Job>, ending: &JobEnding) -> Vec<(u64, JobEnding)> {
     batch.jobs.iter().map(|job| (job.number, ending.clone())).collect()
 }
 
-async fn redis_ms(queue: &Queue) -> Fallible<i64> {
+pub(super) async fn redis_ms(queue: &Queue) -> Fallible<i64> {
     let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut queue.connection()).await?;
     Ok(seconds * 1_000 + micros / 1_000)
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use shared::domain::{BookingId, Outcome, Refusal, Reservation, SeatId};
+use shared::domain::{AreaId, BookingId, Outcome, Refusal, Reservation, SeatId};
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause};
 use shared::queue::enqueue::Added;
@@ -14,6 +14,7 @@ use shared::queue::lock::Locked;
 use shared::queue::settle::{Decided, Ending};
 use shared::queue::{Partition, Queue};
 
+use super::named::redis_ms;
 use super::{LANE, QueueLab, Site, job};
 use crate::lab::TestResult;
 
@@ -167,8 +168,9 @@ async fn settle_ends_jobs_once_and_frees_the_lane(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {
     let lab = QueueLab::start(site, &[]).await?;
+    let mut numbers = Vec::new();
     for owner in 1..=3 {
-        lab.add(owner, 1).await?;
+        numbers.push(lab.add(owner, 1).await?);
     }
     let batch = claim(&lab.queue, "w", 2).await?;
     let mut decided = refuse_all(&batch);
@@ -201,6 +203,25 @@ async fn settle_ends_jobs_once_and_frees_the_lane(
         .await?;
     assert_eq!((owner, lock), (1, false));
     assert!((1..=60_000).contains(&ttl), "{ttl}");
+
+    // One who had won before leaves with it, and it is shown; what somebody has since stays theirs.
+    let late = Reservation {
+        booking: BookingId::new(),
+        seats: vec![SeatId(9), SeatId(10)],
+        slots: vec![(AreaId(1), 2)],
+        expires_at_ms: redis_ms(&lab.queue).await? + 60_000,
+    };
+    let left = [(numbers[2], job(3, 1)?.envelope, Outcome::Completed(late))];
+    assert_eq!(lab.queue.leave(LANE, &left).await?, 1);
+    let keys = lab.queue.keys();
+    let late = [keys.seat_reserved(LANE, SeatId(10)), keys.slot_reserved(LANE, AreaId(1), 2)];
+    for (key, expected) in [(&reserved, 1), (&late[0], 3), (&late[1], 3)] {
+        let (owner, ttl): (Option<i64>, i64) =
+            redis::pipe().cmd("GET").arg(key).cmd("PTTL").arg(key).query_async(&mut redis).await?;
+        assert_eq!(owner, Some(expected), "{key}");
+        assert!((1..=60_000).contains(&ttl), "{key}: {ttl}");
+    }
+    assert_eq!(lab.queue.lane_state(LANE).await?.completed, 2);
     Ok(())
 }
 
