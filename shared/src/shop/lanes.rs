@@ -482,11 +482,35 @@ impl Lanes {
         }
     }
 
+    /// The lanes of a partition that operators have paused or said something in, whether or not anybody has used them:
+    /// Redis does not count these.
+    async fn steered_lanes(&self, partition: Partition) -> Vec<EventId> {
+        let inner = &self.inner;
+        match in_time(STATEMENT, inner.store.controls(inner.queue.name())).await {
+            Ok(controls) => {
+                let steered = controls.lanes.into_iter().filter(|(event, pause)| {
+                    Partition::of(*event) == partition && *pause != Pause::default()
+                });
+                steered.map(|(event, _)| event).collect()
+            }
+            // The others are told of all the same.
+            Err(error) => {
+                tracing::warn!(
+                    partition = partition.index(),
+                    error = crate::telemetry::chain(&error),
+                    "pauses of lanes that nobody has used could not be read; they are not told until they change"
+                );
+                Vec::new()
+            }
+        }
+    }
+
     async fn load_lanes(&self, partition: Partition) -> Result<(), Fault> {
         let queue = &self.inner.queue;
         self.copy_missing_controls(partition).await?;
         self.note_whole_pause(partition, queue.whole_pause(partition).await?);
         let mut events = queue.lanes(partition).await?;
+        events.extend(self.steered_lanes(partition).await);
         events.extend(self.of_partition(partition).iter().map(|lane| lane.event));
         events.sort_unstable();
         events.dedup();

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::auth::Role;
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, Socket, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn status_goes_from_queued_over_place_to_completed() -> TestResult {
@@ -120,11 +120,27 @@ async fn a_ticket_is_queued_by_its_seat_and_refused_at_once_when_it_is_gone() ->
 #[tokio::test]
 async fn another_gateway_knows_the_same_places() -> TestResult {
     let lab = Lab::start().await?;
-    let other = lab.add(&[standalone::settings::Part::Gateway]).await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
     let operator = lab.with_role(Role::Operator).await?;
-    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let [paused, told] = [json!({"message": "soon"}), json!({"message": "Gate B is open"})];
+    let mut quiet = Vec::new();
+    for (verb, mut body) in [("pause", paused), ("resume", told)] {
+        let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+        body["eventId"] = json!(event);
+        operator.post(&format!("/api/admin/queue/{verb}"), body).await?;
+        quiet.push(event);
+    }
+    let other = lab.add(&[standalone::settings::Part::Gateway]).await?;
     let shoppers = lab.shoppers(5).await?;
+    // Nobody has booked there yet, and nothing has changed since it started.
+    let mut socket = Socket::open(&shoppers[0].at(&other.url)).await?;
+    for (event, is_paused, message) in [(quiet[0], true, "soon"), (quiet[1], false, "Gate B is open")] {
+        socket.say(json!({"type": "watch", "eventId": event})).await?;
+        let state = socket.until("event").await?;
+        assert_eq!((&state["paused"], &state["message"]), (&json!(is_paused), &json!(message)));
+    }
+    drop(socket);
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
     let mut last = String::new();
     for shopper in &shoppers {
         last = shopper.book(event, json!({"quantity": 1})).await?;
