@@ -241,14 +241,18 @@ impl Socket {
         };
         let key = (job.event, job.number);
         // Subscribed before the state is read, so that no end is missed in between.
-        if !self.jobs.contains_key(&key) {
+        let is_new = !self.jobs.contains_key(&key);
+        if is_new {
             let lane = self.app.desk.lanes().lane(job.event);
             self.app.hub.subscribe(&self.listening, &lane.board, job.number);
         }
         let status = match self.app.desk.status_of(&job, self.viewer).await {
             Ok(status) => status,
             Err(error) => {
-                self.app.hub.unsubscribe(&self.listening, job.event, job.number);
+                // One that was followed before is followed on: its end comes all the same.
+                if is_new {
+                    self.app.hub.unsubscribe(&self.listening, job.event, job.number);
+                }
                 let problem = Problem::from(error);
                 return self.refuse(problem.code.word(), &problem.detail).await;
             }
