@@ -1,6 +1,7 @@
 //! One open socket: who it is, what it follows, and what it is told when.
 
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,20 @@ struct Following {
     reference: String,
     job: JobRef,
     told: Standing,
+    /// What the last look saw of one who was told to stand by, if it was something else.
+    doubt: Option<Discriminant<JobState>>,
     look_at: Instant,
+}
+
+impl Following {
+    /// Whether it stood by when it was told last, and this look is the first to see it wait or be decided: it may stand by
+    /// again at the next one, as whoever stands by is tried again and again, mostly in vain.
+    fn is_in_doubt(&mut self, state: &JobState) -> bool {
+        let is_away = matches!(self.told, Standing::Aside(_))
+            && matches!(state, JobState::Waiting { .. } | JobState::Processing);
+        let seen = is_away.then(|| discriminant(state));
+        std::mem::replace(&mut self.doubt, seen) != seen && is_away
+    }
 }
 
 /// What was told last of a job that has not ended.
@@ -259,7 +273,7 @@ impl Socket {
         };
         if let Some(told) = Standing::of(&status) {
             let look_at = Instant::now() + pause_after(told.place());
-            let following = Following { reference: reference.clone(), job, told, look_at };
+            let following = Following { reference: reference.clone(), job, told, doubt: None, look_at };
             self.jobs.insert(key, following);
         } else {
             self.unfollow(job.event, job.number);
@@ -313,7 +327,7 @@ impl Socket {
                 let lane = self.app.desk.lanes().lane(event);
                 let state = lane.board.read().state(number);
                 let is_back = matches!(state, JobState::Waiting { .. } | JobState::StandsBy { .. });
-                // Whoever stands by is tried again and again, mostly in vain: the next look tells of it if it lasts.
+                // Whoever stands by is tried again and again, mostly in vain: the next looks tell of it if it lasts.
                 if is_back || matches!(following.told, Standing::Aside(_) | Standing::Processing) {
                     return Ok(());
                 }
@@ -343,6 +357,10 @@ impl Socket {
         for following in self.jobs.values_mut().filter(|following| following.look_at <= now) {
             let lane = self.app.desk.lanes().lane(following.job.event);
             let state = lane.board.read().state(following.job.number);
+            if following.is_in_doubt(&state) {
+                following.look_at = now + pause_after(0);
+                continue;
+            }
             let job_id = following.reference.clone();
             match state {
                 JobState::Waiting { place, waiting, wait } => {
@@ -465,5 +483,44 @@ fn pause_after(place: u64) -> Duration {
         101..=1_000 => Duration::from_secs(1),
         1_001..=10_000 => Duration::from_secs(3),
         _ => Duration::from_secs(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::{BookingRequest, Envelope, Wanted};
+    use shared::queue::board::Wait;
+
+    use super::*;
+
+    #[test]
+    fn whoever_stands_by_is_away_after_two_looks_that_agree() -> Result<(), Box<dyn std::error::Error>> {
+        let wanted = Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false };
+        let envelope = Envelope {
+            owner: UserId(1),
+            nonce: 1,
+            is_keyed: false,
+            ip: None,
+            request: BookingRequest::chosen(wanted)?,
+        };
+        let job = JobRef { event: EventId(1), number: 7, expires_s: 0, envelope };
+        let (reference, told, look_at) = (String::new(), Standing::Aside(1), Instant::now());
+        let mut following = Following { reference, job, told, doubt: None, look_at };
+        let waits = JobState::Waiting { place: 1, waiting: 1, wait: Wait { min_s: 1, usual_s: 1, max_s: 1 } };
+        let (decided, aside) = (JobState::Processing, JobState::StandsBy { place: 1 });
+        for (state, is_in_doubt) in [
+            (&waits, true),
+            (&aside, false),
+            (&waits, true),
+            (&decided, true),
+            (&decided, false),
+            (&aside, false),
+            (&decided, true),
+        ] {
+            assert_eq!(following.is_in_doubt(state), is_in_doubt, "{state:?}");
+        }
+        following.told = Standing::InLine(1, 1);
+        assert!(!following.is_in_doubt(&decided), "of those who wait it is told at once");
+        Ok(())
     }
 }
