@@ -15,7 +15,14 @@ mod worker;
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId};
 
-use crate::lab::{EventPlan, Lab, Shopper, make_event};
+use crate::lab::{EventPlan, Lab, Shopper, eventually, make_event};
+
+/// Whatever is decided takes PostgreSQL two milliseconds a job, at its commit.
+const SLOW_COMMITS: &str = "
+    create function dawdle() returns trigger language plpgsql as
+        $$ begin perform pg_sleep(0.002); return null; end $$;
+    create constraint trigger dawdle after insert on job_outcomes deferrable initially deferred
+        for each row execute function dawdle()";
 
 /// Every shopper takes a place for one seat, one after another, so that the order of arrival is known.
 async fn queue_up(shoppers: &[Shopper], event: EventId) -> Result<Vec<String>, Box<dyn std::error::Error>> {
@@ -55,6 +62,22 @@ async fn book(
         }
         booked => booked,
     }
+}
+
+/// Books until it is acknowledged; the same request is the same job, however often it is made.
+async fn book_at_last(shopper: &Shopper, event: EventId) -> String {
+    let mut job = String::new();
+    eventually("a booking is acknowledged", async || {
+        match shopper.book(event, json!({"quantity": 1})).await {
+            Ok(booked) => {
+                job = booked;
+                true
+            }
+            Err(_) => false,
+        }
+    })
+    .await;
+    job
 }
 
 /// An event, and what there is to ask for at it.

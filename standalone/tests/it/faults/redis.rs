@@ -9,7 +9,7 @@ use shared::domain::{AreaId, SeatId};
 use standalone::servers::{Listen, PrivateRedis, RedisOptions};
 use standalone::settings::Part;
 
-use super::{Mix, decided, queue_up};
+use super::{Mix, SLOW_COMMITS, book_at_last, decided, queue_up};
 use crate::lab::{End, EventPlan, Lab, Passage, TestResult, assert_invariants, eventually, make_event};
 
 /// Places of these jobs, as their owners are told them; `None` where one is not known.
@@ -112,7 +112,11 @@ async fn redis_lost_in_the_midst_of_a_rush_neither_loses_nor_doubles() -> TestRe
     let shoppers = lab.shoppers(400).await?;
     let standing = shoppers[0].book(club, json!({"areaId": floor, "quantity": 2})).await?;
     assert_eq!(shoppers[0].outcome(&standing).await?["status"], "completed");
+    sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
     let jobs = queue_up(&shoppers, event).await?;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
     eventually("some are decided", async || decided(&lab, event).await.is_ok_and(|now| now > 20)).await;
     // As if they were held for a while already: what is left is less than a whole hold.
     let seats: Vec<(i64, i64, i64)> = sqlx::query_as(
@@ -131,6 +135,8 @@ async fn redis_lost_in_the_midst_of_a_rush_neither_loses_nor_doubles() -> TestRe
     .await?;
     assert_eq!(slots.len(), 2);
     lab.servers.redis.kill();
+    let before = decided(&lab, event).await?;
+    assert!((1..400).contains(&before), "it is not in the midst: {before} of 400 are decided");
     lab.servers.redis.restart_empty().await?;
     let keys = lab.system.queue.keys();
     let seats = seats
@@ -218,44 +224,47 @@ async fn a_gateway_puts_back_what_waited_when_it_started() -> TestResult {
 
 #[tokio::test]
 async fn a_full_redis_refuses_new_jobs_and_drains() -> TestResult {
-    let lab = Lab::start_with(&[], &["--queue-watermark=0.0"]).await?;
+    let lab = Lab::start_with(&[], &["--queue-watermark=0.5"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(2, 10)).await?;
-    let shopper = lab.shopper().await?;
-    // Without a limit Redis is never full; with one, a watermark of 0 is passed at once.
+    let (shopper, operator) = (lab.shopper().await?, lab.with_role(Role::Operator).await?);
     let mut redis = redis::Client::open(lab.servers.redis.url())?.get_multiplexed_async_connection().await?;
+    let (status, _) = operator.post("/api/admin/queue/pause", json!({})).await?;
+    assert_eq!(status, StatusCode::OK);
     let job = shopper.book(event, json!({"quantity": 1})).await?;
-    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("500mb").query_async(&mut redis).await?;
-    eventually("new jobs are refused", async || {
-        let answer = shopper.post(&format!("/api/bookings/{event}/book"), json!({"quantity": 2})).await;
-        answer.is_ok_and(|(status, body)| {
+    let info: redis::InfoDict = redis::cmd("INFO").arg("memory").query_async(&mut redis).await?;
+    let used: u64 = info.get("used_memory").ok_or("how much is used")?;
+    let mut limit = async |bytes: u64| -> redis::RedisResult<()> {
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).query_async(&mut redis).await
+    };
+    let book = async || shopper.post(&format!("/api/bookings/{event}/book"), json!({"quantity": 2})).await;
+    let is_refused = async || {
+        book().await.is_ok_and(|(status, body)| {
             status == StatusCode::SERVICE_UNAVAILABLE && body["code"] == "queue_full"
         })
+    };
+    limit(used * 5 / 4).await?;
+    eventually("new jobs are refused at four fifths", async || is_refused().await).await;
+    limit(used * 4).await?;
+    let mut second = String::new();
+    eventually("and taken in at a quarter", async || {
+        let booked = book().await.ok().filter(|(status, _)| *status == StatusCode::ACCEPTED);
+        second = booked.and_then(|(_, body)| body["jobId"].as_str().map(str::to_owned)).unwrap_or_default();
+        !second.is_empty()
     })
     .await;
     // Beyond the limit itself Redis refuses enqueues, and lets the rest of the scripts through.
-    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await?;
-    assert_eq!(shopper.outcome(&job).await?["status"], "completed");
-    let operator = lab.with_role(Role::Operator).await?;
+    limit(1).await?;
+    eventually("new jobs are refused again", async || is_refused().await).await;
+    assert_eq!(decided(&lab, event).await?, 0, "both wait in a full Redis");
+    let (status, _) = operator.post("/api/admin/queue/resume", json!({})).await?;
+    assert_eq!(status, StatusCode::OK);
+    for job in [&job, &second] {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    assert!(is_refused().await, "it is full");
     let (status, _) = operator.post("/api/admin/queue/pause", json!({})).await?;
     assert_eq!(status, StatusCode::OK);
-    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_invariants(lab.store(), event).await
-}
-
-/// Books until it is acknowledged; the same request is the same job, however often it is made.
-async fn book_at_last(shopper: &crate::lab::Shopper, event: shared::domain::EventId) -> String {
-    let mut job = String::new();
-    eventually("a booking is acknowledged", async || {
-        match shopper.book(event, json!({"quantity": 1})).await {
-            Ok(booked) => {
-                job = booked;
-                true
-            }
-            Err(_) => false,
-        }
-    })
-    .await;
-    job
 }
 
 #[tokio::test]
@@ -264,8 +273,16 @@ async fn a_redis_that_hangs_for_five_seconds_is_waited_for() -> TestResult {
     let mix = Mix::make(&lab, &EventPlan { standing: 60, ..EventPlan::hall(20, 20) }).await?;
     let event = mix.event;
     let shoppers = lab.shoppers(200).await?;
+    // Nothing can be decided until this ends, so whoever has the lane has jobs at hand.
+    let mut held = lab.store().pool().begin().await?;
+    sqlx::query("select from lanes where event_id = $1 for update").bind(event.0).execute(&mut *held).await?;
     let jobs = mix.queue_up(&shoppers[..150], 0).await?;
+    eventually("a batch is under lease", async || {
+        lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.lease.is_some() && lane.active > 0)
+    })
+    .await;
     lab.servers.redis.pause()?;
+    held.rollback().await?;
     let late = shoppers[150..].iter().map(|shopper| book_at_last(shopper, event));
     let late = futures_util::future::join_all(late);
     let wake = async {

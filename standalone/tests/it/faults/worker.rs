@@ -15,17 +15,10 @@ use shared::queue::settle::{Decided, Ending};
 use shared::store::{BatchWrite, Commit};
 use standalone::settings::Part;
 
-use super::{Mix, decided, queue_up};
+use super::{Mix, SLOW_COMMITS, decided, queue_up};
 use crate::lab::{
     EventPlan, Lab, PATIENCE, TestResult, UsherProcess, assert_invariants, eventually, make_event,
 };
-
-/// Whatever is decided takes PostgreSQL two milliseconds a job, at its commit.
-const SLOW_COMMITS: &str = "
-    create function dawdle() returns trigger language plpgsql as
-        $$ begin perform pg_sleep(0.002); return null; end $$;
-    create constraint trigger dawdle after insert on job_outcomes deferrable initially deferred
-        for each row execute function dawdle()";
 
 /// Moments that are others each time, and the same ones again with `USHER_SEED`.
 struct Moments(u64);
