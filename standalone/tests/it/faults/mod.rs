@@ -1,5 +1,6 @@
 //! What goes wrong on an on-sale day, and what holds afterwards.
 
+mod behind;
 mod bounds;
 mod cluster;
 mod gateway;
