@@ -6,6 +6,7 @@ mod cluster;
 mod gateway;
 mod gone_away;
 mod jobs;
+mod locks;
 mod named;
 mod postgres;
 mod redis;

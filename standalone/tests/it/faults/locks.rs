@@ -1,0 +1,64 @@
+//! Seats that somebody else has locked.
+
+use serde_json::json;
+use shared::auth::Role;
+
+use super::decided;
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+#[tokio::test]
+async fn a_foreign_lock_delays_its_job_in_its_place_and_takes_no_seat_away() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 5)).await?;
+    let queue = &lab.system.queue;
+    let mut redis = queue.connection();
+    let (lock, foreign) = (queue.keys().seat_lock(event, seats[2]), format!("{}:1", event.0 + 99));
+    let set = redis::cmd("SET").arg(&lock).arg(&foreign).arg("PX").arg(60_000).to_owned();
+    let () = set.query_async(&mut redis).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
+    let shoppers = lab.shoppers(5).await?;
+    let mut jobs = Vec::new();
+    for (shopper, seat) in shoppers.iter().zip(&seats) {
+        jobs.push(shopper.book_seats(event, &[*seat]).await?);
+    }
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    for (shopper, job) in shoppers[..2].iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed", "nothing is in their way");
+    }
+
+    let mut fence = async || -> redis::RedisResult<u64> {
+        redis::cmd("HGET").arg(queue.keys().meta(event)).arg("fence").query_async(&mut redis).await
+    };
+    let first = fence().await?;
+    // More often than a job may fail by itself.
+    eventually("the lane is tried time and again", async || fence().await.is_ok_and(|now| now >= first + 5))
+        .await;
+    eventually("those behind wait in their places", async || {
+        for (at, place) in (2..5).zip(1_u64..) {
+            if !shoppers[at].status(&jobs[at]).await.is_ok_and(|status| status["place"] == place) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+    assert_eq!(decided(&lab, event).await?, 2);
+    let mut redis = queue.connection();
+    let held: Option<String> = redis::cmd("GET").arg(&lock).query_async(&mut redis).await?;
+    assert_eq!(held, Some(foreign), "nobody takes it, or gives it back");
+
+    let () = redis::cmd("PEXPIRE").arg(&lock).arg(100).query_async(&mut redis).await?;
+    for (shopper, job) in shoppers.iter().zip(&jobs) {
+        let outcome = shopper.outcome(job).await?;
+        assert_eq!(outcome["status"], "completed", "{outcome}");
+    }
+    let held: Vec<(i64, i64)> =
+        sqlx::query_as("select seat_id, user_id from seat_claims where event_id = $1 order by seat_id")
+            .bind(event.0)
+            .fetch_all(lab.store().pool())
+            .await?;
+    let wanted: Vec<_> = seats.iter().zip(&shoppers).map(|(seat, shopper)| (seat.0, shopper.id.0)).collect();
+    assert_eq!(held, wanted, "each has the seat that was asked for");
+    assert_invariants(lab.store(), event).await
+}
