@@ -79,10 +79,13 @@ impl Run<'_> {
         phase.end("prepare");
         let most = self.reserver.max_attempts;
         let Some(mine) = &mut self.belief else { return Ok(Proposed::LayoutChanged) };
-        let Ok(plan) = catch_unwind(AssertUnwindSafe(|| mine.plan(jobs, &prepared, most))) else {
-            // Nobody knows what it had taken by then.
-            self.belief = None;
-            return Err(ReserveError::Panicked);
+        let plan = match caught(|| mine.plan(jobs, &prepared, most)) {
+            Ok(plan) => plan,
+            Err(panicked) => {
+                // Nobody knows what it had taken by then.
+                self.belief = None;
+                return Err(panicked);
+            }
         };
         phase.end("plan");
         let kept_out = self.lock(&plan, locks).await;
@@ -164,5 +167,23 @@ impl Run<'_> {
                 Ok(kept_out.into_iter().min().and_then(|at| plan.writes.get(at)).map(|job| job.number))
             }
         }
+    }
+}
+
+/// Does it; a panic ends what was to be decided, not the worker.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, ReserveError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| ReserveError::Panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_that_panics_is_a_failure_of_its_own_jobs() {
+        let panicked = caught(|| -> u32 { panic!("a fault of ours") });
+        assert!(matches!(panicked, Err(ReserveError::Panicked)));
+        assert!(!ReserveError::Panicked.is_passing(), "its batch is halved until the one to blame is alone");
+        assert!(matches!(caught(|| 7), Ok(7)));
     }
 }

@@ -293,6 +293,12 @@ mod tests {
         assert_eq!(BatchSize::new(256, 7).get(), 7);
     }
 
+    #[tokio::test]
+    async fn a_settlement_that_panics_is_a_failure_and_no_end_of_the_worker() {
+        let settling: Settling = tokio::spawn(async { panic!("a fault of ours") });
+        assert!(matches!(finish(Some(settling)).await, Err(ReserveError::Panicked)));
+    }
+
     #[test]
     fn one_that_takes_too_long_is_soon_alone() {
         let mut size = BatchSize::new(256, 2_000);
