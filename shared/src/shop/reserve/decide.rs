@@ -1,8 +1,8 @@
 //! Writing what was proposed, and what to do when it cannot be.
 
-use super::ReserveError;
 use super::propose::{Proposal, Proposed};
 use super::run::{FOREIGN_LOCK, Phase, Run, Turn};
+use super::{LONGEST_REST, ReserveError};
 use crate::domain::{Outcome, Refusal};
 use crate::queue::claim::{ClaimedJob, Lease};
 use crate::queue::settle::{Decided, Ending};
@@ -45,7 +45,7 @@ impl Run<'_> {
                             continue;
                         }
                         decided.stuck = Some(job.number);
-                        decided.delay = self.reserver.rest(job.attempts);
+                        decided.delay = self.reserver.rest(job.attempts, LONGEST_REST);
                         return Ok(());
                     }
                     let (first, second) = part.split_at(part.len() / 2);

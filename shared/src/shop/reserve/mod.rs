@@ -1,9 +1,10 @@
 //! Deciding batches: propose on the map in memory, lock in Redis, write in PostgreSQL, settle in Redis.
 //!
-//! In reading order: [`Reserver`] knows the events; [`run`] goes on a lane for as long as a lease may be kept;
+//! In reading order: [`Reserver`] knows the events, and has something [`kept`] of each; [`run`] goes on a lane for as long as a lease may be kept;
 //! [`propose`] makes a [`plan`] and takes its locks; [`decide`] writes it, and halves what fails by itself.
 
 mod decide;
+mod kept;
 mod plan;
 mod propose;
 mod run;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use self::plan::Belief;
+use self::kept::{Kept, growing};
 use self::run::Run;
 use super::Fault;
 use crate::domain::EventId;
@@ -26,12 +27,12 @@ use crate::queue::lease::GiveBack;
 use crate::queue::{Queue, QueueError};
 use crate::store::{Store, StoreError, in_time};
 
-/// What is believed of an event is good for this long without a look; hints of freed places are kept for an hour.
-const BELIEF: Duration = Duration::from_mins(10);
 /// PostgreSQL is there when it answers within this.
 const ANSWER: Duration = Duration::from_secs(1);
-/// The longest rest after failures.
+/// The longest rest after a job has failed by itself.
 const LONGEST_REST: Duration = Duration::from_secs(10);
+/// The longest rest after a batch could not be decided, as when a store is away: it shall be found soon after it is back.
+const LONGEST_REST_OF_LANE: Duration = Duration::from_secs(2);
 
 /// What became of a batch and those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,15 +92,16 @@ pub struct Reserver {
     queue: Queue,
     max_attempts: u32,
     backoff: Duration,
-    beliefs: Arc<Mutex<HashMap<EventId, Shared>>>,
+    kept: Arc<Mutex<HashMap<EventId, Shared>>>,
 }
 
-type Shared = Arc<AsyncMutex<Option<Belief>>>;
+type Shared = Arc<AsyncMutex<Kept>>;
 
 impl Reserver {
-    /// A job that fails by itself is tried so many times, resting from `backoff` on, twice as long each time.
+    /// A job that fails by itself is tried so many times, resting from `backoff` on, twice as long each time. So does a lane
+    /// that cannot be decided, which is tried for ever.
     pub fn new(store: Store, queue: Queue, max_attempts: u32, backoff: Duration) -> Self {
-        Self { store, queue, max_attempts, backoff, beliefs: Arc::default() }
+        Self { store, queue, max_attempts, backoff, kept: Arc::default() }
     }
 
     /// Decides a batch, and further ones of that size, which is fitted on the way, under the same lease for a while, and gives the lane
@@ -109,16 +111,15 @@ impl Reserver {
     /// # Errors
     /// Why a batch was not decided; the lane was given back where that could be done.
     pub async fn reserve(&self, first: Batch, size: &mut BatchSize) -> Result<Reserved, ReserveError> {
-        let shared = self.beliefs.lock().entry(first.lease.event).or_default().clone();
+        let shared = self.kept(first.lease.event);
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
         let mut kept = shared.lock().await;
-        // Taken out, and put back after success only: a batch that is cut short leaves no half belief behind.
-        let belief = kept.take().filter(|belief| belief.looked.elapsed() < BELIEF);
-        let mut run = Run::new(self, &first, *size, belief);
+        let mut run = Run::new(self, &first, *size, kept.begin());
         let reserved = run.go(first).await;
         *size = run.size;
+        kept.failures = run.failures;
         let reserved = reserved?;
-        *kept = run.belief;
+        kept.belief = run.belief;
         drop(kept);
         self.forget_idle();
         Ok(reserved)
@@ -132,24 +133,27 @@ impl Reserver {
     pub async fn give_up(&self, lease: &Lease, alone: Option<u64>) -> Result<(), QueueError> {
         let is_to_blame = alone.is_some() && in_time(ANSWER, self.store.ping()).await.is_ok();
         let failed = alone.filter(|_| is_to_blame);
-        let how = GiveBack { delay: self.rest(1), failed, ..GiveBack::default() };
+        // This time is counted already.
+        let failures = self.kept(lease.event).try_lock().map_or(0, |kept| kept.failures.saturating_sub(1));
+        let delay = self.rest(failures, LONGEST_REST_OF_LANE);
+        let how = GiveBack { delay, failed, ..GiveBack::default() };
         // A lease that was lost needs no giving back.
         self.queue.give_back(lease, &how).await.map(|_| ())
     }
 
-    /// How long a lane rests after a job has failed by itself so often.
-    fn rest(&self, attempts: u32) -> Duration {
-        let rest = self.backoff.saturating_mul(1u32 << attempts.min(10)).min(LONGEST_REST);
-        rest.mul_f64(rand::random_range(0.75..1.25))
+    /// How long a lane rests after a failure, with so many before it.
+    fn rest(&self, failures: u32, longest: Duration) -> Duration {
+        growing(self.backoff, failures, longest).mul_f64(rand::random_range(0.75..1.25))
+    }
+
+    fn kept(&self, event: EventId) -> Shared {
+        self.kept.lock().entry(event).or_default().clone()
     }
 
     /// Forgets events that nobody has booked for a while, so that the memory is bounded.
     fn forget_idle(&self) {
-        self.beliefs.lock().retain(|_, belief| {
-            Arc::strong_count(belief) > 1
-                || belief
-                    .try_lock()
-                    .is_ok_and(|kept| kept.as_ref().is_some_and(|belief| belief.looked.elapsed() < BELIEF))
+        self.kept.lock().retain(|_, shared| {
+            Arc::strong_count(shared) > 1 || shared.try_lock().is_ok_and(|kept| !kept.is_idle())
         });
     }
 }

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::plan::Belief;
 use super::propose::{Proposal, Proposed};
-use super::{Fault, ReserveError, Reserved, Reserver};
+use super::{Fault, LONGEST_REST_OF_LANE, ReserveError, Reserved, Reserver};
 use crate::domain::Outcome;
 use crate::queue::QueueError;
 use crate::queue::claim::{Batch, Lease};
@@ -37,6 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) lease: Lease,
     /// `None` until it is read, and after anything that throws doubt on it.
     pub(super) belief: Option<Belief>,
+    /// Batches of this lane that could not be decided since one was.
+    pub(super) failures: u32,
     pub(super) size: BatchSize,
     started: Instant,
     /// When the last batch was taken, how many jobs it had, and the number of the last of them.
@@ -116,10 +118,10 @@ impl<'a> Run<'a> {
         reserver: &'a Reserver,
         first: &Batch,
         size: BatchSize,
-        belief: Option<Belief>,
+        (belief, failures): (Option<Belief>, u32),
     ) -> Self {
         let taken = Taken::now(first);
-        Self { reserver, lease: first.lease.clone(), belief, size, started: taken.when, taken }
+        Self { reserver, lease: first.lease.clone(), belief, failures, size, started: taken.when, taken }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
@@ -138,6 +140,7 @@ impl<'a> Run<'a> {
             let Turn { batch, mut decided, next, .. } = turn;
             decided.took = began.elapsed();
             record(&decided);
+            self.failures = 0;
             reserved.ended += decided.endings.len();
             reserved.batches += 1;
             // Only when nobody of this batch waits on may others be decided.
@@ -211,7 +214,8 @@ impl<'a> Run<'a> {
             ReserveError::Stale(fence) => how.least_fence = *fence,
             ReserveError::ForeignLock => how.delay = FOREIGN_LOCK,
             ReserveError::Fault(_) | ReserveError::Panicked | ReserveError::Unsettled => {
-                how.delay = self.reserver.rest(1);
+                how.delay = self.reserver.rest(self.failures, LONGEST_REST_OF_LANE);
+                self.failures = self.failures.saturating_add(1);
             }
         }
         let event = self.lease.event.0;

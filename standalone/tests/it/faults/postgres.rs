@@ -7,10 +7,12 @@ use serde_json::json;
 use shared::auth::Role;
 
 use super::{Mix, SLOW_COMMITS, decided};
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, eventually_within};
 
 /// PostgreSQL is gone for so long, in the midst of a rush.
 async fn go_without(outage: Duration) -> TestResult {
+    // A rest, and a look for a connection that had begun before.
+    const SOON: Duration = Duration::from_secs(10);
     let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
     let mix = Mix::make(&lab, &EventPlan { standing: 150, ..EventPlan::hall(24, 40) }).await?;
     let shoppers = lab.shoppers(400).await?;
@@ -21,6 +23,11 @@ async fn go_without(outage: Duration) -> TestResult {
     assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("store_unavailable")));
     tokio::time::sleep(outage).await;
     lab.servers.postgres.restart().await?;
+    let before = decided(&lab, mix.event).await?;
+    eventually_within(SOON, "the lane goes on soon after it is back", async || {
+        decided(&lab, mix.event).await.is_ok_and(|now| now > before || now == 400)
+    })
+    .await;
     lab.until_decided(mix.event, jobs.len()).await?;
     assert_eq!(decided(&lab, mix.event).await?, 400);
     for (shopper, job) in shoppers.iter().zip(&jobs) {
