@@ -1,7 +1,7 @@
 //! Deciding batches: propose on the map in memory, lock in Redis, write in PostgreSQL, settle in Redis.
 //!
-//! In reading order: [`Reserver`] knows the events, and has something [`kept`] of each; [`run`] goes on a lane for as long as a lease may be kept;
-//! [`propose`] makes a [`plan`] and takes its locks; [`decide`] writes it, and halves what fails by itself.
+//! In reading order: [`Reserver`] knows the events, with what is [`kept`] of each; [`run`] goes on a lane for as long as a
+//! lease may be kept; [`propose`] makes a [`plan`] and takes its locks; [`decide`] writes it, and halves what fails by itself.
 
 mod decide;
 mod kept;

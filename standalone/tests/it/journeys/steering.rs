@@ -5,12 +5,14 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use shared::domain::EventId;
 use shared::queue::claim::Claim;
+use shared::queue::feed::Done;
 use shared::queue::jobs::{Job, JobEnding, lane};
 use shared::store::NewNamedJob;
 use uuid::Uuid;
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
 
 fn job(word: &str) -> NewNamedJob<String> {
     NewNamedJob { queue: "post", lane: 0, payload: word.to_owned(), run_at: None }
@@ -370,35 +372,96 @@ async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
     assert_invariants(lab.store(), event).await
 }
 
+/// Somebody who follows what happens.
+struct Follower {
+    operator: Shopper,
+    path: String,
+    event: EventId,
+    /// All that was read.
+    items: Vec<Value>,
+    /// From where to go on.
+    next: Option<String>,
+}
+
+impl Follower {
+    /// Reads a page; false when nothing has come.
+    async fn read_on(&mut self) -> Result<bool, reqwest::Error> {
+        let after = self.next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
+        let (_, page) = self.operator.get(&format!("{}{after}", self.path)).await?;
+        assert_eq!(page["isGap"], false, "{page}");
+        self.next = page["next"].as_str().map(str::to_owned);
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        let has_come = !items.is_empty();
+        self.items.extend(items);
+        Ok(has_come)
+    }
+
+    fn of(&self, kind: &str) -> impl Iterator<Item = &str> {
+        let event = json!(self.event);
+        let items = self.items.iter().filter(move |item| item["kind"] == kind && item["eventId"] == event);
+        items.filter_map(|item| item["data"].as_str())
+    }
+
+    /// The numbers of the jobs that were added, as they were told.
+    fn added(&self) -> Vec<i64> {
+        let numbers = |data: &str| {
+            let mut parts = data.split(':').map_while(|part| part.parse::<i64>().ok());
+            let (first, count) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+            first..first + count
+        };
+        self.of("add").flat_map(numbers).collect()
+    }
+
+    /// Of those that have ended.
+    fn ended(&self) -> Vec<i64> {
+        let done = self.of("done").filter_map(|data| serde_json::from_str::<Done>(data).ok());
+        done.flat_map(|done| done.outcomes().map(|(number, ..)| number.cast_signed()).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
 #[tokio::test]
 async fn what_happens_can_be_followed_without_loss() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 20)).await?;
     let operator = lab.with_role(Role::Operator).await?;
     let shoppers = lab.shoppers(12).await?;
-    for shopper in &shoppers {
-        let job = shopper.book(event, json!({"quantity": 1})).await?;
-        shopper.outcome(&job).await?;
-    }
     let path = format!("/api/admin/queue/events?eventId={event}&limit=5");
-    let (mut items, mut next): (Vec<Value>, Option<String>) = (Vec::new(), None);
-    loop {
-        let after = next.as_ref().map(|next| format!("&after={next}")).unwrap_or_default();
-        let (_, page) = operator.get(&format!("{path}{after}")).await?;
-        assert_eq!(page["isGap"], false, "{page}");
-        next = page["next"].as_str().map(str::to_owned);
-        let some = page["items"].as_array().cloned().unwrap_or_default();
-        if some.is_empty() {
-            break;
-        }
-        items.extend(some);
+    let mut follower =
+        Follower { operator: operator.clone(), path: path.clone(), event, items: Vec::new(), next: None };
+    // Beside those who book, away while two do, and beside the others again, from where it was.
+    for (some, until) in [(&shoppers[..5], 5), (&shoppers[5..7], 0), (&shoppers[7..], 12)] {
+        let booking = async {
+            for shopper in some {
+                let job = shopper.book(event, json!({"quantity": 1})).await?;
+                shopper.outcome(&job).await?;
+            }
+            Ok::<_, Box<dyn std::error::Error>>(())
+        };
+        let following = eventually("it is told of everybody", async || {
+            follower.ended().len() >= until || {
+                let read = follower.read_on().await;
+                read.is_ok() && follower.ended().len() >= until
+            }
+        });
+        let (booked, ()) = tokio::join!(booking, following);
+        booked?;
     }
-    let seqs: Vec<u64> = items.iter().filter_map(|item| item["seq"].as_u64()).collect();
+    while follower.read_on().await? {}
+    let decided: Vec<i64> =
+        sqlx::query_scalar("select number from job_outcomes where event_id = $1 order by number")
+            .bind(event.0)
+            .fetch_all(lab.store().pool())
+            .await?;
+    assert_eq!(decided.len(), 12);
+    assert_eq!(follower.added(), decided, "each was told to have come, once and in order");
+    assert_eq!(follower.ended(), decided, "and to have ended");
+    let mut claimed: Vec<i64> = follower.of("claim").filter_map(|upto| upto.parse().ok()).collect();
+    // One that had to be tried again is claimed again.
+    claimed.dedup();
+    assert_eq!(claimed, decided, "and to be decided, as each came alone");
+    let seqs: Vec<u64> = follower.items.iter().filter_map(|item| item["seq"].as_u64()).collect();
     assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
-    let of = |kind: &str| {
-        items.iter().filter(|item| item["kind"] == kind && item["eventId"] == json!(event)).count()
-    };
-    assert!(of("add") >= 1 && of("claim") >= 1 && of("done") >= 1, "{items:?}");
     let (_, gap) = operator.get(&format!("{path}&after=1000-0")).await?;
     assert_eq!(gap["isGap"], true);
     let (status, problem) = operator.get(&format!("{path}&after=nonsense")).await?;
