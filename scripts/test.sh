@@ -5,9 +5,9 @@
 
 export CI=true
 [ -t 1 ] || export NO_COLOR=1
-# Tests know only their own servers, whatever the shell that called us is set to.
-unset DATABASE_URL DATABASE_READ_URL REDIS_URL KAFKA_BROKERS TEST_KAFKA_BROKERS LISTEN TLS_CERT_FILE TLS_KEY_FILE HTTP_REDIRECT_LISTEN WEB_DIR JWT_SECRET RUST_LOG
-unset MAIL_TRANSPORT SMTP_URL SMTP_URL_FILE SMS_PROVIDER PUSH_PROVIDER MAILBOX_OPEN
+# Tests know only their own servers, whatever the shell that called us is set to: nothing that Usher reads is set.
+mapfile -t settings < <(sed -nE 's/^#?([A-Z][A-Z0-9_]*)=.*/\1/p' .env.example)
+unset "${settings[@]}" TEST_KAFKA_BROKERS
 
 started=$SECONDS
 logs=$(mktemp -d)
