@@ -232,8 +232,19 @@ impl Lab {
         part: &str,
         file: &std::path::Path,
     ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        self.spawn_logging_with(part, file, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn spawn_logging_with(
+        &self,
+        part: &str,
+        file: &std::path::Path,
+        more: &[&str],
+    ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
         let mut words = self.words.clone();
         words.push("--log-filter=trace".to_owned());
+        words.extend(more.iter().map(ToString::to_string));
         UsherProcess::spawn_logging(&words, part, std::fs::File::create(file)?.into())
     }
 

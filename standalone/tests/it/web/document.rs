@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gateway::problem::Code;
-use serde_json::Value;
+use serde_json::{Value, json};
 use standalone::settings::Part;
 
 use crate::lab::{Lab, TestResult, eventually};
@@ -62,9 +62,36 @@ async fn probes_document_and_pages_are_served() -> TestResult {
     for name in referred_to(&document) {
         assert!(document.pointer(name.trim_start_matches('#')).is_some(), "{name} is described");
     }
-    let swagger = text("/docs/").await?;
-    assert!(swagger.contains("swagger-ui"), "{swagger:.200}");
-    assert!(!swagger.contains("https://"), "it works offline");
+    assert_documented_offline(&lab).await
+}
+
+/// The page of the document, and whatever it loads, comes from here; browsers are told to load nothing else.
+async fn assert_documented_offline(lab: &Lab) -> TestResult {
+    let page = reqwest::Url::parse(&format!("{}/docs/", lab.system.url))?;
+    let answer = lab.http.get(page.clone()).send().await?;
+    let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
+    assert!(policy.starts_with("default-src 'self';") && !policy.contains("://"), "{policy}");
+    let html = answer.text().await?;
+    let named = |attribute: &str| -> Vec<String> {
+        let parts = html.split(attribute).skip(1);
+        parts.filter_map(|part| part.split_once('"')).map(|(name, _)| name.to_owned()).collect()
+    };
+    let (scripts, others) = (named(r#" src=""#), named(r#" href=""#));
+    assert!(scripts.len() >= 3 && others.iter().any(|name| name.ends_with(".css")), "{html}");
+    let mut start = String::new();
+    for name in scripts.iter().chain(&others) {
+        let url = page.join(name)?;
+        assert_eq!(url.origin(), page.origin(), "{name} comes from here");
+        let answer = lab.http.get(url).send().await?;
+        assert_eq!(answer.status(), reqwest::StatusCode::OK, "{name}");
+        if name.ends_with("swagger-initializer.js") {
+            start = answer.text().await?;
+        }
+    }
+    assert!(
+        start.contains("/api/openapi.json") && !start.contains("://"),
+        "it asks for our document: {start}"
+    );
     Ok(())
 }
 
@@ -90,11 +117,11 @@ async fn a_worker_and_a_sweeper_tell_figures_of_their_own_where_they_are_told_to
     let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
     let (event, _, _) = crate::lab::make_event(lab.store(), &crate::lab::EventPlan::hall(1, 2)).await?;
     let shopper = lab.shopper().await?;
-    let mut processes = Vec::new();
     for (part, figure) in [("worker", "usher_jobs_total"), ("sweeper", "")] {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("--metrics-listen=127.0.0.1:{port}");
-        processes.push(lab.spawn_with(part, &[listen.as_str()])?);
+        let log = lab.servers.dir().join(format!("{part}.log"));
+        let mut process = lab.spawn_logging_with(part, &log, &[listen.as_str(), "--log-format=json"])?;
         let text = async |path: &str| {
             let answer = lab.http.get(format!("http://127.0.0.1:{port}{path}")).send().await?;
             answer.error_for_status()?.text().await
@@ -107,10 +134,29 @@ async fn a_worker_and_a_sweeper_tell_figures_of_their_own_where_they_are_told_to
             text("/metrics").await.is_ok_and(|figures| figures.contains(figure))
         })
         .await;
-    }
-    for process in &mut processes {
         process.kill();
+        assert_logged_as_json(&log, &format!("figures are told at 127.0.0.1:{port}"))?;
     }
+    Ok(())
+}
+
+/// Every line of a log is one JSON object, and this message of ours is one of them.
+fn assert_logged_as_json(log: &Path, message: &str) -> TestResult {
+    let text = std::fs::read_to_string(log)?;
+    let mut told = None;
+    // The process was killed, perhaps in the midst of its last line.
+    for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        let event: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
+        assert!(event["level"].is_string() && event["target"].is_string(), "{line}");
+        let time = event["timestamp"].as_str().unwrap_or_default();
+        assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{line}");
+        if event["message"] == message {
+            told = Some(event);
+        }
+    }
+    let told = told.ok_or_else(|| format!("not logged: {message}"))?;
+    assert_eq!((&told["level"], &told["target"]), (&json!("INFO"), &json!("shared::telemetry")));
+    assert!(told["address"].is_string(), "fields stand beside the message: {told}");
     Ok(())
 }
 
