@@ -40,6 +40,16 @@ async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
     watching.say(json!({"type": "watch", "eventId": event})).await?;
     let event_state = watching.until("event").await?;
     assert_eq!((&event_state["paused"], &event_state["message"]), (&json!(true), &json!("wait")));
+    // Whoever is taken out of the line by an operator hears of it.
+    let third = watcher.book(event, json!({"quantity": 1})).await?;
+    let mut losing = Socket::open(&watcher).await?;
+    losing.say(json!({"type": "subscribe", "jobId": third})).await?;
+    assert_eq!(losing.until("status").await?["place"], 3);
+    let waiting = lab.system.queue.waiting_after(event, 0, 10, false).await?;
+    let (number, _) = waiting.last().ok_or("somebody waits")?;
+    operator.post("/api/admin/queue/remove", json!({"eventId": event, "number": number})).await?;
+    let removed = losing.until("failed").await?;
+    assert_eq!((&removed["jobId"], &removed["code"]), (&json!(third), &json!("removed")));
     ahead.call(Method::DELETE, &format!("/api/bookings/queue/{first}"), None).await?;
     let place = socket.until("place").await?;
     assert_eq!((&place["place"], &place["jobId"]), (&json!(1), &json!(job)));

@@ -8,8 +8,11 @@ use shared::auth::Role;
 use shared::domain::EventId;
 use shared::queue::claim::Claim;
 use shared::queue::feed::Done;
+use shared::queue::inspect::Finished;
 use shared::queue::jobs::{Job, JobEnding, lane};
+use shared::shop::Sweeps;
 use shared::store::NewNamedJob;
+use standalone::settings::Part;
 use uuid::Uuid;
 
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
@@ -473,17 +476,29 @@ async fn what_happens_can_be_followed_without_loss() -> TestResult {
 
 #[tokio::test]
 async fn finished_jobs_are_forgotten_by_age() -> TestResult {
-    let lab = Lab::start().await?;
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
     let operator = lab.with_role(Role::Operator).await?;
-    let shopper = lab.shopper().await?;
-    shopper.outcome(&shopper.book(event, json!({"quantity": 1})).await?).await?;
-    let clean = |seconds: u32| json!({"state": "completed", "eventId": event, "olderThanSeconds": seconds});
+    for shopper in lab.shoppers(2).await? {
+        shopper.outcome(&shopper.book(event, json!({"quantity": 1})).await?).await?;
+    }
+    let kept = async || {
+        let jobs = lab.system.queue.finished_jobs(event, Finished::Completed).await;
+        jobs.ok().map(|jobs| jobs.len())
+    };
+    eventually("both are kept", async || kept().await == Some(2)).await;
+    let clean = |seconds: u32| json!({"state": "completed", "eventId": event, "olderThanSeconds": seconds, "limit": 1});
     let removed = async |seconds: u32| -> Result<Value, reqwest::Error> {
         Ok(operator.post("/api/admin/queue/clean", clean(seconds)).await?.1["removed"].clone())
     };
     assert_eq!(removed(3_600).await?, 0);
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert_eq!(removed(1).await?, 1);
+    // The sweeper does the same by itself, for what is older than is kept.
+    Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old(400).await?;
+    assert_eq!(kept().await, Some(1), "a week has not passed");
+    let sweeper = lab.add_with(&[Part::Sweeper], &["--queue-keep-finished-s=1"]).await?;
+    eventually("the sweeper has forgotten the other one", async || kept().await == Some(0)).await;
+    sweeper.stop().await;
     Ok(())
 }

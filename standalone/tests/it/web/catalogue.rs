@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
+use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event};
 
@@ -60,7 +61,7 @@ async fn seats_are_paged_and_told_as_available_reserved_sold_and_in_queue() -> T
     operator.post("/api/admin/queue/pause", json!({})).await?;
     other.book_seats(event, &seats[5..6]).await?;
     // A gateway that starts now reads the claims, and the line, from the stores.
-    let late = lab.add(&[standalone::settings::Part::Gateway]).await?;
+    let late = lab.add(&[Part::Gateway]).await?;
     let there = shopper.at(&late.url);
     eventually("the wanted seat is told", async || {
         let path = format!("/api/seats?event_id={event}&status=in_queue");
@@ -80,6 +81,44 @@ async fn seats_are_paged_and_told_as_available_reserved_sold_and_in_queue() -> T
     let (_, detail) = there.get(&format!("/api/events/{event}")).await?;
     assert_eq!((&detail["totalSeats"], &detail["availableSeats"]), (&json!(10), &json!(8)));
     late.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_left_and_places_are_told_from_memory_while_both_stores_stand_still() -> TestResult {
+    // PostgreSQL gives a lock up after twice as long, so nobody can have asked it.
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(2, 5)).await?;
+    let shopper = lab.shopper().await?;
+    let job = shopper.book_seats(event, &seats[..1]).await?;
+    let availability = format!("{}/api/events/{event}/availability", lab.system.url);
+    let place = format!("{}/api/bookings/status/{job}", lab.system.url);
+    let is_told = async |url: &str| {
+        let asked = lab.http.get(url).bearer_auth(&shopper.token).send();
+        matches!(tokio::time::timeout(AT_ONCE, asked).await, Ok(Ok(answer)) if answer.status() == StatusCode::OK)
+    };
+    assert!(is_told(&availability).await && is_told(&place).await, "both are known");
+
+    let mut standstill = lab.store().pool().begin().await?;
+    sqlx::raw_sql(
+        "do $$ declare name text; begin
+             for name in select tablename from pg_tables where schemaname = 'public' loop
+                 execute format('lock table public.%I in access exclusive mode', name);
+             end loop;
+         end $$",
+    )
+    .execute(&mut *standstill)
+    .await?;
+    lab.servers.redis.pause()?;
+    // Fewer than are asked in the five seconds for which an event is fresh.
+    let mut told = 0;
+    for _ in 0..100 {
+        told += u32::from(is_told(&availability).await) + u32::from(is_told(&place).await);
+    }
+    lab.servers.redis.resume()?;
+    standstill.rollback().await?;
+    assert_eq!(told, 200, "nobody waited for a store");
     Ok(())
 }
 
