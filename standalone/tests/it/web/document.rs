@@ -134,8 +134,13 @@ async fn a_worker_and_a_sweeper_tell_figures_of_their_own_where_they_are_told_to
             text("/metrics").await.is_ok_and(|figures| figures.contains(figure))
         })
         .await;
+        let message = format!("figures are told at 127.0.0.1:{port}");
+        eventually("so it is logged", async || {
+            std::fs::read_to_string(&log).is_ok_and(|text| text.contains(&message))
+        })
+        .await;
         process.kill();
-        assert_logged_as_json(&log, &format!("figures are told at 127.0.0.1:{port}"))?;
+        assert_logged_as_json(&log, &message)?;
     }
     Ok(())
 }
