@@ -14,6 +14,9 @@ mod starting;
 mod vanished;
 mod worker;
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shared::domain::{EventId, SeatId};
 
@@ -25,6 +28,27 @@ const SLOW_COMMITS: &str = "
         $$ begin perform pg_sleep(0.002); return null; end $$;
     create constraint trigger dawdle after insert on job_outcomes deferrable initially deferred
         for each row execute function dawdle()";
+
+/// Moments that are others each time, and the same ones again with `USHER_SEED`.
+struct Moments(u64);
+
+impl Moments {
+    fn new() -> Self {
+        let given = std::env::var("USHER_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| RandomState::new().hash_one(()));
+        eprintln!("USHER_SEED={seed}");
+        Self(seed)
+    }
+
+    /// The next one, sooner than this (splitmix64).
+    fn next(&mut self, most: Duration) -> Duration {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
+        Duration::from_micros((mixed ^ (mixed >> 31)) % most)
+    }
+}
 
 /// Every shopper takes a place for one seat, one after another, so that the order of arrival is known.
 async fn queue_up(shoppers: &[Shopper], event: EventId) -> Result<Vec<String>, Box<dyn std::error::Error>> {

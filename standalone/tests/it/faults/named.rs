@@ -8,6 +8,7 @@ use shared::store::NewNamedJob;
 use shared::{messages, tickets};
 use standalone::settings::Part;
 
+use super::Moments;
 use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event, make_order};
 
 /// Lanes that the tickets are written to.
@@ -61,6 +62,9 @@ async fn kill_workers(
     (all, wanted_kills): (i64, u32),
     at_a_time: usize,
 ) -> Result<u32, Box<dyn std::error::Error>> {
+    // About as long as a round of theirs takes: they are killed at any point of it.
+    const ROUND: Duration = Duration::from_millis(40);
+    let mut moments = Moments::new();
     let step = all / i64::from(wanted_kills) / 2;
     let mut workers = VecDeque::new();
     for _ in 0..at_a_time {
@@ -72,8 +76,7 @@ async fn kill_workers(
             finished(lab).await.is_ok_and(|now| now > before + step || now >= all)
         })
         .await;
-        // Not always at the same point of their round.
-        tokio::time::sleep(Duration::from_millis(u64::from(kills) * 7 % 40)).await;
+        tokio::time::sleep(moments.next(ROUND)).await;
         if let Some(mut oldest) = workers.pop_front() {
             oldest.kill();
         }
