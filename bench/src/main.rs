@@ -65,7 +65,7 @@ fn run(command: Command) -> Result<bool> {
 
 async fn dispatch(command: Command) -> Result<bool> {
     match command {
-        Command::Crowd(args) => crowd::run(args).await,
+        Command::Crowd(args) => crowd::run(args).await.map(|went| went.is_kept),
         Command::Figures(args) => figures::run(args).await,
         Command::Peers(args) => peers::run(args).await,
         Command::Bare(args) => bare::run(args).await.map(|()| true),

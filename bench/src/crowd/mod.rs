@@ -19,4 +19,4 @@ mod shopper;
 mod table;
 mod wish;
 
-pub use run::{CrowdArgs, run};
+pub use run::{CrowdArgs, Went, run};

@@ -1,10 +1,12 @@
 //! Letting the crowd in.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -51,8 +53,21 @@ pub struct CrowdArgs {
     database_url: Option<String>,
 }
 
+/// How it went; the closing table tells more.
+#[derive(Debug)]
+pub struct Went {
+    /// Whether every promise was kept, and nobody had to be sent home.
+    pub is_kept: bool,
+    /// How many calls were answered, by their names in the table.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Shoppers who left the line.
+    pub left: u64,
+    /// Bookings of which a socket told that they expired.
+    pub expired: u64,
+}
+
 /// Lets everybody in, waits until they have gone, and prints how it went.
-pub async fn run(args: CrowdArgs) -> Result<bool> {
+pub async fn run(args: CrowdArgs) -> Result<Went> {
     limits::require_sockets(args.shoppers * SOCKETS_EACH)?;
     let api = Arc::new(Api::new(Target::of(&args.url).await?)?);
     let database = Database::find(&args.data, args.database_url.as_deref()).await.context(
@@ -111,7 +126,10 @@ pub async fn run(args: CrowdArgs) -> Result<bool> {
         longest_hold_s: shows.iter().map(|show| show.hold_seconds).max().unwrap_or(0),
         rules,
     };
-    Ok(print_closing(&closing) && is_empty)
+    let is_kept = print_closing(&closing) && is_empty;
+    let calls = api.latencies().iter().map(|(name, latency)| (*name, Histogram::len(latency))).collect();
+    let counts = ledger.counts();
+    Ok(Went { is_kept, calls, left: counts.left, expired: counts.expired })
 }
 
 fn read_secret(args: &CrowdArgs) -> Result<SecretString> {
