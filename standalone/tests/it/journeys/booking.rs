@@ -3,6 +3,10 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::auth::Role;
+use shared::domain::{Outcome, Refusal};
+use shared::queue::claim::Claim;
+use shared::queue::settle::{Decided, Ending};
+use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, Socket, TestResult, assert_invariants, eventually, make_event};
 
@@ -40,6 +44,48 @@ async fn status_goes_from_queued_over_place_to_completed() -> TestResult {
     let (_, foreign) = first.get(path).await?;
     assert_eq!((&foreign["status"], &foreign["result"]), (&json!("completed"), &serde_json::Value::Null));
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn the_wait_that_is_told_follows_the_pace_that_was_measured() -> TestResult {
+    // Nobody decides but this test: five in one second, and none in any other.
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--queue-lease-ms=60000"]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let mut last = None;
+    for shopper in lab.shoppers(25).await? {
+        let job = shopper.book(event, json!({"quantity": 1})).await?;
+        last = Some((shopper, job));
+    }
+    let (shopper, job) = last.ok_or("a shopper")?;
+    let told = async || {
+        let status = shopper.status(&job).await.unwrap_or_default();
+        (status["place"].as_u64(), status["waitRange"].clone())
+    };
+    eventually("a guess is told, of 200 a second", async || {
+        told().await == (Some(25), json!({"min": 1, "max": 1}))
+    })
+    .await;
+    let mut claimed = None;
+    eventually("the head of the line is claimed", async || {
+        if let Ok(Claim::Batch(batch)) = lab.system.queue.claim(event, "w", 5).await {
+            claimed = Some(batch);
+        }
+        claimed.is_some()
+    })
+    .await;
+    let batch = claimed.ok_or("a batch")?;
+    assert_eq!(batch.jobs.len(), 5);
+    let ending = || Ending::Decided(Outcome::Failed(Refusal::SoldOut));
+    let endings = batch.jobs.iter().map(|job| (job.number, ending())).collect();
+    assert_eq!(
+        lab.system.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?,
+        Ok(20)
+    );
+    eventually("twenty at five a second take four", async || {
+        told().await == (Some(20), json!({"min": 4, "max": 4}))
+    })
+    .await;
+    Ok(())
 }
 
 #[tokio::test]
@@ -129,7 +175,7 @@ async fn another_gateway_knows_the_same_places() -> TestResult {
         operator.post(&format!("/api/admin/queue/{verb}"), body).await?;
         quiet.push(event);
     }
-    let other = lab.add(&[standalone::settings::Part::Gateway]).await?;
+    let other = lab.add(&[Part::Gateway]).await?;
     let shoppers = lab.shoppers(5).await?;
     // Nobody has booked there yet, and nothing has changed since it started.
     let mut socket = Socket::open(&shoppers[0].at(&other.url)).await?;
