@@ -13,12 +13,12 @@ use tokio::sync::Mutex;
 
 /// A batch of this many jobs or bookings is a rush; smaller ones leave room for everything else.
 const MANY: usize = 100;
-/// A rush is over when there was no such batch for so long: longer than a worker keeps a lane.
+/// A rush is over when there was no such batch for so long.
 const QUIET: Duration = Duration::from_millis(700);
 /// Nobody is held back for longer without a turn.
-pub const LONGEST: Duration = Duration::from_secs(4);
+pub const LONGEST: Duration = Duration::from_secs(10);
 /// Between two turns, of all together.
-const GAP: Duration = Duration::from_millis(100);
+const GAP: Duration = Duration::from_millis(200);
 /// How often it is looked whether it is over.
 const LOOK: Duration = Duration::from_millis(50);
 

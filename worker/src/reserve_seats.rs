@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use apalis::prelude::{BoxDynError, Data};
 use shared::queue::Queue;
 use shared::queue::claim::Batch;
-use shared::rush;
 use shared::seen::{self, Part};
 use shared::shop::{ReserveError, Reserver};
 
@@ -30,7 +29,6 @@ pub struct ReserveSeats {
 /// Never: faults are logged, and the lane goes on by itself.
 pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), BoxDynError> {
     let (event, jobs) = (batch.lease.event, batch.jobs.len());
-    rush::note(jobs);
     if batch.was_stalled {
         metrics::counter!("usher_leases_run_out_total").increment(1);
         tracing::warn!(
@@ -47,7 +45,9 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     };
     let renewing = tokio::spawn(crate::renew(job.queue.clone(), lease.clone(), job.limit));
     let mut size = job.scheduler.batch_size(event);
-    let result = tokio::time::timeout(job.limit, job.reserver.reserve(batch, &mut size)).await;
+    let do_others_wait = || job.scheduler.has_more();
+    let reserving = job.reserver.reserve(batch, &mut size, &do_others_wait);
+    let result = tokio::time::timeout(job.limit, reserving).await;
     renewing.abort();
     if result.is_err() {
         size.cut(jobs);
@@ -56,7 +56,6 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     let took = started.elapsed();
     match result {
         Ok(Ok(reserved)) => {
-            rush::note(reserved.ended);
             tracing::debug!(
                 event.id = event.0,
                 jobs,

@@ -127,6 +127,11 @@ impl<J: Claimed> Scheduler<J> {
         }
     }
 
+    /// Whether lanes wait for their turn.
+    pub fn has_more(&self) -> bool {
+        !self.inner.lanes.lock().turn.is_empty()
+    }
+
     /// How many jobs to take of a lane at once.
     pub fn batch_size(&self, event: EventId) -> BatchSize {
         let known = self.inner.lanes.lock().sizes.get(&event).copied();

@@ -104,17 +104,22 @@ impl Reserver {
         Self { store, queue, max_attempts, backoff, kept: Arc::default() }
     }
 
-    /// Decides a batch, and further ones of that size, which is fitted on the way, under the same lease for a while, and gives the lane
-    /// back, whatever happens. While one batch is written in PostgreSQL the next one is proposed, and the one before
-    /// is settled in Redis.
+    /// Decides a batch, and further ones of that size, which is fitted on the way, under the same lease for a while, which
+    /// is shorter when other lanes wait, and gives the lane back, whatever happens. While one batch is written in PostgreSQL
+    /// the next one is proposed, and the one before is settled in Redis.
     ///
     /// # Errors
     /// Why a batch was not decided; the lane was given back where that could be done.
-    pub async fn reserve(&self, first: Batch, size: &mut BatchSize) -> Result<Reserved, ReserveError> {
+    pub async fn reserve(
+        &self,
+        first: Batch,
+        size: &mut BatchSize,
+        do_others_wait: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Reserved, ReserveError> {
         let shared = self.kept(first.lease.event);
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
         let mut kept = shared.lock().await;
-        let mut run = Run::new(self, &first, *size, kept.begin());
+        let mut run = Run::new(self, &first, *size, kept.begin(), do_others_wait);
         let reserved = run.go(first).await;
         *size = run.size;
         kept.failures = run.failures;

@@ -12,10 +12,14 @@ use crate::queue::QueueError;
 use crate::queue::claim::{Batch, Lease};
 use crate::queue::lease::{GiveBack, LeaseLost};
 use crate::queue::settle::{Decided, Ending};
+use crate::rush;
 use crate::seen::{self, Activity};
 
-/// A lane is kept for this long at most before other lanes have their turn.
+/// A lane is kept for this long at least while it has jobs,
 const RUN: Duration = Duration::from_millis(500);
+/// and for this long at most where no other lane waits for its turn: giving it back and claiming it anew costs those who
+/// wait some tens of milliseconds.
+const LONGEST_RUN: Duration = Duration::from_secs(2);
 /// From one batch to the next at least, unless that many are in one or it is full: a batch has a cost of its own, which
 /// those who come within some milliseconds share.
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -41,6 +45,7 @@ pub(super) struct Run<'a> {
     pub(super) failures: u32,
     pub(super) size: BatchSize,
     started: Instant,
+    do_others_wait: &'a (dyn Fn() -> bool + Send + Sync),
     /// When the last batch was taken, how many jobs it had, and the number of the last of them.
     taken: Taken,
 }
@@ -119,9 +124,11 @@ impl<'a> Run<'a> {
         first: &Batch,
         size: BatchSize,
         (belief, failures): (Option<Belief>, u32),
+        do_others_wait: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Self {
         let taken = Taken::now(first);
-        Self { reserver, lease: first.lease.clone(), belief, failures, size, started: taken.when, taken }
+        let started = taken.when;
+        Self { reserver, lease: first.lease.clone(), belief, failures, size, started, do_others_wait, taken }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
@@ -130,6 +137,7 @@ impl<'a> Run<'a> {
         let (mut turn, mut settling) = (Turn::new(first), None);
         loop {
             let began = Instant::now();
+            rush::note(turn.batch.jobs.len());
             let result = self.decide_all(&mut turn).await;
             let before = finish(settling.take()).await;
             // A batch before this one that could not be settled is read back by the next claim, as this one is.
@@ -187,7 +195,8 @@ impl<'a> Run<'a> {
     }
 
     async fn take_more(&mut self) -> Option<Batch> {
-        if self.started.elapsed() > RUN {
+        let kept_for = self.started.elapsed();
+        if kept_for > LONGEST_RUN || (kept_for > RUN && (self.do_others_wait)()) {
             return None;
         }
         if self.taken.jobs < MANY.min(self.size.get()) {
