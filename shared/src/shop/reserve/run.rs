@@ -24,7 +24,7 @@ const LONGEST_RUN: Duration = Duration::from_secs(2);
 /// those who come within some milliseconds share.
 const BETWEEN: Duration = Duration::from_millis(20);
 const MANY: usize = 256;
-/// A full batch that was written in less than this is followed by a larger one,
+/// A full batch that was written in less than this is followed by a larger one, as is a small one that was not slow,
 const QUICK: Duration = Duration::from_millis(40);
 /// and one that took longer than this by a smaller one.
 const SLOW: Duration = Duration::from_millis(150);
@@ -95,7 +95,7 @@ impl BatchSize {
     pub(super) fn note(&mut self, jobs: usize, took: Duration) {
         if took > SLOW {
             self.halve();
-        } else if jobs >= self.now && took < QUICK {
+        } else if jobs >= self.now && (took < QUICK || self.now < SMALL_BATCH) {
             self.now = (self.now * 2).min(self.most);
         }
     }
@@ -321,7 +321,9 @@ mod tests {
         }
         size.note(1, Duration::from_secs(1));
         assert_eq!(size.get(), 1, "what is slow makes it no larger");
-        size.note(1, Duration::from_millis(5));
-        assert_eq!(size.get(), 2);
+        for left in [2, 4, 8, 16, 32, 32] {
+            size.note(size.get(), SLOW);
+            assert_eq!(size.get(), left, "a PostgreSQL that is slow with every batch does not keep it small");
+        }
     }
 }
