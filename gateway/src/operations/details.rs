@@ -51,6 +51,11 @@ pub struct LaneView {
     message: Option<String>,
     oldest_waiting_seconds: Option<u64>,
     lease: Option<LeaseView>,
+    /// Jobs completed since the lane began.
+    completed_count: u64,
+    /// Jobs failed since then.
+    failed_count: u64,
+    /// The latest of them.
     completed: Vec<JobView>,
     failed: Vec<JobView>,
 }
@@ -126,6 +131,8 @@ async fn view(app: &App, report: LaneReport) -> Result<LaneView, Problem> {
         paused_by_itself: state.own_pause.paused,
         message: Some(pause.message).filter(|message| !message.is_empty()),
         oldest_waiting_seconds: state.oldest_waiting_s,
+        completed_count: state.completed,
+        failed_count: state.failed,
         lease: state.lease.map(|lease| LeaseView {
             worker: lease.worker,
             fence: lease.fence,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::EventId;
+use shared::queue::PARTITIONS;
 use shared::queue::control::Rate;
 use shared::shop::Limits;
 use utoipa::ToSchema;
@@ -54,6 +55,11 @@ impl LimitsBody {
         }
         if self.lanes_at_once.is_some_and(|lanes| !(1..=10_000).contains(&lanes)) {
             return Err("lanesAtOnce must be 1 to 10,000");
+        }
+        let least = [rate.map(|rate| rate.max), self.lanes_at_once].into_iter().flatten().min();
+        let is_of_all_bookings = self.event_id.is_none() && self.queue.is_none();
+        if is_of_all_bookings && least.is_some_and(|least| least < u32::from(PARTITIONS)) {
+            return Err("the whole booking queue is limited to 8 at least, one for each of its partitions");
         }
         Ok(Limits { rate, lanes_at_once: self.lanes_at_once })
     }

@@ -49,9 +49,9 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// The share of one of so many partitions.
+    /// The share of one of so many partitions: all together no more than the whole, and one at least in each.
     fn share(&self, of: u32) -> (Option<Rate>, Option<u32>) {
-        let share = |whole: u32| whole.div_ceil(of);
+        let share = |whole: u32| (whole / of).max(1);
         let rate = self.rate.map(|rate| Rate { max: share(rate.max), ..rate });
         (rate, self.lanes_at_once.map(share))
     }
@@ -134,6 +134,19 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shares_of_all_partitions_are_no_more_than_the_whole() {
+        for whole in [8, 9, 15, 16, 1_000] {
+            let rate = Some(Rate { max: whole, window_ms: 1_000 });
+            let controls = Controls { rate, lanes_at_once: Some(whole), ..Controls::default() };
+            let (rate, lanes) = controls.share(u32::from(PARTITIONS));
+            let (rate, lanes) = (rate.expect("a rate"), lanes.expect("a number of lanes"));
+            assert_eq!((rate.max, lanes, rate.window_ms), (whole / 8, whole / 8, 1_000));
+            assert_eq!(controls.share(1), (controls.rate, controls.lanes_at_once), "a named queue has one");
+        }
+        assert_eq!(Controls::default().share(8), (None, None));
+    }
 
     #[test]
     fn a_pause_holds_before_a_message_and_the_lane_before_the_whole_queue() {

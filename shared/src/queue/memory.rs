@@ -7,19 +7,26 @@ use redis::{ErrorKind, InfoDict, ServerErrorKind};
 use super::client::{Connection, Queue, QueueError};
 
 impl Queue {
-    /// How full Redis is, from 0 to 1; 0 where it has no limit.
+    /// How full Redis is, from 0 to 1; 0 where it has no limit. Of a Cluster, its fullest primary.
     ///
     /// # Errors
     /// It does not answer.
     pub async fn fullness(&self) -> Result<f64, QueueError> {
+        Ok(self.memory().await?.iter().map(fullness).fold(0.0, f64::max))
+    }
+
+    /// What each primary says of its memory.
+    async fn memory(&self) -> redis::RedisResult<Vec<InfoDict>> {
         let command = redis::cmd("INFO").arg("memory").to_owned();
-        let info: InfoDict = match self.connection() {
-            Connection::Single(mut connection) => command.query_async(&mut connection).await?,
-            Connection::Cluster(_) => return Ok(0.0),
-        };
-        let read = |name: &str| info.get::<f64>(name).unwrap_or(0.0);
-        let limit = read("maxmemory");
-        Ok(if limit > 0.0 { read("used_memory") / limit } else { 0.0 })
+        match self.connection() {
+            Connection::Single(mut connection) => {
+                command.query_async::<InfoDict>(&mut connection).await.map(|info| vec![info])
+            }
+            Connection::Cluster(mut connection) => command
+                .query_async::<HashMap<String, InfoDict>>(&mut connection)
+                .await
+                .map(|nodes| nodes.into_values().collect()),
+        }
     }
 
     /// That no key is evicted to make room for another one: places in line, locks and leases would vanish one by one,
@@ -28,17 +35,7 @@ impl Queue {
     /// # Errors
     /// Keys may be evicted, or Redis does not answer.
     pub async fn check_eviction(&self) -> Result<(), QueueError> {
-        let command = redis::cmd("INFO").arg("memory").to_owned();
-        let asked = match self.connection() {
-            Connection::Single(mut connection) => {
-                command.query_async::<InfoDict>(&mut connection).await.map(|info| vec![info])
-            }
-            Connection::Cluster(mut connection) => command
-                .query_async::<HashMap<String, InfoDict>>(&mut connection)
-                .await
-                .map(|nodes| nodes.into_values().collect()),
-        };
-        let nodes: Vec<InfoDict> = match asked {
+        let nodes = match self.memory().await {
             Ok(nodes) => nodes,
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 tracing::warn!(
@@ -53,6 +50,12 @@ impl Queue {
             None => Ok(()),
         }
     }
+}
+
+fn fullness(info: &InfoDict) -> f64 {
+    let read = |name: &str| info.get::<f64>(name).unwrap_or(0.0);
+    let limit = read("maxmemory");
+    if limit > 0.0 { read("used_memory") / limit } else { 0.0 }
 }
 
 /// The policy of a server that evicts keys. Without a limit it has no reason to.

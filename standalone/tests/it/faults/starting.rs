@@ -86,16 +86,19 @@ async fn a_redis_that_evicts_keys_is_refused() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_node_of_a_cluster_that_evicts_keys_is_refused() -> TestResult {
+async fn a_node_of_a_cluster_that_evicts_keys_is_refused_and_the_fullest_counts() -> TestResult {
     let lab = Lab::start_on_cluster().await?;
     let nodes = &lab.cluster.as_ref().ok_or("no cluster")?.nodes;
     assert_eq!(refusal(&lab).await, "");
+    assert!(lab.system.queue.fullness().await? <= 0.0, "no node has a limit");
     let mut last = redis::Client::open(nodes[2].url())?.get_multiplexed_async_connection().await?;
     for (name, value) in [("maxmemory", "500mb"), ("maxmemory-policy", "allkeys-lru")] {
         let () = redis::cmd("CONFIG").arg("SET").arg(name).arg(value).query_async(&mut last).await?;
     }
     let told = refusal(&lab).await;
     assert!(told.contains("maxmemory-policy is allkeys-lru"), "{told}");
+    let fullness = lab.system.queue.fullness().await?;
+    assert!((0.001..0.5).contains(&fullness), "{fullness}");
     Ok(())
 }
 

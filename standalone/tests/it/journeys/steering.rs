@@ -366,6 +366,8 @@ async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
         json!({"eventId": event, "maxJobs": 0, "windowMs": 1_000}),
         json!({"eventId": event, "lanesAtOnce": 1}),
         json!({"lanesAtOnce": 0}),
+        json!({"lanesAtOnce": 7}),
+        json!({"maxJobs": 7, "windowMs": 1_000}),
         json!({"eventId": event, "queue": "post"}),
     ] {
         let (status, problem) = operator.post("/api/admin/queue/limits", wrong.clone()).await?;
@@ -373,6 +375,41 @@ async fn a_limited_lane_decides_no_more_than_its_share() -> TestResult {
         assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")), "{wrong}");
     }
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_limit_of_all_bookings_is_never_exceeded_by_all_events_together() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let limit = json!({"maxJobs": 8, "windowMs": 60_000});
+    operator.post("/api/admin/queue/limits", limit).await?;
+    let shoppers = lab.shoppers(2).await?;
+    let mut jobs = Vec::new();
+    // Their ids follow one another, so there are two in some partitions.
+    for _ in 0..12 {
+        let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+        for shopper in &shoppers {
+            jobs.push((event, shopper.book(event, json!({"quantity": 1})).await?));
+        }
+    }
+    let decided = async || -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("select count(*) from job_outcomes").fetch_one(lab.store().pool()).await
+    };
+    eventually("each partition has decided its share", async || decided().await.is_ok_and(|now| now == 8))
+        .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(decided().await?, 8, "the others wait for the next window");
+    operator.post("/api/admin/queue/limits", json!({})).await?;
+    eventually("all are decided without a limit", async || {
+        decided().await.is_ok_and(|now| now == i64::try_from(jobs.len()).unwrap_or_default())
+    })
+    .await;
+    let details = operator.get(&format!("/api/admin/queue/details?eventId={}", jobs[0].0)).await?.1;
+    assert_eq!(
+        (&details["lanes"][0]["completedCount"], &details["lanes"][0]["failedCount"]),
+        (&json!(2), &json!(0))
+    );
+    Ok(())
 }
 
 /// Somebody who follows what happens.
