@@ -9,6 +9,7 @@ use shared::queue::control::Rate;
 use shared::shop::Limits;
 use utoipa::ToSchema;
 
+use super::target::Target;
 use crate::app::App;
 use crate::caller::{Body, ClientIp, Operator};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -34,6 +35,10 @@ pub struct LimitsBody {
     #[serde(alias = "window_ms", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 86_400_000)]
     window_ms: Option<u32>,
+    /// One lane of the named queue; without it all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 63)]
+    lane: Option<u16>,
     /// Lanes that are worked on at the same time; of a whole queue only.
     #[serde(alias = "lanes_at_once", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10_000)]
@@ -50,8 +55,8 @@ impl LimitsBody {
             (Some(_), Some(_)) => return Err("maxJobs must be 1 to 1,000,000 and windowMs 1 to 86,400,000"),
             (Some(_), None) | (None, Some(_)) => return Err("maxJobs and windowMs go together"),
         };
-        if self.event_id.is_some() && (self.lanes_at_once.is_some() || self.queue.is_some()) {
-            return Err("eventId names a lane of the booking queue: no queue and no lanesAtOnce with it");
+        if self.lanes_at_once.is_some() && (self.event_id.is_some() || self.lane.is_some()) {
+            return Err("lanesAtOnce is of a whole queue, not of one lane");
         }
         if self.lanes_at_once.is_some_and(|lanes| !(1..=10_000).contains(&lanes)) {
             return Err("lanesAtOnce must be 1 to 10,000");
@@ -75,6 +80,10 @@ pub async fn limit_queue(
     Body(body): Body<LimitsBody>,
 ) -> Result<Json<LimitsBody>, Problem> {
     let limits = body.read().map_err(|why| Problem::new(Code::Validation, why))?;
-    app.operations.set_limits(body.queue.as_deref(), body.event_id, limits, (caller.user, Some(ip))).await?;
+    let by = (caller.user, Some(ip));
+    match Target::of(body.queue.clone(), body.event_id, body.lane)? {
+        Target::Bookings(event) => app.operations.set_limits(event, limits, by).await?,
+        Target::Named(queue, lane) => app.operations.limit_named((&queue, lane), limits, by).await?,
+    }
     Ok(Json(body))
 }

@@ -15,6 +15,7 @@ mod promote;
 mod remove;
 mod retry;
 mod stats;
+mod target;
 
 use serde::Deserialize;
 use shared::domain::EventId;

@@ -40,7 +40,7 @@ pub struct NamedQueueView {
     /// Jobs that were done since the lanes began in Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed: Option<u64>,
-    /// Lanes that something is in, 64 at most.
+    /// Lanes that something is in, or that are paused; 64 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     lanes: Option<Vec<NamedLaneView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,13 +61,23 @@ pub struct NamedLaneView {
     active: u64,
     /// Jobs that rest after a failure, or are for later.
     resting: u64,
+    /// Jobs done since the lane began in Redis.
+    completed: u64,
+    /// Jobs failed for good since then.
+    failed: u64,
+    /// By itself: `resume` with this lane ends it.
+    paused: bool,
+    /// Who does what is active.
+    worker: Option<String>,
 }
 
 impl NamedLaneView {
-    /// `None` when the lane is empty.
+    /// `None` when the lane is empty and not paused.
     fn of(counts: &LaneCounts) -> Option<Self> {
-        let LaneCounts { lane, waiting, active, resting, .. } = *counts;
-        (waiting + active + resting > 0).then_some(Self { lane, waiting, active, resting })
+        let LaneCounts { lane, waiting, active, resting, completed, failed, is_paused: paused, worker } =
+            counts.clone();
+        let is_told = waiting + active + resting > 0 || paused;
+        is_told.then_some(Self { lane, waiting, active, resting, completed, failed, paused, worker })
     }
 }
 

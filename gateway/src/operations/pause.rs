@@ -7,8 +7,10 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::{EventId, UserId};
 use shared::queue::control::Pause;
+use shared::shop::scope_named;
 use utoipa::ToSchema;
 
+use super::target::Target;
 use crate::app::App;
 use crate::caller::{Body, ClientIp, Operator};
 use crate::problem::{Code, Problem, ProblemBody};
@@ -25,6 +27,9 @@ pub struct PauseBody {
     /// One event's lane; without it the whole queue.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
+    /// One lane of the named queue; without it all of it.
+    #[schema(maximum = 63)]
+    lane: Option<u16>,
     /// What those who wait are told.
     #[serde(default)]
     message: String,
@@ -39,6 +44,9 @@ pub struct ResumeBody {
     /// One event's lane; without it the pause of the whole queue ends. A lane paused by itself stays paused.
     #[serde(alias = "event_id")]
     event_id: Option<EventId>,
+    /// One lane of the named queue, which was paused by itself; without it all of it.
+    #[schema(maximum = 63)]
+    lane: Option<u16>,
     /// What those who wait are told from now on; without it nothing any more.
     #[serde(default)]
     message: String,
@@ -48,7 +56,7 @@ pub struct ResumeBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Paused {
     paused: bool,
-    /// `queue`, or the event.
+    /// `queue`, the event, or the named queue and its lane.
     scope: String,
 }
 
@@ -63,7 +71,8 @@ pub async fn pause_queue(
 ) -> Result<Json<Paused>, Problem> {
     check_message(&body.message)?;
     let pause = Pause { paused: true, message: body.message };
-    let scope = set_pause(&app, body.queue, body.event_id, &pause, (caller.user, ip)).await?;
+    let target = Target::of(body.queue, body.event_id, body.lane)?;
+    let scope = set_pause(&app, target, &pause, (caller.user, ip)).await?;
     Ok(Json(Paused { paused: true, scope }))
 }
 
@@ -78,7 +87,8 @@ pub async fn resume_queue(
 ) -> Result<Json<Paused>, Problem> {
     check_message(&body.message)?;
     let pause = Pause { paused: false, message: body.message };
-    let scope = set_pause(&app, body.queue, body.event_id, &pause, (caller.user, ip)).await?;
+    let target = Target::of(body.queue, body.event_id, body.lane)?;
+    let scope = set_pause(&app, target, &pause, (caller.user, ip)).await?;
     Ok(Json(Paused { paused: false, scope }))
 }
 
@@ -95,22 +105,18 @@ fn check_message(message: &str) -> Result<(), Problem> {
 /// Returns what was paused or resumed.
 async fn set_pause(
     app: &App,
-    queue: Option<String>,
-    event: Option<EventId>,
+    target: Target,
     pause: &Pause,
     (by, ip): (UserId, IpAddr),
 ) -> Result<String, Problem> {
-    match (queue, event) {
-        (Some(_), Some(_)) => {
-            Err(Problem::new(Code::Validation, "eventId names a lane of the booking queue: no queue with it"))
-        }
-        (Some(queue), None) => {
-            app.operations.pause_named(&queue, pause, (by, Some(ip))).await?;
-            Ok(queue)
-        }
-        (None, event) => {
+    match target {
+        Target::Bookings(event) => {
             app.operations.set_pause(event, pause, by, Some(ip)).await?;
             Ok(event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}")))
+        }
+        Target::Named(queue, lane) => {
+            app.operations.pause_named((&queue, lane), pause, (by, Some(ip))).await?;
+            Ok(scope_named(&queue, lane))
         }
     }
 }

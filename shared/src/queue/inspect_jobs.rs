@@ -14,7 +14,7 @@ use crate::domain::EventId;
 const ERRORS: usize = 20;
 
 /// What is in a lane of a named queue.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaneCounts {
     /// Which lane.
     pub lane: u16,
@@ -26,6 +26,12 @@ pub struct LaneCounts {
     pub resting: u64,
     /// Jobs completed since the lane began.
     pub completed: u64,
+    /// Jobs failed for good since then.
+    pub failed: u64,
+    /// Paused by itself.
+    pub is_paused: bool,
+    /// Who does what is active.
+    pub worker: Option<String>,
 }
 
 /// What is read of a failed job's record.
@@ -49,7 +55,7 @@ impl Queue {
         let (keys, mut redis, now_ms) = (self.keys(), self.connection(), self.now_ms().await?);
         let (mut metas, mut sizes) = (redis::pipe(), redis::pipe());
         for lane in &lanes {
-            let fields = ["lease_until", "lease_count", "completed"];
+            let fields = ["lease_until", "lease_count", "completed", "failed", "paused", "lease_worker"];
             metas.cmd("HMGET").arg(keys.meta(*lane)).arg(&fields);
             sizes.cmd("ZCARD").arg(keys.wait(*lane));
             sizes.cmd("ZCARD").arg(keys.delayed(*lane));
@@ -57,12 +63,23 @@ impl Queue {
         let metas: Vec<Vec<Option<String>>> = metas.query_async(&mut redis).await?;
         let sizes: Vec<u64> = sizes.query_async(&mut redis).await?;
         let of = |((lane, meta), sizes): ((&EventId, &Vec<Option<String>>), &[u64])| {
-            let number = |at: usize| -> Option<u64> { meta.get(at)?.as_ref()?.parse().ok() };
-            let [until, count, completed] = [0, 1, 2].map(|at| number(at).unwrap_or(0));
-            let active = if until > now_ms { count } else { 0 };
+            let text = |at: usize| meta.get(at).cloned().flatten();
+            let number = |at: usize| text(at).and_then(|text| text.parse().ok()).unwrap_or(0u64);
+            let [until, count, completed, failed] = [0, 1, 2, 3].map(number);
+            let is_leased = until > now_ms;
+            let active = if is_leased { count } else { 0 };
             let size = |at: usize| sizes.get(at).copied().unwrap_or(0);
             let waiting = size(0).saturating_sub(active);
-            LaneCounts { lane: nth_of(*lane), waiting, active, resting: size(1), completed }
+            LaneCounts {
+                lane: nth_of(*lane),
+                waiting,
+                active,
+                resting: size(1),
+                completed,
+                failed,
+                is_paused: text(4).as_deref() == Some("1"),
+                worker: text(5).filter(|_| is_leased),
+            }
         };
         Ok(lanes.iter().zip(&metas).zip(sizes.chunks(2)).map(of).collect())
     }

@@ -22,6 +22,9 @@ const MAX_ERROR: usize = 500;
 /// What is kept of an attempt that did the job, but whose end could not be written.
 const DONE: &str = "it was done, but its end could not be written";
 
+/// Lanes of a named queue; they are numbered from 0.
+pub const LANES: u16 = 64;
+
 /// A lane of a named queue, by its number.
 pub fn lane(nth: u16) -> EventId {
     EventId(i64::from(PARTITIONS) * (i64::from(nth) + 1))

@@ -29,6 +29,11 @@ pub struct Limits {
     pub lanes_at_once: Option<u32>,
 }
 
+/// How a named queue, or one of its lanes, is called where somebody has done something to it.
+pub fn scope_named(queue: &str, nth: Option<u16>) -> String {
+    nth.map_or_else(|| queue.to_owned(), |nth| format!("{queue}, lane {nth}"))
+}
+
 /// A named queue as operators see it.
 #[derive(Debug, Clone)]
 pub struct QueueReport {
@@ -292,49 +297,57 @@ impl Operations {
         Ok(())
     }
 
-    /// Pauses or resumes a named queue.
+    /// Pauses or resumes a named queue, or one of its lanes.
     ///
     /// # Errors
     /// No such queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
     pub async fn pause_named(
         &self,
-        queue: &str,
+        (queue, nth): (&str, Option<u16>),
         pause: &Pause,
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<(), OperationsError> {
         self.known_queue(queue).await?;
-        self.store.set_pause(queue, None, pause, by).await?;
+        self.store.set_pause(queue, nth.map(lane), pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
-        self.audit(by, ip, action, queue).await?;
+        self.audit(by, ip, action, &scope_named(queue, nth)).await?;
         self.spread_named(queue).await;
         Ok(())
     }
 
-    /// Sets or lifts the limits of the booking queue, one of its lanes, or a named queue.
+    /// Sets or lifts the limits of the booking queue or one of its lanes.
     ///
     /// # Errors
-    /// No such event or queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
+    /// No such event, or a store is away; what stands in PostgreSQL reaches Redis within a second.
     pub async fn set_limits(
         &self,
-        queue: Option<&str>,
         event: Option<EventId>,
         limits: Limits,
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<(), OperationsError> {
-        match (queue, event) {
-            (Some(queue), _) => self.known_queue(queue).await?,
-            (None, Some(event)) => self.known(event).await?,
-            (None, None) => {}
+        if let Some(event) = event {
+            self.known(event).await?;
         }
-        let name = queue.unwrap_or(BOOKINGS);
-        self.store.set_limits(name, event, limits.rate, limits.lanes_at_once, by).await?;
-        let object = event.map_or_else(|| name.to_owned(), |event| format!("event {event}"));
+        self.store.set_limits(BOOKINGS, event, limits.rate, limits.lanes_at_once, by).await?;
+        let object = event.map_or_else(|| BOOKINGS.to_owned(), |event| format!("event {event}"));
         self.audit(by, ip, "queue.limit", &object).await?;
-        if queue.is_some() {
-            self.spread_named(name).await;
-        } else {
-            self.spread(event).await?;
-        }
+        self.spread(event).await
+    }
+
+    /// Sets or lifts the limits of a named queue, or one of its lanes.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
+    pub async fn limit_named(
+        &self,
+        (queue, nth): (&str, Option<u16>),
+        limits: Limits,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<(), OperationsError> {
+        self.known_queue(queue).await?;
+        self.store.set_limits(queue, nth.map(lane), limits.rate, limits.lanes_at_once, by).await?;
+        self.audit(by, ip, "queue.limit", &scope_named(queue, nth)).await?;
+        self.spread_named(queue).await;
         Ok(())
     }
 

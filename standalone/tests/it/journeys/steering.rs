@@ -331,11 +331,46 @@ async fn it_is_told_what_is_in_each_lane_of_a_named_queue() -> TestResult {
     let post = &queues["items"][0];
     assert_eq!((&post["queue"], &post["waiting"]), (&json!("post"), &json!(5)), "what is not finished");
     assert_eq!((&post["active"], &post["completed"]), (&json!(2), &json!(1)));
-    let lanes = json!([
-        {"lane": 0, "waiting": 0, "active": 0, "resting": 1},
-        {"lane": 5, "waiting": 1, "active": 2, "resting": 1},
-    ]);
-    assert_eq!(post["lanes"], lanes);
+    let told = |lane, [waiting, active, resting]: [u64; 3], completed, paused, worker: Value| {
+        json!({"lane": lane, "waiting": waiting, "active": active, "resting": resting, "completed": completed,
+            "failed": 0, "paused": paused, "worker": worker})
+    };
+    let empty = told(0, [0, 0, 1], 1, false, Value::Null);
+    assert_eq!(post["lanes"], json!([empty, told(5, [1, 2, 1], 0, false, json!("w"))]));
+
+    let lane_5 = json!({"queue": "post", "lane": 5});
+    let (status, paused) = operator.post("/api/admin/queue/pause", lane_5.clone()).await?;
+    assert_eq!((status, paused), (StatusCode::OK, json!({"paused": true, "scope": "post, lane 5"})));
+    let (_, queues) = operator.get("/api/admin/queue/named").await?;
+    let post = &queues["items"][0];
+    assert_eq!(post["paused"], false, "the others go on");
+    assert_eq!(post["lanes"], json!([empty, told(5, [1, 2, 1], 0, true, json!("w"))]));
+    let other = lab.store().add_job(&NewNamedJob { lane: 7, ..job("a card") }).await;
+    assert!(other.is_ok());
+    eventually("a lane beside it is claimed", async || {
+        matches!(named.claim_as::<Job>(lane(7), "w", 2).await, Ok(Claim::Batch(_)))
+    })
+    .await;
+    operator.post("/api/admin/queue/resume", lane_5).await?;
+    assert!(!named.lane_state(lane(5)).await?.own_pause.paused);
+    let limit = json!({"queue": "post", "lane": 6, "maxJobs": 1, "windowMs": 60_000});
+    assert_eq!(operator.post("/api/admin/queue/limits", limit.clone()).await?, (StatusCode::OK, limit));
+    for _ in 0..2 {
+        lab.store().add_job(&NewNamedJob { lane: 6, ..job("a postcard") }).await?;
+    }
+    eventually("both are queued", async || {
+        named.lane_state(lane(6)).await.is_ok_and(|state| state.waiting == 2)
+    })
+    .await;
+    let Claim::Batch(batch) = named.claim_as::<Job>(lane(6), "w", 2).await? else {
+        return Err("a batch".into());
+    };
+    assert_eq!(batch.jobs.len(), 1, "one a minute");
+    for wrong in [json!({"lane": 5}), json!({"queue": "post", "lane": 64})] {
+        let (status, problem) = operator.post("/api/admin/queue/pause", wrong.clone()).await?;
+        let told = (status, &problem["code"]);
+        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")), "{wrong}");
+    }
     Ok(())
 }
 
