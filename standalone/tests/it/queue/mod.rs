@@ -4,6 +4,8 @@
 mod every_script;
 mod finished;
 mod keeping;
+mod lane_model;
+mod lane_steps;
 mod named;
 mod named_property;
 mod property;
