@@ -7,7 +7,10 @@ mod keeping;
 mod lane_model;
 mod lane_steps;
 mod named;
+mod named_model;
 mod named_property;
+mod named_steps;
+mod named_world;
 mod property;
 mod scripts;
 
@@ -80,4 +83,18 @@ pub(super) fn job(owner: i64, quantity: u32) -> Result<NewJob, Box<dyn std::erro
         request: BookingRequest::chosen(wanted)?,
     };
     Ok(NewJob { envelope, idempotency: None })
+}
+
+/// The end of a lease (`lease_until`) or of a rest (`not_before`) of a lane has come.
+pub(super) async fn put_into_past(
+    queue: &Queue,
+    lane: EventId,
+    field: &str,
+) -> Result<(), redis::RedisError> {
+    let (keys, at, redis) = (queue.keys(), Partition::of(lane), &mut queue.connection());
+    let () = redis::cmd("HSET").arg(keys.meta(lane)).arg(field).arg(1).query_async(redis).await?;
+    for due in [keys.ready(at), keys.leased(at)] {
+        let () = redis::cmd("ZADD").arg(due).arg("XX").arg(1).arg(lane.0).query_async(redis).await?;
+    }
+    Ok(())
 }
