@@ -23,24 +23,29 @@ use worker::run_jobs::{Backoff, Handler, JobError, Policy};
 
 use crate::lab::{Lab, PATIENCE, TestResult, eventually};
 
-const QUEUE: &str = "post";
+pub(super) const QUEUE: &str = "post";
 
 /// Notes who came, and does what the payload says.
 #[derive(Default)]
-struct Office {
+pub(super) struct Office {
     runs: Mutex<Vec<(Uuid, String)>>,
-    tries: Mutex<HashMap<Uuid, u32>>,
+    /// When each job was begun.
+    tries: Mutex<HashMap<Uuid, Vec<Instant>>>,
     /// What takes long goes on.
-    goes_on: Notify,
+    pub(super) goes_on: Notify,
 }
 
 impl Office {
-    fn runs(&self) -> Vec<String> {
+    pub(super) fn runs(&self) -> Vec<String> {
         self.runs.lock().map(|runs| runs.iter().map(|(_, word)| word.clone()).collect()).unwrap_or_default()
     }
 
-    fn tries(&self, job: Uuid) -> u32 {
-        self.tries.lock().map_or(0, |tries| tries.get(&job).copied().unwrap_or(0))
+    pub(super) fn tries(&self, job: Uuid) -> usize {
+        self.begun(job).len()
+    }
+
+    pub(super) fn begun(&self, job: Uuid) -> Vec<Instant> {
+        self.tries.lock().ok().and_then(|tries| tries.get(&job).cloned()).unwrap_or_default()
     }
 }
 
@@ -50,8 +55,8 @@ impl Handler for Office {
             let word: String = serde_json::from_slice(&job.payload).unwrap_or_default();
             let tries = self.tries.lock().map_or(0, |mut tries| {
                 let tries = tries.entry(job.id).or_default();
-                *tries += 1;
-                *tries
+                tries.push(Instant::now());
+                tries.len()
             });
             match word.split_once(' ').map_or(word.as_str(), |(verb, _)| verb) {
                 "flaky" if tries < 3 => return Err(JobError::Retry(format!("not on try {tries}"))),
@@ -90,7 +95,7 @@ const UNWRITTEN: &str = "
     end $$;
     create trigger refuse_end before update on jobs for each row execute function refuse_end();";
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         lanes: 2,
         at_once: 4,
@@ -109,7 +114,7 @@ fn start(
     start_by(lab, office, policy(), stop)
 }
 
-fn start_by(
+pub(super) fn start_by(
     lab: &Lab,
     office: &Arc<Office>,
     policy: Policy,
@@ -124,7 +129,7 @@ fn start_by(
     }))
 }
 
-fn job(word: &str) -> NewNamedJob<String> {
+pub(super) fn job(word: &str) -> NewNamedJob<String> {
     NewNamedJob { queue: QUEUE, lane: 0, payload: word.to_owned(), run_at: None }
 }
 
@@ -136,7 +141,7 @@ async fn states(lab: &Lab) -> Result<HashMap<String, (String, i32, Option<String
     Ok(rows.into_iter().map(|(word, status, attempts, error)| (word, (status, attempts, error))).collect())
 }
 
-async fn until_finished(lab: &Lab) {
+pub(super) async fn until_finished(lab: &Lab) {
     eventually("all jobs are finished", async || {
         sqlx::query_scalar::<_, i64>("select count(*) from jobs where finished_at is null")
             .fetch_one(lab.store().pool())
@@ -257,7 +262,7 @@ async fn run_apart(
 }
 
 /// How long a worker takes to end when it is told to.
-async fn stopped(
+pub(super) async fn stopped(
     stop: &CancellationToken,
     worker: JoinHandle<()>,
 ) -> Result<Duration, Box<dyn std::error::Error>> {

@@ -82,9 +82,14 @@ impl Lab {
 
     /// All parts, on a Redis Cluster.
     pub(crate) async fn start_on_cluster() -> Result<Self, Box<dyn std::error::Error>> {
+        Self::start_on_cluster_with(&[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn start_on_cluster_with(words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
         let servers = scratch().await?;
         let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
-        Self::start_on(servers, Some(cluster), GivenProviders::default(), (&[], &[])).await
+        Self::start_on(servers, Some(cluster), GivenProviders::default(), (&[], words)).await
     }
 
     /// All parts, with reads that may lag at a streaming replica, which is returned too.
