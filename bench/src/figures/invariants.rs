@@ -30,11 +30,12 @@ pub enum Scope {
 const ORDER: &str = "jobs of a lane are decided in their order";
 
 /// Rules for every database.
-const ALWAYS: [(&str, &str); 4] = [
+const ALWAYS: [(&str, &str); 5] = [
     ("a claim is of a seat of its event", include_str!("sql/foreign_seats.sql")),
     ("no area is claimed beyond its capacity", include_str!("sql/overfull_areas.sql")),
     ("who has a seat has a booking that is alive", include_str!("sql/dead_bookings.sql")),
     ("sold + held + free = capacity, per tier", include_str!("sql/tier_sums.sql")),
+    (ORDER, include_str!("sql/inversions.sql")),
 ];
 
 /// Rules for a database in which nobody gave anything back.
@@ -49,35 +50,25 @@ pub async fn check(pool: &PgPool, scope: Scope) -> Result<Vec<Rule>> {
         Scope::Everything => (0, ALWAYS.into_iter().chain(UNTOUCHED).collect()),
         Scope::JobsFrom(number) => (number, ALWAYS.to_vec()),
     };
-    let mut found = Vec::with_capacity(rules.len() + 1);
+    let mut found = Vec::with_capacity(rules.len());
     for (rule, sql) in rules {
-        let count: i64 = sqlx::query_scalar(sql)
-            .bind(from)
-            .fetch_one(pool)
-            .await
-            .with_context(|| format!("look whether {rule}"))?;
-        found.push(Rule { rule, violations: count.unsigned_abs(), left_out: 0 });
+        let look = async |sql: &'static str| {
+            count(pool, sql, from).await.with_context(|| format!("look whether {rule}"))
+        };
+        // Whoever stood by was decided in turn, and again later.
+        let left_out = if rule == ORDER { look(include_str!("sql/left_out.sql")).await? } else { 0 };
+        found.push(Rule { rule, violations: look(sql).await?, left_out });
     }
-    let count = async |may_stand_by| {
-        out_of_turn(pool, from, may_stand_by).await.with_context(|| format!("look whether {ORDER}"))
-    };
-    // Whoever stood by was decided in turn, and again later.
-    found.push(Rule { rule: ORDER, violations: count(false).await?, left_out: count(true).await? });
     Ok(found)
 }
 
 /// Counts jobs that were decided after one that had come later.
 pub async fn inversions(pool: &PgPool, from: i64) -> Result<u64> {
-    out_of_turn(pool, from, false).await
+    count(pool, include_str!("sql/inversions.sql"), from).await
 }
 
-/// The same, of those who may stand by or of the others.
-async fn out_of_turn(pool: &PgPool, from: i64, may_stand_by: bool) -> Result<u64> {
-    let count: i64 = sqlx::query_scalar(include_str!("sql/inversions.sql"))
-        .bind(from)
-        .bind(may_stand_by)
-        .fetch_one(pool)
-        .await?;
+async fn count(pool: &PgPool, sql: &'static str, from: i64) -> Result<u64> {
+    let count: i64 = sqlx::query_scalar(sql).bind(from).fetch_one(pool).await?;
     Ok(count.unsigned_abs())
 }
 

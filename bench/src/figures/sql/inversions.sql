@@ -1,6 +1,5 @@
 -- Jobs that were decided after one of a higher number in their lane. Who left was not decided in turn; who may stand
--- by was decided once already, and is counted apart. $1 the lowest number that is looked at, $2 whether those who may
--- stand by are counted, or the others.
+-- by was decided once already, and is counted by `left_out.sql`. $1 the lowest number that is looked at.
 select count(*) from (
     select decided_at, may_stand_by,
         min(decided_at) over (
@@ -9,4 +8,4 @@ select count(*) from (
     from job_outcomes
     where number >= $1 and coalesce(code, '') not in ('left', 'removed')
 ) o
-where decided_at > earliest_behind and may_stand_by = $2
+where decided_at > earliest_behind and not may_stand_by
