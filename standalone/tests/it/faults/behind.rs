@@ -63,6 +63,10 @@ async fn nobody_whom_a_redis_behind_has_at_its_head_again_is_decided_twice() -> 
 
     // Others come, and whoever goes on with the lane has another fence.
     operator.post("/api/admin/queue/pause", json!({})).await?;
+    eventually("the lane is given back", async || {
+        lab.system.queue.lane_state(event).await.is_ok_and(|lane| lane.lease.is_none() && lane.waiting > 0)
+    })
+    .await;
     jobs.extend(mix.queue_up(&shoppers[150..200], 150).await?);
     operator.post("/api/admin/queue/resume", json!({})).await?;
     let mut lost = None;
