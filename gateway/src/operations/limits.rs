@@ -46,7 +46,7 @@ pub struct LimitsBody {
 }
 
 impl LimitsBody {
-    fn read(&self) -> Result<Limits, &'static str> {
+    fn read(&self, target: &Target) -> Result<Limits, &'static str> {
         let rate = match (self.max_jobs, self.window_ms) {
             (None, None) => None,
             (Some(max @ 1..=1_000_000), Some(window_ms @ 1..=LONGEST_WINDOW)) => {
@@ -62,7 +62,7 @@ impl LimitsBody {
             return Err("lanesAtOnce must be 1 to 10,000");
         }
         let least = [rate.map(|rate| rate.max), self.lanes_at_once].into_iter().flatten().min();
-        let is_of_all_bookings = self.event_id.is_none() && self.queue.is_none();
+        let is_of_all_bookings = matches!(target, Target::Bookings(None));
         if is_of_all_bookings && least.is_some_and(|least| least < u32::from(PARTITIONS)) {
             return Err("the whole booking queue is limited to 8 at least, one for each of its partitions");
         }
@@ -79,9 +79,10 @@ pub async fn limit_queue(
     ClientIp(ip): ClientIp,
     Body(body): Body<LimitsBody>,
 ) -> Result<Json<LimitsBody>, Problem> {
-    let limits = body.read().map_err(|why| Problem::new(Code::Validation, why))?;
+    let target = Target::of(body.queue.clone(), body.event_id, body.lane)?;
+    let limits = body.read(&target).map_err(|why| Problem::new(Code::Validation, why))?;
     let by = (caller.user, Some(ip));
-    match Target::of(body.queue.clone(), body.event_id, body.lane)? {
+    match target {
         Target::Bookings(event) => app.operations.set_limits(event, limits, by).await?,
         Target::Named(queue, lane) => app.operations.limit_named((&queue, lane), limits, by).await?,
     }

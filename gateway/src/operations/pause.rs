@@ -7,7 +7,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::{EventId, UserId};
 use shared::queue::control::Pause;
-use shared::shop::scope_named;
 use utoipa::ToSchema;
 
 use super::target::Target;
@@ -109,14 +108,10 @@ async fn set_pause(
     pause: &Pause,
     (by, ip): (UserId, IpAddr),
 ) -> Result<String, Problem> {
-    match target {
-        Target::Bookings(event) => {
-            app.operations.set_pause(event, pause, by, Some(ip)).await?;
-            Ok(event.map_or_else(|| "queue".to_owned(), |event| format!("event {event}")))
-        }
+    Ok(match target {
+        Target::Bookings(event) => app.operations.set_pause(event, pause, by, Some(ip)).await?,
         Target::Named(queue, lane) => {
-            app.operations.pause_named((&queue, lane), pause, (by, Some(ip))).await?;
-            Ok(scope_named(&queue, lane))
+            app.operations.pause_named((&queue, lane), pause, (by, Some(ip))).await?
         }
-    }
+    })
 }

@@ -30,7 +30,7 @@ pub struct Limits {
 }
 
 /// How a named queue, or one of its lanes, is called where somebody has done something to it.
-pub fn scope_named(queue: &str, nth: Option<u16>) -> String {
+fn scope_named(queue: &str, nth: Option<u16>) -> String {
     nth.map_or_else(|| queue.to_owned(), |nth| format!("{queue}, lane {nth}"))
 }
 
@@ -297,7 +297,7 @@ impl Operations {
         Ok(())
     }
 
-    /// Pauses or resumes a named queue, or one of its lanes.
+    /// Pauses or resumes a named queue, or one of its lanes; returns how that is called.
     ///
     /// # Errors
     /// No such queue, or a store is away; what stands in PostgreSQL reaches Redis within a second.
@@ -306,13 +306,14 @@ impl Operations {
         (queue, nth): (&str, Option<u16>),
         pause: &Pause,
         (by, ip): (UserId, Option<IpAddr>),
-    ) -> Result<(), OperationsError> {
+    ) -> Result<String, OperationsError> {
         self.known_queue(queue).await?;
         self.store.set_pause(queue, nth.map(lane), pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
-        self.audit(by, ip, action, &scope_named(queue, nth)).await?;
+        let scope = scope_named(queue, nth);
+        self.audit(by, ip, action, &scope).await?;
         self.spread_named(queue).await;
-        Ok(())
+        Ok(scope)
     }
 
     /// Sets or lifts the limits of the booking queue or one of its lanes.

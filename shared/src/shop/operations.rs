@@ -92,7 +92,7 @@ impl Operations {
         Self { store, queue, catalogue, desk }
     }
 
-    /// Pauses or resumes one lane or the whole queue, at once, and writes it down.
+    /// Pauses or resumes one lane or the whole queue, at once, and writes it down; returns how that is called.
     ///
     /// # Errors
     /// No such event, or a store is away; what stands in PostgreSQL reaches Redis within a second.
@@ -102,14 +102,16 @@ impl Operations {
         pause: &Pause,
         by: UserId,
         ip: Option<IpAddr>,
-    ) -> Result<(), OperationsError> {
+    ) -> Result<String, OperationsError> {
         if let Some(event) = event {
             self.known(event).await?;
         }
         self.store.set_pause(self.queue.name(), event, pause, by).await?;
         let action = if pause.paused { "queue.pause" } else { "queue.resume" };
-        self.audit(by, ip, action, &scope(event)).await?;
-        self.spread(event).await
+        let scope = scope(event);
+        self.audit(by, ip, action, &scope).await?;
+        self.spread(event).await?;
+        Ok(scope)
     }
 
     /// The pause of the whole queue.
