@@ -45,8 +45,9 @@ pub async fn reserve_seats(batch: Batch, job: Data<ReserveSeats>) -> Result<(), 
     };
     let renewing = tokio::spawn(crate::renew(job.queue.clone(), lease.clone(), job.limit));
     let mut size = job.scheduler.batch_size(event);
-    let do_others_wait = || job.scheduler.has_more();
-    let reserving = job.reserver.reserve(batch, &mut size, &do_others_wait);
+    // Far from its limit, a run goes on where nobody else waits.
+    let is_to_yield = || job.scheduler.has_more() || started.elapsed() > job.limit / 4;
+    let reserving = job.reserver.reserve(batch, &mut size, &is_to_yield);
     let result = tokio::time::timeout(job.limit, reserving).await;
     renewing.abort();
     if result.is_err() {

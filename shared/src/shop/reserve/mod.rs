@@ -114,12 +114,12 @@ impl Reserver {
         &self,
         first: Batch,
         size: &mut BatchSize,
-        do_others_wait: &(dyn Fn() -> bool + Send + Sync),
+        is_to_yield: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Reserved, ReserveError> {
         let shared = self.kept(first.lease.event);
         // Held to the end: a batch of a lost lease must not move what a newer one believes.
         let mut kept = shared.lock().await;
-        let mut run = Run::new(self, &first, *size, kept.begin(), do_others_wait);
+        let mut run = Run::new(self, &first, *size, kept.begin(), is_to_yield);
         let reserved = run.go(first).await;
         *size = run.size;
         kept.failures = run.failures;

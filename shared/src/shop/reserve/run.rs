@@ -17,8 +17,8 @@ use crate::seen::{self, Activity};
 
 /// A lane is kept for this long at least while it has jobs,
 const RUN: Duration = Duration::from_millis(500);
-/// and for this long at most where no other lane waits for its turn: giving it back and claiming it anew costs those who
-/// wait some tens of milliseconds.
+/// and for this long at most where it need not yield, as no other lane waits for its turn: giving it back and claiming it
+/// anew costs those who wait some tens of milliseconds.
 const LONGEST_RUN: Duration = Duration::from_secs(2);
 /// From one batch to the next at least, unless that many are in one or it is full: a batch has a cost of its own, which
 /// those who come within some milliseconds share.
@@ -45,7 +45,7 @@ pub(super) struct Run<'a> {
     pub(super) failures: u32,
     pub(super) size: BatchSize,
     started: Instant,
-    do_others_wait: &'a (dyn Fn() -> bool + Send + Sync),
+    is_to_yield: &'a (dyn Fn() -> bool + Send + Sync),
     /// When the last batch was taken, how many jobs it had, and the number of the last of them.
     taken: Taken,
 }
@@ -124,11 +124,11 @@ impl<'a> Run<'a> {
         first: &Batch,
         size: BatchSize,
         (belief, failures): (Option<Belief>, u32),
-        do_others_wait: &'a (dyn Fn() -> bool + Send + Sync),
+        is_to_yield: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Self {
         let taken = Taken::now(first);
         let started = taken.when;
-        Self { reserver, lease: first.lease.clone(), belief, failures, size, started, do_others_wait, taken }
+        Self { reserver, lease: first.lease.clone(), belief, failures, size, started, is_to_yield, taken }
     }
 
     /// Decides batches until the lane is empty or others shall have their turn.
@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
 
     async fn take_more(&mut self) -> Option<Batch> {
         let kept_for = self.started.elapsed();
-        if kept_for > LONGEST_RUN || (kept_for > RUN && (self.do_others_wait)()) {
+        if kept_for > LONGEST_RUN || (kept_for > RUN && (self.is_to_yield)()) {
             return None;
         }
         if self.taken.jobs < MANY.min(self.size.get()) {
