@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::drain::{DrainBody, MOST};
+use super::drain::{Drain, DrainBody};
 use crate::app::App;
 use crate::caller::{Body, ClientIp, Operator};
 use crate::problem::{Problem, ProblemBody};
@@ -13,15 +13,17 @@ use crate::problem::{Problem, ProblemBody};
 /// How far it came.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ObliteratedView {
-    /// Ended as `removed`, and told.
+    /// Ended as `removed`; of bookings, and told.
     removed: u64,
     /// Still there: call again.
     left: u64,
-    /// Nothing is kept of the lane in Redis any more. False while somebody is in it, being decided included.
+    /// Nothing is kept of the lane, or of all lanes of a named queue, in Redis any more. False while somebody is in it, being
+    /// decided included.
     obliterated: bool,
 }
 
-/// Drains a lane and forgets it, finished jobs and history included; outcomes stay in PostgreSQL. Pause it first.
+/// Drains a lane, or a named queue, and forgets it, finished jobs and history included; outcomes stay in PostgreSQL. Pause it
+/// first.
 #[utoipa::path(post, path = "/api/admin/queue/obliterate", tag = "operators", request_body = DrainBody,
     responses((status = 200, body = ObliteratedView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn obliterate_lane(
@@ -30,8 +32,12 @@ pub async fn obliterate_lane(
     ClientIp(ip): ClientIp,
     Body(body): Body<DrainBody>,
 ) -> Result<Json<ObliteratedView>, Problem> {
-    let limit = body.limit.clamp(1, MOST);
-    let (drained, obliterated) =
-        app.operations.obliterate(body.event_id, limit, caller.user, Some(ip)).await?;
+    let (what, limit) = body.read()?;
+    let (drained, obliterated) = match what {
+        Drain::Event(event) => app.operations.obliterate(event, limit, caller.user, Some(ip)).await?,
+        Drain::Named(queue, lane) => {
+            app.operations.obliterate_named((&queue, lane), limit, (caller.user, Some(ip))).await?
+        }
+    };
     Ok(Json(ObliteratedView { removed: drained.removed, left: drained.left, obliterated }))
 }

@@ -26,6 +26,12 @@ impl Member {
         let number = std::str::from_utf8(&self.0[..colon]).ok()?.parse().ok()?;
         Some((number, &self.0[colon + 1..]))
     }
+
+    /// Its payload, whether it has a number or is for later and has none yet.
+    pub(super) fn payload(&self) -> &[u8] {
+        let colon = self.0.iter().position(|byte| *byte == b':');
+        colon.and_then(|colon| self.0.get(colon + 1..)).unwrap_or_default()
+    }
 }
 
 impl redis::FromRedisValue for Member {

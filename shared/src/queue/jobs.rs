@@ -78,7 +78,7 @@ pub struct Job {
 impl Claimed for Job {
     fn read(member: Member, attempts: u32) -> Self {
         let (number, bytes) = member.split().unwrap_or_default();
-        let id = bytes.get(..16).and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default();
+        let id = id_in(bytes);
         let payload = bytes.get(16..).unwrap_or_default().to_vec();
         Self { number, member, id, payload, attempts }
     }
@@ -88,6 +88,16 @@ impl Job {
     pub(super) fn bytes(job: &JobToAdd) -> Vec<u8> {
         [job.id.as_bytes(), job.payload.as_slice()].concat()
     }
+
+    /// The id of the job that stands so in a lane; nil when its bytes make no sense.
+    pub(super) fn id_of(member: &Member) -> Uuid {
+        id_in(member.payload())
+    }
+}
+
+/// The id with which the bytes of a job begin.
+fn id_in(bytes: &[u8]) -> Uuid {
+    bytes.get(..16).and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default()
 }
 
 /// How an attempt ended.

@@ -21,8 +21,8 @@
 //! | `…{stream:T}`, `…:run` | stream, string | facts of a topic, and the run of Redis that it was begun in; see [`stream`] |
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
-//! [`announce`], [`epoch`], [`control`], `promote`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is followed),
-//! [`enqueuer`] (one call for all who come in the same moment).
+//! [`announce`], [`epoch`], [`control`], `promote`, `take_out`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is
+//! followed), [`enqueuer`] (one call for all who come in the same moment).
 
 pub mod announce;
 pub mod board;
@@ -49,6 +49,7 @@ mod promote;
 mod script;
 pub mod settle;
 pub mod stream;
+mod take_out;
 
 pub use client::{BOOKINGS, Queue, QueueError};
 pub use keys::{Keys, PARTITIONS, Partition};

@@ -1,7 +1,7 @@
 //! Forgetting a lane.
 
 use super::script::{arg, script};
-use super::{Partition, Queue, QueueError};
+use super::{BOOKINGS, Partition, Queue, QueueError};
 use crate::domain::EventId;
 
 impl Queue {
@@ -14,7 +14,10 @@ impl Queue {
         let (keys, partition) = (self.keys(), Partition::of(event));
         let mut names = vec![keys.ready(partition), keys.lanes(partition)];
         names.extend(keys.whole_lane(event));
-        let reply = self.call(script!("obliterate"), &names, &[arg(event)]).await?;
+        // The fence of a named queue's lane stands nowhere else.
+        let keeps_fence = u8::from(self.name() != BOOKINGS);
+        let args = [arg(event), arg(keeps_fence)];
+        let reply = self.call(script!("obliterate"), &names, &args).await?;
         match reply.word.as_str() {
             "obliterated" => Ok(true),
             "in_use" => Ok(false),

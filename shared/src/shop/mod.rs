@@ -28,6 +28,7 @@ mod lanes;
 mod listings;
 mod live_seats;
 mod named;
+mod named_drain;
 mod operations;
 mod oversight;
 pub mod recover;

@@ -30,7 +30,7 @@ pub struct Limits {
 }
 
 /// How a named queue, or one of its lanes, is called where somebody has done something to it.
-fn scope_named(queue: &str, nth: Option<u16>) -> String {
+pub(super) fn scope_named(queue: &str, nth: Option<u16>) -> String {
     nth.map_or_else(|| queue.to_owned(), |nth| format!("{queue}, lane {nth}"))
 }
 
@@ -352,7 +352,7 @@ impl Operations {
         Ok(())
     }
 
-    async fn known_queue(&self, queue: &str) -> Result<(), OperationsError> {
+    pub(super) async fn known_queue(&self, queue: &str) -> Result<(), OperationsError> {
         if self.store.is_queue(queue).await? { Ok(()) } else { Err(OperationsError::NotFound) }
     }
 

@@ -62,7 +62,7 @@ pub struct Operations {
 pub struct Drained {
     /// So many ended as `removed`.
     pub removed: u64,
-    /// So many are left, waiting or standing by.
+    /// So many are left, waiting or standing by; of a named queue also those that are being done.
     pub left: u64,
 }
 

@@ -16,6 +16,7 @@ mod demo;
 mod figures;
 mod idempotency;
 mod in_time;
+mod job_drain;
 mod jobs;
 mod messages;
 mod orders;

@@ -16,6 +16,7 @@ use worker::run_jobs::{Backoff, Policy};
 
 use super::jobs::{Office, QUEUE, job, policy, start_by, stopped, until_finished};
 use super::{decided, queue_up};
+use crate::journeys::emptied::empty_a_named_queue;
 use crate::lab::{
     EventPlan, Lab, ProviderBook, Shopper, TestResult, assert_invariants, eventually, make_event,
 };
@@ -276,5 +277,6 @@ async fn what_shoppers_and_operators_go_through_is_the_same_on_a_cluster() -> Te
     assert_followed(&operator, event).await?;
     pay(&lab, &operator, &shoppers[3]).await?;
     run_jobs(&lab, &operator).await?;
+    empty_a_named_queue(&lab, &operator).await?;
     assert_invariants(lab.store(), event).await
 }

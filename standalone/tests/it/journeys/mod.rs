@@ -3,6 +3,7 @@
 mod accounts;
 mod booking;
 mod cart;
+pub(crate) mod emptied;
 mod inside;
 mod invariants;
 mod limits;

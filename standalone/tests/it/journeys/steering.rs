@@ -15,6 +15,7 @@ use shared::store::NewNamedJob;
 use standalone::settings::Part;
 use uuid::Uuid;
 
+use super::emptied::empty_a_named_queue;
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
 
 fn job(word: &str) -> NewNamedJob<String> {
@@ -116,7 +117,7 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
     let expected =
         ["queue.retry", "queue.retry", "queue.pause", "queue.resume", "queue.limit", "queue.remove"];
     assert_eq!(actions, expected);
-    Ok(())
+    empty_a_named_queue(&lab, &operator).await
 }
 
 #[tokio::test]

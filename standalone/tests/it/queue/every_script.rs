@@ -65,6 +65,8 @@ async fn call_the_others(queue: &Queue) -> TestResult {
         [JobToAdd { id: Uuid::now_v7(), payload: b"later".to_vec(), run_at_ms: Some(i64::MAX / 4_096) }];
     assert_eq!(mail.add_jobs(lane(0), &later).await?, Some(vec![JobAdded::Queued]));
     assert!(mail.promote(lane(0), &later[0], None).await?);
+    let jobs: Vec<_> = mail.jobs_in(lane(0), 10).await?.into_iter().map(|(_, job)| job).collect();
+    assert_eq!(mail.take_out(lane(0), &jobs).await?, 1);
     let append =
         async |seen: &str| queue.append_facts("topic", seen, (10, &["group"]), &["{}".to_owned()]).await;
     let Appended::Anew(run_id) = append("").await? else { return Err("nobody has begun the stream".into()) };

@@ -394,3 +394,42 @@ async fn what_is_kept_of_finished_jobs_is_forgotten_by_age(
     assert_eq!(clean(0).await?, 1);
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn jobs_are_taken_out_of_a_lane_but_for_those_that_a_worker_has_at_hand(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let queue = named(&lab, &Controls::default()).await?;
+    let jobs = add(&queue, &["rests", "at hand", "waits"]).await?;
+    assert!(queue.at_hand(lane(0)).await?.is_empty());
+    let first = batch(&queue, 1).await?;
+    let later = JobEnding::Later(Duration::from_mins(5), "not now".to_owned());
+    queue.settle_jobs(&first, &all(&first, &later), Duration::ZERO).await??;
+    let active = batch(&queue, 1).await?;
+    queue.add_jobs(lane(0), &[job("for later", Some(redis_ms(&queue).await? + 60_000))]).await?;
+    assert_eq!(queue.at_hand(lane(0)).await?, [jobs[1].id]);
+    assert!(queue.jobs_in(lane(0), 0).await?.is_empty());
+    assert_eq!(queue.jobs_in(lane(0), 1).await?.len(), 2, "one that has its turn, and one that rests");
+    let present: Vec<_> = queue.jobs_in(lane(0), 10).await?.into_iter().map(|(_, job)| job).collect();
+    assert_eq!(present.len(), 4);
+    assert_eq!(queue.take_out(lane(0), &present).await?, 3);
+    assert_eq!(queue.take_out(lane(0), &present).await?, 0, "told twice");
+    let kept = [(jobs[1].id, active.jobs[0].member.clone())];
+    assert_eq!(queue.jobs_in(lane(0), 10).await?, kept);
+    assert_eq!(queue.errors_so_far(lane(0), &[first.jobs[0].number]).await?, [Vec::<String>::new()]);
+    assert!(!queue.obliterate(lane(0)).await?, "somebody works on it");
+    let done = all(&active, &JobEnding::Completed);
+    assert_eq!(queue.settle_jobs(&active, &done, Duration::ZERO).await?, Ok(0));
+    assert!(matches!(claim(&queue, lane(0), 5).await?, Claim::Empty));
+    for _ in 0..2 {
+        assert!(queue.obliterate(lane(0)).await?, "told twice, there is nothing left to forget");
+        assert_eq!(queue.lane_counts().await?, []);
+    }
+    add(&queue, &["new"]).await?;
+    let next = batch(&queue, 1).await?;
+    assert_eq!(next.lease.fence, active.lease.fence + 1, "an older lease is not taken for the new one");
+    assert_eq!(queue.settle_jobs(&active, &done, Duration::ZERO).await?, Err(LeaseLost));
+    Ok(())
+}

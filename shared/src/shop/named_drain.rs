@@ -1,0 +1,126 @@
+//! Emptying and forgetting a named queue, or one of its lanes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::named::scope_named;
+use super::{Drained, Fault, Operations, OperationsError};
+use crate::domain::UserId;
+use crate::queue::inspect_jobs::LaneCounts;
+use crate::queue::jobs::lane;
+use crate::queue::{Queue, QueueError};
+
+/// Jobs that one call takes out of Redis, so that nobody else waits long for it.
+const AT_ONCE: usize = 500;
+
+impl Operations {
+    /// Ends up to `limit` jobs of a named queue, or of one of its lanes, that wait, rest or are for later, oldest first, as
+    /// `removed`. What a worker has at hand goes on and is told as left; one that is taken by a worker at this very moment
+    /// may still take effect.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away; doing it again goes on.
+    pub async fn drain_named(
+        &self,
+        (queue, nth): (&str, Option<u16>),
+        limit: usize,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<Drained, OperationsError> {
+        self.known_queue(queue).await?;
+        let named = self.queue.named(queue);
+        let removed = self.drain_lanes(&named, nth, limit).await;
+        self.audit_end(by, ip, "queue.drain", &scope_named(queue, nth), removed.is_ok()).await?;
+        let (removed, unfinished) = (removed?, self.store.unfinished_jobs(queue, nth).await?);
+        // What has ended and lies in Redis still is left too: whoever calls again takes it out.
+        let lanes = lanes_of(&named, nth).await.map_err(Fault::from)?;
+        let held: u64 = lanes.iter().map(|lane| lane.waiting + lane.active + lane.resting).sum();
+        Ok(Drained { removed, left: unfinished.max(held) })
+    }
+
+    /// Drains like [`Self::drain_named`], and once nothing is left, forgets the lane, or all lanes, with all that is kept of
+    /// them in Redis; the jobs stay in PostgreSQL as they ended.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away; doing it again goes on.
+    pub async fn obliterate_named(
+        &self,
+        (queue, nth): (&str, Option<u16>),
+        limit: usize,
+        (by, ip): (UserId, Option<IpAddr>),
+    ) -> Result<(Drained, bool), OperationsError> {
+        let drained = self.drain_named((queue, nth), limit, (by, ip)).await?;
+        let mut is_gone = drained.left == 0;
+        if is_gone {
+            let named = self.queue.named(queue);
+            for counts in lanes_of(&named, nth).await.map_err(Fault::from)? {
+                is_gone &= named.obliterate(lane(counts.lane)).await.map_err(Fault::from)?;
+            }
+        }
+        if is_gone {
+            self.audit(by, ip, "queue.obliterate", &scope_named(queue, nth)).await?;
+        }
+        Ok((drained, is_gone))
+    }
+
+    /// In PostgreSQL first: what is lost on the way to Redis, or comes there only now, is passed over by the worker that
+    /// claims it. Returns how many ended.
+    async fn drain_lanes(
+        &self,
+        named: &Queue,
+        nth: Option<u16>,
+        limit: usize,
+    ) -> Result<u64, OperationsError> {
+        let lanes = lanes_of(named, nth).await.map_err(Fault::from)?;
+        let mut spared: Vec<Uuid> = Vec::new();
+        // Where to look for those that ended: at the heads, behind what is at hand.
+        let mut looks: HashMap<u16, usize> = HashMap::new();
+        for counts in lanes.iter().filter(|counts| counts.active > 0) {
+            let at_hand = named.at_hand(lane(counts.lane)).await.map_err(Fault::from)?;
+            looks.insert(counts.lane, at_hand.len());
+            spared.extend(at_hand);
+        }
+        let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let ended = self.store.drain_jobs(named.name(), nth, &spared, at_most).await?;
+        for of in &ended {
+            *looks.entry(*of).or_default() += 1;
+        }
+        // Further ones may have been left there by a call before this one.
+        let mut rest = limit.saturating_sub(ended.len());
+        for counts in &lanes {
+            let least = looks.get(&counts.lane).copied().unwrap_or(0);
+            let looked_at = self.take_out_finished(named, counts.lane, least + rest).await?;
+            rest = rest.saturating_sub(looked_at.saturating_sub(least));
+        }
+        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Takes what has ended out of a lane; returns how many jobs it looked at.
+    async fn take_out_finished(
+        &self,
+        named: &Queue,
+        nth: u16,
+        at_most: usize,
+    ) -> Result<usize, OperationsError> {
+        let jobs = named.jobs_in(lane(nth), at_most).await.map_err(Fault::from)?;
+        if jobs.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<Uuid> = jobs.iter().map(|(id, _)| *id).collect();
+        let finished = self.store.finished_among(&ids).await?;
+        let gone: Vec<_> =
+            jobs.into_iter().filter_map(|(id, job)| finished.contains(&id).then_some(job)).collect();
+        for some in gone.chunks(AT_ONCE) {
+            named.take_out(lane(nth), some).await.map_err(Fault::from)?;
+        }
+        Ok(ids.len())
+    }
+}
+
+/// The lane that is meant, or all, as far as they were used.
+async fn lanes_of(named: &Queue, nth: Option<u16>) -> Result<Vec<LaneCounts>, QueueError> {
+    let mut lanes = named.lane_counts().await?;
+    lanes.retain(|counts| nth.is_none_or(|nth| counts.lane == nth));
+    Ok(lanes)
+}

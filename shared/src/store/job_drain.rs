@@ -1,0 +1,70 @@
+//! Jobs of named queues that operators end together, and what is left of them.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// A lane as its column has it.
+fn column(lane: u16) -> i16 {
+    i16::try_from(lane).unwrap_or(-1)
+}
+
+impl Store {
+    /// Ends jobs of a queue, or of one of its lanes, that are not finished as removed, oldest first, but for those that are
+    /// `spared`; returns the lane of each.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn drain_jobs(
+        &self,
+        queue: &str,
+        lane: Option<u16>,
+        spared: &[Uuid],
+        at_most: i64,
+    ) -> Result<Vec<u16>, StoreError> {
+        // Locked one after the other, so that two who drain at once wait for each other and not in a circle.
+        let lanes = sqlx::query_scalar!(
+            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
+             where finished_at is null and id = any (array(
+                 select id from jobs where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2)
+                     and id <> all($3)
+                 order by created_at, id limit $4 for update))
+             returning lane",
+            queue,
+            lane.map(column),
+            spared,
+            at_most
+        );
+        let lanes = lanes.fetch_all(&self.pool).await?;
+        Ok(lanes.into_iter().map(|lane| u16::try_from(lane).unwrap_or(0)).collect())
+    }
+
+    /// How many jobs of a queue, or of one of its lanes, are not finished.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn unfinished_jobs(&self, queue: &str, lane: Option<u16>) -> Result<u64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from jobs
+               where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2)"#,
+            queue,
+            lane.map(column)
+        );
+        Ok(u64::try_from(count.fetch_one(&self.pool).await?).unwrap_or(0))
+    }
+
+    /// Those of these jobs that are finished, or not kept any more.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn finished_among(&self, jobs: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        let finished = sqlx::query_scalar!(
+            r#"select asked.id as "id!" from unnest($1::uuid[]) as asked (id)
+               where not exists (select 1 from jobs j where j.id = asked.id and j.finished_at is null)"#,
+            jobs
+        );
+        Ok(finished.fetch_all(&self.pool).await?.into_iter().collect())
+    }
+}
