@@ -34,6 +34,7 @@ impl World {
             Step::GiveBack { lane, rest_ms } => self.give_back(lane, rest_ms).await,
             Step::LetLeaseRunOut(nth) => self.let_lease_run_out(nth).await,
             Step::Promote(at) => self.promote(at).await,
+            Step::TakeOut(at) => self.take_out(at).await,
             Step::Clean { lane, which, limit } => self.clean(lane, which, limit).await,
             Step::Pause { lane: nth, paused } => {
                 let pause = Pause { paused, message: String::new() };
@@ -156,6 +157,36 @@ impl World {
                 (of.delayed[index].due, of.delayed[index].call) = (at, call);
             }
             Some(_) | None => {}
+        }
+        self.compare(nth).await
+    }
+
+    /// A job that waits, rests or is for later is gone; one that is at hand is left alone.
+    async fn take_out(&mut self, at: usize) -> Fallible<()> {
+        if self.jobs.is_empty() {
+            return Ok(());
+        }
+        let known = at % self.jobs.len();
+        let (nth, id) = (self.jobs[known].0, self.jobs[known].1.id);
+        let of = &self.lanes[usize::from(nth)];
+        let in_line = of.line.iter().find(|(_, job)| **job == known).map(|(place, _)| *place);
+        let is_in = |taken: &&Taken| in_line.is_some_and(|place| taken.places.contains(&place));
+        let at_hand = of.taken.as_ref().filter(is_in).map(|taken| taken.has_run_out);
+        // The model lets a worker whose lease has run out say how its jobs ended, as long as nobody else has them.
+        if at_hand == Some(true) {
+            return Ok(());
+        }
+        let is_there = in_line.is_some() || of.delayed.iter().any(|delayed| delayed.job == known);
+        let jobs = self.queue.jobs_in(lane(nth), 1_000).await.map_err(failed)?;
+        let found: Vec<_> = jobs.into_iter().filter_map(|(of, job)| (of == id).then_some(job)).collect();
+        prop_assert_eq!(found.len(), usize::from(is_there));
+        let taken = self.queue.take_out(lane(nth), &found).await.map_err(failed)?;
+        prop_assert_eq!(taken, u64::from(is_there && at_hand.is_none()));
+        if taken == 1 {
+            let of = &mut self.lanes[usize::from(nth)];
+            of.line.retain(|_, job| *job != known);
+            of.delayed.retain(|delayed| delayed.job != known);
+            self.ended.insert(id);
         }
         self.compare(nth).await
     }

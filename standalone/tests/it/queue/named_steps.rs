@@ -15,6 +15,7 @@ pub(super) enum Step {
     GiveBack { lane: u16, rest_ms: u64 },
     LetLeaseRunOut(u16),
     Promote(usize),
+    TakeOut(usize),
     Clean { lane: u16, which: Finished, limit: usize },
     Pause { lane: Option<u16>, paused: bool },
     Limit { lane: Option<u16>, rate: Option<Rate> },
@@ -55,6 +56,7 @@ pub(super) fn steps(lanes: u16) -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(lane, rest_ms)| Step::GiveBack { lane, rest_ms }),
         2 => one().prop_map(Step::LetLeaseRunOut),
         2 => (0usize..50).prop_map(Step::Promote),
+        1 => (0usize..50).prop_map(Step::TakeOut),
         1 => (one(), prop_oneof![Just(Finished::Completed), Just(Finished::Failed)], 1usize..4)
             .prop_map(|(lane, which, limit)| Step::Clean { lane, which, limit }),
         1 => (one_or_all(), any::<bool>()).prop_map(|(lane, paused)| Step::Pause { lane, paused }),
