@@ -1,8 +1,9 @@
 //! Who has what: reading it for a map, and giving it back.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -137,44 +138,41 @@ impl Store {
     }
 }
 
-/// Deletes the reservations of these bookings that have run out. The bookings' rows are locked by the caller.
+/// What ran out of some bookings.
+pub(super) struct RanOut {
+    /// What came free.
+    pub(super) freed: Vec<Freed>,
+    /// Until when what is left runs, of bookings that have something left.
+    pub(super) left: HashMap<uuid::Uuid, DateTime<Utc>>,
+}
+
+/// Deletes the reservations of these bookings that have run out. The bookings' rows are locked by the caller, so that
+/// their claims stay what and where they are; each is looked up once.
 pub(super) async fn delete_expired(
     connection: &mut PgConnection,
     bookings: &[uuid::Uuid],
-) -> Result<Vec<Freed>, StoreError> {
-    let rows = sqlx::query!(
-        r#"with seats as (
-               delete from seat_claims
-               where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
-               returning seat_id, event_id, booking_id, user_id
-           ), slots as (
-               delete from area_claims
-               where booking_id = any($1) and status = 'reserved' and expires_at <= clock_timestamp()
-               returning area_id, slot, event_id, booking_id, user_id
-           )
-           select event_id as "event_id!", booking_id as "booking_id!", user_id as "user_id!", seat_id,
-               null::bigint as area_id, null::integer as slot
-           from seats
-           union all
-           select event_id, booking_id, user_id, null, area_id, slot from slots"#,
-        bookings
-    )
-    .fetch_all(connection)
-    .await?;
-    let freed = rows.into_iter().filter_map(|row| {
+) -> Result<RanOut, StoreError> {
+    let rows = sqlx::query_file!("src/store/sql/delete_expired.sql", bookings).fetch_all(connection).await?;
+    let mut out = RanOut { freed: Vec::with_capacity(rows.len()), left: HashMap::new() };
+    for row in rows {
+        if let Some(until) = row.left_until {
+            let earliest = out.left.entry(row.booking_id).or_insert(until);
+            *earliest = until.min(*earliest);
+            continue;
+        }
         let place = match (row.seat_id, row.area_id, row.slot) {
             (Some(seat), ..) => ClaimedPlace::Seat(SeatId(seat)),
             (None, Some(area), Some(at)) => ClaimedPlace::Slot(AreaId(area), slot(at)),
-            (None, ..) => return None,
+            (None, ..) => continue,
         };
-        Some(Freed {
+        out.freed.push(Freed {
             event: EventId(row.event_id),
             booking: BookingId(row.booking_id),
             user: UserId(row.user_id),
             place,
-        })
-    });
-    Ok(freed.collect())
+        });
+    }
+    Ok(out)
 }
 
 /// Writes down what follows from deleted claims: the hint for workers, the state of the bookings, the outbox. Places
@@ -185,14 +183,23 @@ pub(super) async fn record_freed(
     retaken: &[ClaimedPlace],
     why: Why,
 ) -> Result<(), StoreError> {
-    let facts = settle_freed(connection, freed, retaken, why).await?;
+    if freed.is_empty() {
+        return Ok(());
+    }
+    let bookings: BTreeSet<uuid::Uuid> = freed.iter().map(|one| one.booking.0).collect();
+    let bookings: Vec<uuid::Uuid> = bookings.into_iter().collect();
+    let facts = hint_freed(connection, freed, retaken, why).await?;
+    match why {
+        Why::Expired => settle_expired(connection, &bookings).await?,
+        Why::Released => prolong_emptied(connection, &bookings).await?,
+    }
     append_freed(connection, &facts).await
 }
 
 /// Facts by event, for the outbox.
 pub(super) type FreedFacts = Vec<(EventId, Vec<Fact>)>;
 
-/// The second half of [`record_freed`], which holds the events' counters until the commit.
+/// The end of [`record_freed`], which holds the events' counters until the commit.
 pub(super) async fn append_freed(
     connection: &mut PgConnection,
     facts: &FreedFacts,
@@ -203,8 +210,8 @@ pub(super) async fn append_freed(
     Ok(())
 }
 
-/// The first half of [`record_freed`], which nobody else waits for: all but the outbox.
-pub(super) async fn settle_freed(
+/// The beginning of [`record_freed`]: the hint for workers, and the facts that are to be told.
+pub(super) async fn hint_freed(
     connection: &mut PgConnection,
     freed: &[Freed],
     retaken: &[ClaimedPlace],
@@ -245,11 +252,6 @@ pub(super) async fn settle_freed(
             .execute(&mut *connection)
             .await?;
         }
-        let ids: Vec<uuid::Uuid> = bookings.keys().map(|booking| booking.0).collect();
-        match why {
-            Why::Expired => settle_expired(connection, &ids).await?,
-            Why::Released => prolong_emptied(connection, &ids).await?,
-        }
         let topic = match why {
             Why::Expired => "reservation.expired",
             Why::Released => "seat.released",
@@ -263,11 +265,9 @@ pub(super) async fn settle_freed(
 }
 
 /// Bookings that ran out in part go on until the next reservation in them does; those with nothing left are expired.
-/// The caller has locked them and knows that they are open.
-pub(super) async fn settle_expired(
-    connection: &mut PgConnection,
-    ids: &[uuid::Uuid],
-) -> Result<(), StoreError> {
+/// The caller has locked them and knows that they are open. What is left is looked up: new claims may have come since
+/// [`delete_expired`].
+async fn settle_expired(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
         "update bookings b
          set (status, closed_at, expires_at) = (
@@ -285,6 +285,35 @@ pub(super) async fn settle_expired(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// The same right after [`delete_expired`], of all bookings that it was asked about: nothing is looked up again.
+pub(super) async fn settle_ran_out(
+    connection: &mut PgConnection,
+    bookings: &[uuid::Uuid],
+    left: &HashMap<uuid::Uuid, DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let ended: Vec<uuid::Uuid> = bookings.iter().copied().filter(|id| !left.contains_key(id)).collect();
+    if !ended.is_empty() {
+        sqlx::query!(
+            "update bookings set status = 'expired', closed_at = clock_timestamp() where id = any($1)",
+            &ended
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    if !left.is_empty() {
+        let (ids, until): (Vec<uuid::Uuid>, Vec<DateTime<Utc>>) = left.iter().unzip();
+        sqlx::query!(
+            "update bookings b set expires_at = left_in.until
+             from unnest($1::uuid[], $2::timestamptz[]) as left_in (id, until) where b.id = left_in.id",
+            &ids,
+            &until
+        )
+        .execute(connection)
+        .await?;
+    }
     Ok(())
 }
 

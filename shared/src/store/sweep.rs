@@ -1,10 +1,10 @@
 //! What the sweeper does in PostgreSQL. Every pass is bounded and safe to run twice or by two at once.
 
-use std::collections::HashSet;
-
 use tokio::sync::Mutex;
 
-use super::claims::{Why, append_freed, delete_expired, settle_expired, settle_freed, slot, slot_column};
+use super::claims::{
+    RanOut, Why, append_freed, delete_expired, hint_freed, settle_ran_out, slot, slot_column,
+};
 use super::{Freed, STATEMENT, Store, StoreError, in_time};
 use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
 
@@ -69,13 +69,9 @@ impl Store {
         if bookings.is_empty() {
             return Ok(Swept::default());
         }
-        let freed = delete_expired(&mut tx, &bookings).await?;
-        let had_places: HashSet<uuid::Uuid> = freed.iter().map(|one| one.booking.0).collect();
-        let empty: Vec<uuid::Uuid> = bookings.iter().copied().filter(|id| !had_places.contains(id)).collect();
-        if !empty.is_empty() {
-            settle_expired(&mut tx, &empty).await?;
-        }
-        let facts = settle_freed(&mut tx, &freed, &[], Why::Expired).await?;
+        let RanOut { freed, left } = delete_expired(&mut tx, &bookings).await?;
+        settle_ran_out(&mut tx, &bookings, &left).await?;
+        let facts = hint_freed(&mut tx, &freed, &[], Why::Expired).await?;
         // Last, as it holds the counters of the outbox until the commit, which others need.
         let _turn = OUTBOX_TURN.lock().await;
         append_freed(&mut tx, &facts).await?;

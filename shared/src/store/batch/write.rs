@@ -74,7 +74,7 @@ pub(super) async fn take_over(
     .fetch_all(&mut *tx)
     .await?;
     let bookings: Vec<uuid::Uuid> = locked.into_iter().filter(|row| row.is_open).map(|row| row.id).collect();
-    delete_expired(tx, &bookings).await
+    Ok(delete_expired(tx, &bookings).await?.freed)
 }
 
 fn columns(places: &[ClaimedPlace]) -> (Vec<i64>, Vec<i64>, Vec<i32>) {
