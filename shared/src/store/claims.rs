@@ -73,6 +73,15 @@ pub(super) fn slot_column(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
+/// The place of a row that has a seat or a slot.
+pub(super) fn place(seat: Option<i64>, area: Option<i64>, at: Option<i32>) -> Option<ClaimedPlace> {
+    match (seat, area, at) {
+        (Some(seat), ..) => Some(ClaimedPlace::Seat(SeatId(seat))),
+        (None, Some(area), Some(at)) => Some(ClaimedPlace::Slot(AreaId(area), slot(at))),
+        (None, ..) => None,
+    }
+}
+
 fn hold(status: &str) -> Hold {
     if status == "sold" { Hold::Sold } else { Hold::Reserved }
 }
@@ -160,11 +169,7 @@ pub(super) async fn delete_expired(
             *earliest = until.min(*earliest);
             continue;
         }
-        let place = match (row.seat_id, row.area_id, row.slot) {
-            (Some(seat), ..) => ClaimedPlace::Seat(SeatId(seat)),
-            (None, Some(area), Some(at)) => ClaimedPlace::Slot(AreaId(area), slot(at)),
-            (None, ..) => continue,
-        };
+        let Some(place) = place(row.seat_id, row.area_id, row.slot) else { continue };
         out.freed.push(Freed {
             event: EventId(row.event_id),
             booking: BookingId(row.booking_id),

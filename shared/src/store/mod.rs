@@ -132,6 +132,11 @@ impl StoreError {
         }
     }
 
+    /// A row with that key is there already.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
     /// Trying again may help, and nothing is wrong with what was asked: the store is away, slow, or met a
     /// deadlock. Such a failure is nobody's attempt.
     #[expect(

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use self::check::{check_fence, check_refusals};
 use self::read::{Question, read_batch};
-use self::write::{append_facts, buy_free_bookings, reopen_bookings, take_over, write_rows};
+use self::write::{append_facts, buy_free_bookings, in_the_way, reopen_bookings, take_over, write_rows};
 use super::claims::{Why, record_freed};
 use super::{ClaimedPlace, Freed, FreedPlaces, Store, StoreError};
 use crate::domain::{BookingId, EventId, Outcome, SeatId, UserId};
@@ -163,8 +163,9 @@ impl Store {
             return Ok(Commit::conflict());
         };
         let taken_over = take_over(&mut tx, &batch.taken_over).await?;
-        if let Some(conflict) = write_rows(&mut tx, batch, &new_bookings).await? {
-            return Ok(conflict);
+        if !write_rows(&mut tx, batch, &new_bookings).await? {
+            tx.rollback().await?;
+            return in_the_way(&mut *self.pool.acquire().await?, batch).await;
         }
         // Only now, with the new claims in place: a booking that was emptied and filled again stays open.
         record_freed(&mut tx, &taken_over, &batch.taken_over, Why::Expired).await?;

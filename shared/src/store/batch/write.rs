@@ -1,14 +1,14 @@
 //! The rows of a batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use super::{BatchWrite, Commit};
-use crate::domain::{AreaId, BookingId, Outcome, SeatId, UserId};
-use crate::store::claims::{Fact, append_outbox, delete_expired, slot, slot_column};
+use crate::domain::{BookingId, Outcome, UserId};
+use crate::store::claims::{Fact, append_outbox, delete_expired, place, slot_column};
 use crate::store::{ClaimedPlace, Freed, NewNamedJob, StoreError, insert_job, time_of};
 
 /// Locks the bookings that were open before; the ones that are to be new, or `None` when not all are open any more.
@@ -111,7 +111,8 @@ struct Columns {
 impl Columns {
     fn of(batch: &BatchWrite<'_>, new: &HashSet<BookingId>) -> Self {
         let mut all = Self::default();
-        let mut owners = HashMap::new();
+        // In the order of their ids, which is that of their index.
+        let mut owners = BTreeMap::new();
         for job in batch.jobs {
             let Some(outcome) = &job.outcome else { continue };
             let user = job.user.0;
@@ -152,14 +153,15 @@ impl Columns {
     }
 }
 
-/// Writes everything but the facts, in one statement; what stands in the way, if anything does.
+/// Writes everything but the facts, in one statement; `false` when something stands in the way: nothing of this
+/// transaction can be kept then.
 pub(super) async fn write_rows(
     tx: &mut PgConnection,
     batch: &BatchWrite<'_>,
     new: &HashSet<BookingId>,
-) -> Result<Option<Commit>, StoreError> {
+) -> Result<bool, StoreError> {
     let all = Columns::of(batch, new);
-    let written = sqlx::query_file!(
+    let written: Result<_, StoreError> = sqlx::query_file!(
         "src/store/sql/write_batch.sql",
         batch.lease.event.0,
         batch.lease.fence.cast_signed(),
@@ -184,16 +186,43 @@ pub(super) async fn write_rows(
         batch.prepared.one_booking_each,
         &all.may_stand_by
     )
-    .fetch_one(tx)
+    .execute(tx)
+    .await
+    .map_err(StoreError::from);
+    match written {
+        // An area that is gone takes nobody in.
+        Ok(written) => Ok(written.rows_affected() == all.slots.0.len() as u64),
+        Err(error) if error.is_duplicate() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What stands in the way of a batch that could not be written; it may be gone again.
+pub(super) async fn in_the_way(
+    connection: &mut PgConnection,
+    batch: &BatchWrite<'_>,
+) -> Result<Commit, StoreError> {
+    let mut wanted = Vec::new();
+    for job in batch.jobs {
+        let Some(Outcome::Completed(won)) = &job.outcome else { continue };
+        wanted.extend(won.seats.iter().map(|seat| ClaimedPlace::Seat(*seat)));
+        wanted.extend(won.slots.iter().map(|(area, slot)| ClaimedPlace::Slot(*area, *slot)));
+    }
+    let (seats, areas, slots) = columns(&wanted);
+    let taken = sqlx::query!(
+        r#"select seat_id as "seat_id?", null::bigint as area_id, null::integer as slot
+           from seat_claims where seat_id = any($1)
+           union all
+           select null, c.area_id, c.slot from area_claims c
+           join unnest($2::bigint[], $3::integer[]) as p (area_id, slot) using (area_id, slot)"#,
+        &seats,
+        &areas,
+        &slots
+    )
+    .fetch_all(connection)
     .await?;
-    let seats = written.lost_seats.into_iter().map(|seat| ClaimedPlace::Seat(SeatId(seat)));
-    let slots = written.lost_areas.into_iter().zip(written.lost_slots);
-    let slots = slots.map(|(area, at)| ClaimedPlace::Slot(AreaId(area), slot(at)));
-    let taken: Vec<ClaimedPlace> = seats.chain(slots).collect();
-    let are = |written: i64, wanted: usize| written.unsigned_abs() == wanted as u64;
-    let is_whole = are(written.opened, all.bookings.0.len()) && are(written.ended, all.numbers.len());
-    let is_whole = is_whole && taken.is_empty();
-    Ok((!is_whole).then(|| Commit::Conflict { free: Vec::new(), expired: Vec::new(), taken }))
+    let taken = taken.into_iter().filter_map(|row| place(row.seat_id, row.area_id, row.slot)).collect();
+    Ok(Commit::Conflict { free: Vec::new(), expired: Vec::new(), taken })
 }
 
 /// Tells the outside.
