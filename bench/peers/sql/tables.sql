@@ -47,7 +47,7 @@ create table if not exists peer.held_seats (
     check (status in ('reserved', 'sold')),
     check ((status = 'reserved') = (expires_at is not null))
 );
-create index if not exists held_seats_by_event on peer.held_seats (event_id);
+create index if not exists held_seats_in_order on peer.held_seats (event_id, seat_id);
 create index if not exists held_seats_by_booking on peer.held_seats (booking_id);
 create table if not exists peer.job_outcomes (
     job_id text primary key,
