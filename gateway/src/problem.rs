@@ -83,6 +83,7 @@ codes! {
     Removed = "removed", CONFLICT, "This request was removed from the queue";
     StrictLane = "strict_lane", CONFLICT, "This line is strictly first come, first served";
     NotDelayed = "not_delayed", CONFLICT, "This job is not put off";
+    Owed = "owed", CONFLICT, "Jobs of this queue are not removed";
     BookingClosed = "booking_closed", CONFLICT, "This booking can no longer be changed";
     CartEmpty = "cart_empty", CONFLICT, "Your cart is empty";
     ReservationExpired = "reservation_expired", CONFLICT, "A reservation has run out";
@@ -382,6 +383,7 @@ impl From<OperationsError> for Problem {
                 Self::new(Code::NotFound, error.to_string())
             }
             OperationsError::NotDelayed => Self::new(Code::NotDelayed, error.to_string()),
+            OperationsError::Owed => Self::new(Code::Owed, error.to_string()),
             OperationsError::Fault(fault) => fault.into(),
         }
     }

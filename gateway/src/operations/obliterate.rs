@@ -17,7 +17,8 @@ pub struct ObliteratedView {
     removed: u64,
     /// Still there: call again.
     left: u64,
-    /// Nothing is kept of the lane, or of all lanes of a named queue, in Redis any more. False while somebody is in it, being
+    /// Nothing is kept of the lane, or of all lanes of a named queue, in Redis any more but a pause and what keeps numbers and
+    /// fences rising. False while somebody is in it, being
     /// decided included.
     obliterated: bool,
 }

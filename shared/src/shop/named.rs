@@ -1,4 +1,4 @@
-//! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that all of it works while Redis
+//! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that most of it works while Redis
 //! is away; workers pass over what was removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,7 +15,11 @@ use crate::queue::inspect::Finished;
 use crate::queue::inspect_jobs::LaneCounts;
 use crate::queue::jobs::{JobToAdd, lane, partition};
 use crate::queue::{BOOKINGS, Partition, QueueError};
-use crate::store::{JobRecord, PromotedJob, QueueRecord};
+use crate::store::{FREE_BOOKINGS, JobRecord, PromotedJob, QueueRecord, REFUNDS};
+use crate::tickets;
+
+/// Queues whose jobs are owed to somebody: a paid order has its tickets, money comes back, what costs nothing is bought.
+const OWED: [&str; 3] = [tickets::QUEUE, REFUNDS, FREE_BOOKINGS];
 
 /// Jobs of one answer of which it is told how each attempt failed.
 const WITH_ERRORS: usize = 100;
@@ -236,7 +240,7 @@ impl Operations {
     /// Removes jobs that are not finished, one or so many, oldest first; returns how many.
     ///
     /// # Errors
-    /// No such queue or unfinished job, or PostgreSQL is away.
+    /// No such queue or unfinished job, or one that is owed to somebody, or PostgreSQL is away.
     pub async fn remove_named(
         &self,
         queue: &str,
@@ -244,7 +248,7 @@ impl Operations {
         at_most: i64,
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<u64, OperationsError> {
-        self.known_queue(queue).await?;
+        self.may_remove(queue).await?;
         let removed = self.store.remove_jobs(queue, only, at_most).await?;
         if only.is_some() && removed == 0 {
             return Err(OperationsError::NoSuchJob);
@@ -354,6 +358,11 @@ impl Operations {
 
     pub(super) async fn known_queue(&self, queue: &str) -> Result<(), OperationsError> {
         if self.store.is_queue(queue).await? { Ok(()) } else { Err(OperationsError::NotFound) }
+    }
+
+    /// Whether jobs of this queue may be removed: there is such a queue, and nobody has paid for what it does.
+    pub(super) async fn may_remove(&self, queue: &str) -> Result<(), OperationsError> {
+        if OWED.contains(&queue) { Err(OperationsError::Owed) } else { self.known_queue(queue).await }
     }
 
     async fn spread_named(&self, queue: &str) {

@@ -21,14 +21,14 @@ impl Operations {
     /// may still take effect.
     ///
     /// # Errors
-    /// No such queue, or a store is away; doing it again goes on.
+    /// No such queue, or one whose jobs are owed to somebody, or a store is away; doing it again goes on.
     pub async fn drain_named(
         &self,
         (queue, nth): (&str, Option<u16>),
         limit: usize,
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<Drained, OperationsError> {
-        self.known_queue(queue).await?;
+        self.may_remove(queue).await?;
         let named = self.queue.named(queue);
         let removed = self.drain_lanes(&named, nth, limit).await;
         self.audit_end(by, ip, "queue.drain", &scope_named(queue, nth), removed.is_ok()).await?;
@@ -43,7 +43,7 @@ impl Operations {
     /// them in Redis; the jobs stay in PostgreSQL as they ended.
     ///
     /// # Errors
-    /// No such queue, or a store is away; doing it again goes on.
+    /// No such queue, or one whose jobs are owed to somebody, or a store is away; doing it again goes on.
     pub async fn obliterate_named(
         &self,
         (queue, nth): (&str, Option<u16>),

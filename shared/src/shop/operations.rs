@@ -37,6 +37,9 @@ pub enum OperationsError {
     /// The job waits for its turn or is being done; there is no time to shorten.
     #[error("this job waits for its turn, or is being done at this moment")]
     NotDelayed,
+    /// Somebody has paid for what these jobs do, or waits for their money: they are paused, or tried again, and not removed.
+    #[error("money was taken for what this queue does; pause it, mend what fails, and retry")]
+    Owed,
     /// A store is away.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -155,8 +155,8 @@ pub(super) struct RanOut {
     pub(super) left: HashMap<uuid::Uuid, DateTime<Utc>>,
 }
 
-/// Deletes the reservations of these bookings that have run out. The bookings' rows are locked by the caller, so that
-/// their claims stay what and where they are; each is looked up once.
+/// Deletes the reservations of these bookings that have run out, and tells what is left of them. The bookings' rows are
+/// locked by the caller, so that nobody else gives them claims or takes some away.
 pub(super) async fn delete_expired(
     connection: &mut PgConnection,
     bookings: &[uuid::Uuid],

@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
+/// Unfinished jobs are counted as far as this.
+const COUNTED: i64 = 100_000;
+
 /// A lane as its column has it.
 fn column(lane: u16) -> i16 {
     i16::try_from(lane).unwrap_or(-1)
@@ -13,7 +16,7 @@ fn column(lane: u16) -> i16 {
 
 impl Store {
     /// Ends jobs of a queue, or of one of its lanes, that are not finished as removed, oldest first, but for those that are
-    /// `spared`; returns the lane of each.
+    /// `spared` or that somebody changes right now; returns the lane of each.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -24,13 +27,12 @@ impl Store {
         spared: &[Uuid],
         at_most: i64,
     ) -> Result<Vec<u16>, StoreError> {
-        // Locked one after the other, so that two who drain at once wait for each other and not in a circle.
         let lanes = sqlx::query_scalar!(
             "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
              where finished_at is null and id = any (array(
                  select id from jobs where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2)
                      and id <> all($3)
-                 order by created_at, id limit $4 for update))
+                 order by created_at, id limit $4 for update skip locked))
              returning lane",
             queue,
             lane.map(column),
@@ -41,16 +43,18 @@ impl Store {
         Ok(lanes.into_iter().map(|lane| u16::try_from(lane).unwrap_or(0)).collect())
     }
 
-    /// How many jobs of a queue, or of one of its lanes, are not finished.
+    /// How many jobs of a queue, or of one of its lanes, are not finished; counted up to [`COUNTED`].
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn unfinished_jobs(&self, queue: &str, lane: Option<u16>) -> Result<u64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from jobs
-               where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2)"#,
+            r#"select count(*) as "count!" from (
+                   select from jobs
+                   where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2) limit $3) jobs"#,
             queue,
-            lane.map(column)
+            lane.map(column),
+            COUNTED
         );
         Ok(u64::try_from(count.fetch_one(&self.pool).await?).unwrap_or(0))
     }

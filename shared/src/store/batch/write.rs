@@ -197,7 +197,8 @@ pub(super) async fn write_rows(
     }
 }
 
-/// What stands in the way of a batch that could not be written; it may be gone again.
+/// What stands in the way of a batch that could not be written; it may be gone again. What the batch meant to take over
+/// is there again by the rollback, and in nobody's way.
 pub(super) async fn in_the_way(
     connection: &mut PgConnection,
     batch: &BatchWrite<'_>,
@@ -208,6 +209,7 @@ pub(super) async fn in_the_way(
         wanted.extend(won.seats.iter().map(|seat| ClaimedPlace::Seat(*seat)));
         wanted.extend(won.slots.iter().map(|(area, slot)| ClaimedPlace::Slot(*area, *slot)));
     }
+    wanted.retain(|place| !batch.taken_over.contains(place));
     let (seats, areas, slots) = columns(&wanted);
     let taken = sqlx::query!(
         r#"select seat_id as "seat_id?", null::bigint as area_id, null::integer as slot

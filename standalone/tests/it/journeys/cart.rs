@@ -134,26 +134,34 @@ async fn a_reservation_that_runs_out_is_free_for_the_next_within_a_second() -> T
 #[tokio::test]
 async fn a_booking_goes_on_until_the_last_of_it_runs_out() -> TestResult {
     let lab = Lab::start().await?;
-    let plan = EventPlan { hold_seconds: 3, ..EventPlan::hall(1, 2) };
+    sqlx::raw_sql(WITNESS).execute(lab.store().pool()).await?;
+    let plan = EventPlan { hold_seconds: 4, ..EventPlan::hall(1, 3) };
     let (event, seats, _) = make_event(lab.store(), &plan).await?;
     let shopper = lab.shopper().await?;
-    shopper.outcome(&shopper.book_seats(event, &seats[..1]).await?).await?;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    shopper.outcome(&shopper.book_seats(event, &seats[1..]).await?).await?;
+    for (seat, wait_ms) in seats.iter().zip([1_000, 1_600, 0]) {
+        shopper.outcome(&shopper.book_seats(event, &[*seat]).await?).await?;
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
     let booking = async || -> Result<(Value, usize), reqwest::Error> {
         let (_, bookings) = shopper.get("/api/bookings").await?;
         let held = bookings["items"][0]["seats"].as_array().map_or(0, Vec::len);
         Ok((bookings["items"][0]["status"].clone(), held))
     };
-    assert_eq!(booking().await?, (json!("created"), 2));
+    assert_eq!(booking().await?, (json!("created"), 3));
     let comes_to = async |status: &str, held: usize| {
         eventually("something of it runs out", async || {
             booking().await.is_ok_and(|now| now == (json!(status), held))
         })
         .await;
     };
+    comes_to("created", 2).await;
     comes_to("created", 1).await;
     comes_to("expired", 0).await;
+    eventually("the last one is released", async || {
+        lab.count("select count(*) from claim_frees").await.is_ok_and(|frees| frees == 3)
+    })
+    .await;
+    assert_free_in_time(&lab, event, 3).await?;
     assert_invariants(lab.store(), event).await
 }
 

@@ -167,5 +167,12 @@ async fn refuse_what_is_wrong(operator: &Shopper) -> TestResult {
             assert_eq!((told, &problem["code"]), (status, &json!(code)), "{verb} {wrong}");
         }
     }
+    for verb in ["drain", "obliterate", "jobs/remove"] {
+        for owed in ["tickets", "refunds", "free_bookings"] {
+            let (status, problem) =
+                operator.post(&format!("/api/admin/queue/{verb}"), json!({"queue": owed})).await?;
+            assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("owed")), "{verb} {owed}");
+        }
+    }
     Ok(())
 }

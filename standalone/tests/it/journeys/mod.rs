@@ -7,6 +7,7 @@ pub(crate) mod emptied;
 mod inside;
 mod invariants;
 mod limits;
+mod meanwhile;
 mod operators;
 mod reserve;
 mod rush;

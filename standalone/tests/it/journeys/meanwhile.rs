@@ -1,0 +1,112 @@
+//! What somebody else changes in PostgreSQL at the very moment in which a batch is written, or a reservation released.
+
+use std::time::Duration;
+
+use serde_json::json;
+use shared::domain::BookingId;
+use sqlx::{PgConnection, Postgres, Transaction};
+use standalone::settings::Part;
+
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
+
+/// Ends the transaction as soon as somebody whose statement looks like this waits for it.
+async fn commit_when_waited_for(
+    lab: &Lab,
+    tx: Transaction<'static, Postgres>,
+    statement: &str,
+) -> TestResult {
+    eventually("somebody waits for the transaction", async || {
+        let waiting = sqlx::query_scalar::<_, bool>(
+            "select exists (select 1 from pg_stat_activity where datname = current_database()
+                 and wait_event_type = 'Lock' and query like $1)",
+        );
+        waiting.bind(statement).fetch_one(lab.store().pool()).await.is_ok_and(|is_waiting| is_waiting)
+    })
+    .await;
+    Ok(tx.commit().await?)
+}
+
+#[tokio::test]
+async fn an_area_that_grows_beside_a_sweep_keeps_no_place_that_ran_out() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::club(5) };
+    let (event, _, area) = make_event(lab.store(), &plan).await?;
+    let shopper = lab.shopper().await?;
+    shopper.outcome(&shopper.book(event, json!({"areaId": area, "quantity": 2})).await?).await?;
+    let booking: BookingId = sqlx::query_scalar("select id from bookings where event_id = $1")
+        .bind(event.0)
+        .fetch_one(lab.store().pool())
+        .await
+        .map(BookingId)?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+
+    // It rewrites all claims of the area, and locks no booking.
+    let mut growing = lab.store().pool().begin().await?;
+    sqlx::query("update areas set capacity = capacity + 1 where id = $1")
+        .bind(area)
+        .execute(&mut *growing)
+        .await?;
+    let bookings = [booking];
+    let sweep = lab.store().release_expired(&bookings);
+    let grown = commit_when_waited_for(&lab, growing, "%delete from area_claims%");
+    let (swept, grown) = tokio::join!(sweep, grown);
+    grown?;
+    assert_eq!(swept?.freed.len(), 2, "both places came free");
+    assert_eq!(lab.count("select count(*) from area_claims").await?, 0);
+    assert_invariants(lab.store(), event).await
+}
+
+async fn claim_for(tx: &mut PgConnection, event: i64, seat: i64, user: i64) -> Result<(), sqlx::Error> {
+    let claim = "with booking as (
+             insert into bookings (id, event_id, user_id, expires_at)
+             values (gen_random_uuid(), $1, $3, clock_timestamp() + interval '1 hour') returning id, expires_at
+         )
+         insert into seat_claims (seat_id, event_id, booking_id, user_id, status, expires_at)
+         select $2, $1, id, $3, 'reserved', expires_at from booking";
+    sqlx::query(claim).bind(event).bind(seat).bind(user).execute(tx).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_seat_that_went_while_a_batch_was_written_costs_only_whoever_wanted_that_one() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(1, 6) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let [early, other, first, second, third]: [_; 5] =
+        lab.shoppers(5).await?.try_into().map_err(|_| "five shoppers")?;
+    let before = lab.add(&[Part::Worker]).await?;
+    // Nobody sweeps it: whoever wants it takes it over.
+    early.outcome(&early.book_seats(event, &seats[..1]).await?).await?;
+    before.stop().await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+
+    let wish = |seat: usize, fallback: &str| json!({"seatIds": [seats[seat]], "fallback": fallback});
+    let jobs = [
+        (&first, first.book(event, wish(0, "any")).await?),
+        (&second, second.book(event, wish(2, "none")).await?),
+        (&third, third.book(event, wish(1, "any")).await?),
+    ];
+    let mut going = lab.store().pool().begin().await?;
+    claim_for(&mut going, event.0, seats[1].0, other.id.0).await?;
+    let _anew = lab.add(&[Part::Worker]).await?;
+    commit_when_waited_for(&lab, going, "%The rows of a batch%").await?;
+
+    let mut got = Vec::new();
+    for (shopper, job) in &jobs {
+        let outcome = shopper.outcome(job).await?;
+        assert_eq!(outcome["status"], "completed", "{outcome}");
+        let seat: i64 =
+            sqlx::query_scalar("select seat_id from seat_claims where event_id = $1 and user_id = $2")
+                .bind(event.0)
+                .bind(shopper.id.0)
+                .fetch_one(lab.store().pool())
+                .await?;
+        got.push(seat);
+    }
+    assert_eq!(
+        got[..2],
+        [seats[0].0, seats[2].0],
+        "what was to be taken over, and what was free, is nobody else's"
+    );
+    assert!(seats[3..].iter().any(|seat| seat.0 == got[2]), "the fallback took another seat");
+    Ok(())
+}
