@@ -132,7 +132,8 @@ impl Store {
         Ok(past.into_iter().map(EventId).collect())
     }
 
-    /// Reservations of an event that are alive, a page after a seat: for the keys in Redis that show them.
+    /// Reservations of an event that are alive, a page after a seat: for the keys in Redis that show them. Asked for in
+    /// the order of the index by event and seat, as a page by the seats' own would go through all events' claims.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -146,8 +147,9 @@ impl Store {
             r#"select seat_id, user_id,
                    (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as "ttl_ms!"
                from seat_claims
-               where event_id = $1 and seat_id > $2 and status = 'reserved' and expires_at > clock_timestamp()
-               order by seat_id limit $3"#,
+               where (event_id, seat_id) > ($1, $2) and event_id <= $1 and status = 'reserved'
+                   and expires_at > clock_timestamp()
+               order by event_id, seat_id limit $3"#,
             event.0,
             after.0,
             at_most
@@ -171,9 +173,9 @@ impl Store {
             r#"select area_id, slot, user_id,
                    (extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as "ttl_ms!"
                from area_claims
-               where event_id = $1 and (area_id, slot) > ($2, $3) and status = 'reserved'
+               where (event_id, area_id, slot) > ($1, $2, $3) and event_id <= $1 and status = 'reserved'
                    and expires_at > clock_timestamp()
-               order by area_id, slot limit $4"#,
+               order by event_id, area_id, slot limit $4"#,
             event.0,
             after_area.0,
             slot_column(after_slot),
