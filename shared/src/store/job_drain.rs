@@ -43,7 +43,7 @@ impl Store {
         Ok(lanes.into_iter().map(|lane| u16::try_from(lane).unwrap_or(0)).collect())
     }
 
-    /// How many jobs of a queue, or of one of its lanes, are not finished; counted up to [`COUNTED`].
+    /// How many jobs of a queue, or of one of its lanes, are not finished; counted up to 100,000.
     ///
     /// # Errors
     /// PostgreSQL is away.
