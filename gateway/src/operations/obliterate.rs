@@ -18,8 +18,7 @@ pub struct ObliteratedView {
     /// Still there: call again.
     left: u64,
     /// Nothing is kept of the lane, or of all lanes of a named queue, in Redis any more but a pause and what keeps numbers and
-    /// fences rising. False while somebody is in it, being
-    /// decided included.
+    /// fences rising. False while somebody is in it, being decided included.
     obliterated: bool,
 }
 

@@ -360,7 +360,7 @@ impl Operations {
         if self.store.is_queue(queue).await? { Ok(()) } else { Err(OperationsError::NotFound) }
     }
 
-    /// Whether jobs of this queue may be removed: there is such a queue, and nobody has paid for what it does.
+    /// Whether jobs of this queue may be removed: there is such a queue, and its jobs are owed to nobody.
     pub(super) async fn may_remove(&self, queue: &str) -> Result<(), OperationsError> {
         if OWED.contains(&queue) { Err(OperationsError::Owed) } else { self.known_queue(queue).await }
     }

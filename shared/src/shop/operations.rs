@@ -37,8 +37,10 @@ pub enum OperationsError {
     /// The job waits for its turn or is being done; there is no time to shorten.
     #[error("this job waits for its turn, or is being done at this moment")]
     NotDelayed,
-    /// Somebody has paid for what these jobs do, or waits for their money: they are paused, or tried again, and not removed.
-    #[error("money was taken for what this queue does; pause it, mend what fails, and retry")]
+    /// Somebody waits for each of these jobs, with an order, a refund or a booking: they are paused, or tried again, and not removed.
+    #[error(
+        "an order, a refund or a booking waits for each job of this queue; pause it, mend what fails, and retry"
+    )]
     Owed,
     /// A store is away.
     #[error(transparent)]

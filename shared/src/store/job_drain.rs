@@ -4,15 +4,11 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use super::jobs::lane_column;
 use super::{Store, StoreError};
 
 /// Unfinished jobs are counted as far as this.
 const COUNTED: i64 = 100_000;
-
-/// A lane as its column has it.
-fn column(lane: u16) -> i16 {
-    i16::try_from(lane).unwrap_or(-1)
-}
 
 impl Store {
     /// Ends jobs of a queue, or of one of its lanes, that are not finished as removed, oldest first, but for those that are
@@ -35,7 +31,7 @@ impl Store {
                  order by created_at, id limit $4 for update skip locked))
              returning lane",
             queue,
-            lane.map(column),
+            lane.map(lane_column),
             spared,
             at_most
         );
@@ -53,7 +49,7 @@ impl Store {
                    select from jobs
                    where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2) limit $3) jobs"#,
             queue,
-            lane.map(column),
+            lane.map(lane_column),
             COUNTED
         );
         Ok(u64::try_from(count.fetch_one(&self.pool).await?).unwrap_or(0))

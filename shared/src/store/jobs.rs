@@ -52,6 +52,11 @@ pub struct PromotedJob {
     pub was_later: bool,
 }
 
+/// A lane as its column has it; there is no -1.
+pub(super) fn lane_column(lane: u16) -> i16 {
+    i16::try_from(lane).unwrap_or(-1)
+}
+
 /// Writes a job; returns its id.
 ///
 /// # Errors
@@ -67,7 +72,7 @@ pub async fn insert_job<P: Serialize + Sync>(
         "insert into jobs (id, queue, lane, payload, run_at) values ($1, $2, $3, $4::text::json, $5)",
         id,
         job.queue,
-        i16::try_from(job.lane).unwrap_or(-1),
+        lane_column(job.lane),
         payload,
         job.run_at
     )
@@ -89,7 +94,7 @@ pub async fn insert_jobs_once<P: Serialize + Sync>(
     for (id, job) in jobs {
         ids.push(*id);
         queues.push(job.queue.to_owned());
-        lanes.push(i16::try_from(job.lane).unwrap_or(-1));
+        lanes.push(lane_column(job.lane));
         let json = serde_json::to_string(&job.payload);
         payloads.push(json.map_err(|_| StoreError::Row("a payload that is no JSON"))?);
         times.push(job.run_at);

@@ -16,11 +16,7 @@ async fn commit_when_waited_for(
     statement: &str,
 ) -> TestResult {
     eventually("somebody waits for the transaction", async || {
-        let waiting = sqlx::query_scalar::<_, bool>(
-            "select exists (select 1 from pg_stat_activity where datname = current_database()
-                 and wait_event_type = 'Lock' and query like $1)",
-        );
-        waiting.bind(statement).fetch_one(lab.store().pool()).await.is_ok_and(|is_waiting| is_waiting)
+        lab.waiting_for_locks(statement).await.is_ok_and(|waiting| waiting > 0)
     })
     .await;
     Ok(tx.commit().await?)

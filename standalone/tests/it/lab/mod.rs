@@ -270,6 +270,15 @@ impl Lab {
         sqlx::query_scalar(sql).fetch_one(self.store().pool()).await
     }
 
+    /// How many statements that look like this wait for a lock in PostgreSQL; of each it knows the first 1,024 bytes.
+    pub(crate) async fn waiting_for_locks(&self, statement: &str) -> Result<i64, sqlx::Error> {
+        let waiting = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock' and query like $1",
+        );
+        waiting.bind(statement).fetch_one(self.store().pool()).await
+    }
+
     /// New people, with their tokens.
     pub(crate) async fn shoppers(&self, count: usize) -> Result<Vec<Shopper>, Box<dyn std::error::Error>> {
         let ids: Vec<i64> = sqlx::query_scalar(

@@ -164,11 +164,7 @@ async fn who_is_being_verified_while_all_sessions_end_gets_none() -> TestResult 
         }
         let end = async {
             eventually("it waits for the end of sessions", async || {
-                let waiting = sqlx::query_scalar::<_, bool>(
-                    "select exists (select 1 from pg_stat_activity where datname = current_database()
-                         and wait_event_type = 'Lock' and query like '%for share of u')",
-                );
-                waiting.fetch_one(lab.store().pool()).await.is_ok_and(|is_waiting| is_waiting)
+                lab.waiting_for_locks("%for share of u").await.is_ok_and(|waiting| waiting > 0)
             })
             .await;
             ending.commit().await
@@ -189,13 +185,8 @@ async fn a_token_that_is_being_made_while_its_log_in_ends_ends_with_it() -> Test
     let lab = Lab::start().await?;
     let nova = lab.account("nova").await?.shopper;
     let pool = lab.store().pool();
-    let is_waiting = async |least: i64| {
-        let waiting = sqlx::query_scalar::<_, i64>(
-            "select count(*) from pg_stat_activity where datname = current_database()
-                 and wait_event_type = 'Lock' and query like '%users%'",
-        );
-        waiting.fetch_one(pool).await.is_ok_and(|waiting| waiting >= least)
-    };
+    let is_waiting =
+        async |least: i64| lab.waiting_for_locks("%users%").await.is_ok_and(|waiting| waiting >= least);
     for path in ["/api/auth/logout", "/api/auth/logout-everywhere"] {
         let session = lab.log_in("nova", PASSWORD).await?;
         let word = |field: &str| session[field].as_str().unwrap_or_default().to_owned();
