@@ -34,9 +34,9 @@ create table if not exists peer.open_bookings (
     check ((closed_at is null) = (status in ('created', 'pending_payment'))),
     check (status <> 'created' or expires_at is not null)
 );
-create unique index if not exists open_bookings_open_key on peer.open_bookings (event_id, user_id) where status = 'created';
-create index if not exists open_bookings_by_user on peer.open_bookings (user_id, event_id);
-create index if not exists open_bookings_due on peer.open_bookings (expires_at) where status = 'created';
+create unique index if not exists open_bookings_by_user_key on peer.open_bookings
+    (user_id, event_id, (case when status = 'created' then '00000000-0000-0000-0000-000000000000'::uuid else id end));
+create index if not exists open_bookings_due_key on peer.open_bookings (expires_at, id) where status = 'created';
 create table if not exists peer.held_seats (
     seat_id bigint primary key,
     event_id bigint not null,

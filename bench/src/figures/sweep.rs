@@ -32,6 +32,7 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let until_ms = event.reserve_all(&lab.pool, &lab.people.ids, HOLD_S).await?;
     let slow = SlowStatements::begin(lab, 1).await?;
     let freed = wait_until_freed(&lab.pool, &event, until_ms).await?;
+    let closed_ms = wait_until_closed(&lab.pool, &event, until_ms).await?;
     let statements = slow.end(lab).await?;
     usher.stop().await?;
 
@@ -55,7 +56,7 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
         Target::AtMost { limit: LATE },
     );
     let note = format!(
-        "{} passes; the last seat was free {:.0} ms after its time",
+        "{} passes; the last seat was free {:.0} ms after its time, its booking closed after {closed_ms:.0} ms",
         freed.passes,
         freed.late_ms + freed.span_ms
     );
@@ -87,6 +88,30 @@ async fn wait_until_freed(pool: &PgPool, event: &Event, until_ms: i64) -> Result
             bail!("{} of {seats} seats were freed", freed.seats);
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Bookings are closed after their seats came free: when the last one was, in ms after its time.
+async fn wait_until_closed(pool: &PgPool, event: &Event, until_ms: i64) -> Result<f64> {
+    let deadline = Instant::now() + FREED_LIMIT;
+    loop {
+        let (open, closed_ms): (i64, f64) = sqlx::query_as(
+            "select count(*) filter (where closed_at is null),
+                 coalesce(extract(epoch from max(closed_at)) * 1000 - $2, 0)::float8
+             from bookings where event_id = $1",
+        )
+        .bind(event.id.0)
+        .bind(until_ms)
+        .fetch_one(pool)
+        .await
+        .context("read what was closed")?;
+        if open == 0 {
+            return Ok(closed_ms);
+        }
+        if Instant::now() > deadline {
+            bail!("{open} bookings were not closed");
+        }
+        tokio::time::sleep(LOOK_EVERY * 10).await;
     }
 }
 

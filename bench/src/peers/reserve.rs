@@ -20,7 +20,7 @@ pub(super) async fn measure(lab: &Lab) -> Result<Measured> {
     let (claimed, inverted) = (reserved.claimed, reserved.inversions);
     ensure!(claimed == u64::from(JOBS), "{claimed} seats are held after {JOBS} jobs");
     ensure!(inverted == 0, "{inverted} jobs were decided out of order");
-    ensure!(reserved.per_second > 0.0, "all jobs were decided in one batch");
+    ensure!(reserved.per_second() > 0.0, "all jobs were decided in one batch");
     let note = format!("{}, with facts and seats chosen; in order", reserved.note());
-    Ok(Measured::new(Quantity::PerSecond(reserved.per_second)).with_note(note))
+    Ok(Measured::new(Quantity::PerSecond(reserved.per_second())).with_note(note))
 }

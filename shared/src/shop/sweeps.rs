@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::Fault;
 use super::admin::cut_area;
 use super::carts::announce;
@@ -12,14 +14,17 @@ use crate::queue::inspect::Finished;
 use crate::queue::jobs::partition;
 use crate::queue::{Partition, Queue};
 use crate::rush;
-use crate::store::{Lead, Store, Third};
-use tokio::task::JoinHandle;
+use crate::store::{DuePlace, Emptied, Lead, Store};
 
 /// Bookings in one transaction: they take some 6 ms, and no statement of them more than 25 on a busy machine.
 const BOOKINGS: usize = 200;
-/// Claims that have run out looked for at once: the list is worked off before the next look.
-const DUE: i64 = 3_000;
-/// Such lists in one run at most.
+/// Such transactions at the same time: while one is announced in Redis others work in PostgreSQL.
+const AT_ONCE: usize = 3;
+/// The same where bookings are only closed, which nobody waits for.
+const CLOSING_AT_ONCE: usize = 2;
+/// Bookings that are due in one page of the list.
+const DUE: i64 = 2_000;
+/// Such pages in one run at most.
 const LISTS: usize = 1_000;
 /// Passes over the listings in one run at most.
 const LISTINGS: usize = 20;
@@ -62,8 +67,13 @@ impl Sweeps {
     /// # Errors
     /// PostgreSQL is away. Without Redis places are released all the same.
     pub async fn release_expired(&self) -> Result<usize, Fault> {
-        let thirds = Third::ALL.map(|third| self.release_third(third));
-        let released = futures_util::future::try_join_all(thirds).await?.into_iter().sum();
+        // A few are closed with what they held. Of many the places come first, and all of them before the first is closed.
+        let (due, _) = self.store.due_bookings(DuePlace::START, DUE).await?;
+        let released = match due.len() {
+            0 => 0,
+            1..=BOOKINGS => self.release(&due, Emptied::Close).await?,
+            _ => self.release_all(Emptied::Keep).await? + self.release_all(Emptied::Close).await?,
+        };
         if released > 0 {
             metrics::counter!("usher_expired_places_total").increment(released as u64);
             tracing::info!(places = released, "{released} places came free because their time ran out");
@@ -71,40 +81,40 @@ impl Sweeps {
         Ok(released)
     }
 
-    async fn release_third(&self, third: Third) -> Result<usize, Fault> {
-        let mut released = 0;
+    /// Once through the list of what is due; returns how many places came free. What somebody has locked, as it is being
+    /// changed right now, is left for the next time.
+    async fn release_all(&self, emptied: Emptied) -> Result<usize, Fault> {
+        let (mut released, mut last) = (0, DuePlace::START);
+        let at_once = match emptied {
+            Emptied::Keep => AT_ONCE,
+            Emptied::Close => CLOSING_AT_ONCE,
+        };
         for _ in 0..LISTS {
-            let due = self.store.due_bookings(third, DUE).await?;
-            let (places, bookings) = self.release_all(&due).await?;
-            released += places;
-            // What is left after that is locked by somebody who changes it right now.
-            if bookings == 0 {
+            let (due, at) = self.store.due_bookings(last, DUE).await?;
+            if due.is_empty() {
                 break;
+            }
+            last = at;
+            let passes: Vec<_> = due.chunks(BOOKINGS).map(<[_]>::to_vec).collect();
+            let mut passes = stream::iter(passes)
+                .map(|bookings| {
+                    let sweeps = self.clone();
+                    async move { sweeps.release(&bookings, emptied).await }
+                })
+                .buffer_unordered(at_once);
+            while let Some(places) = passes.try_next().await? {
+                released += places;
             }
         }
         Ok(released)
     }
 
-    /// Places that came free, and bookings that were looked at.
-    async fn release_all(&self, due: &[BookingId]) -> Result<(usize, usize), Fault> {
-        let (mut released, mut looked_at) = (0, 0);
-        let mut announcing: Option<JoinHandle<()>> = None;
-        for bookings in due.chunks(BOOKINGS) {
-            let swept = self.store.release_expired(bookings).await?;
-            released += swept.freed.len();
-            looked_at += swept.bookings;
-            rush::note(swept.bookings);
-            // While one pass is announced in Redis the next one works in PostgreSQL.
-            if let Some(announced) = announcing.take() {
-                let _ = announced.await;
-            }
-            let queue = self.queue.clone();
-            announcing = Some(tokio::spawn(async move { announce(&queue, &swept.freed, true).await }));
-        }
-        if let Some(announced) = announcing {
-            let _ = announced.await;
-        }
-        Ok((released, looked_at))
+    /// One pass, and tells of it; returns how many places came free.
+    async fn release(&self, bookings: &[BookingId], emptied: Emptied) -> Result<usize, Fault> {
+        let swept = self.store.release_expired(bookings, emptied).await?;
+        rush::note(swept.bookings);
+        announce(&self.queue, &swept.freed, true).await;
+        Ok(swept.freed.len())
     }
 
     /// Goes on taking places away from areas that were made smaller; returns how many went.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::claims::{Fact, Why, append_outbox, record_freed, slot, slot_column};
-use super::{ClaimedPlace, Freed, Store, StoreError};
+use super::{ClaimedPlace, Emptied, Freed, Store, StoreError};
 use crate::domain::{AreaId, BookingId, EventId, Money, SeatId, UserId};
 
 /// A booking with what is in it.
@@ -108,7 +108,7 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let freed = match run_out {
-            Some(id) => self.release_expired(&[BookingId(id)]).await?.freed,
+            Some(id) => self.release_expired(&[BookingId(id)], Emptied::Close).await?.freed,
             None => Vec::new(),
         };
         let mut tx = self.begin().await?;
@@ -116,7 +116,10 @@ impl Store {
             "insert into bookings (id, event_id, user_id, expires_at, is_only)
              select $1, e.id, $3, clock_timestamp() + make_interval(secs => e.hold_seconds), e.one_booking_each
              from events e where e.id = $2
-             on conflict (event_id, user_id) where status = 'created' do nothing
+             on conflict (
+                 user_id, event_id,
+                 (case when status = 'created' then '00000000-0000-0000-0000-000000000000'::uuid else id end)
+             ) do nothing
              returning id",
             BookingId::new().0,
             event.0,

@@ -293,21 +293,11 @@ async fn settle_expired(connection: &mut PgConnection, ids: &[uuid::Uuid]) -> Re
     Ok(())
 }
 
-/// The same right after [`delete_expired`], of all bookings that it was asked about: nothing is looked up again.
-pub(super) async fn settle_ran_out(
+/// The first half of the same right after [`delete_expired`], which told what is left: it is not looked up again.
+pub(super) async fn prolong_left(
     connection: &mut PgConnection,
-    bookings: &[uuid::Uuid],
     left: &HashMap<uuid::Uuid, DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let ended: Vec<uuid::Uuid> = bookings.iter().copied().filter(|id| !left.contains_key(id)).collect();
-    if !ended.is_empty() {
-        sqlx::query!(
-            "update bookings set status = 'expired', closed_at = clock_timestamp() where id = any($1)",
-            &ended
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
     if !left.is_empty() {
         let (ids, until): (Vec<uuid::Uuid>, Vec<DateTime<Utc>>) = left.iter().unzip();
         sqlx::query!(
@@ -315,6 +305,22 @@ pub(super) async fn settle_ran_out(
              from unnest($1::uuid[], $2::timestamptz[]) as left_in (id, until) where b.id = left_in.id",
             &ids,
             &until
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The other half: bookings that have nothing left.
+pub(super) async fn close_ran_out(
+    connection: &mut PgConnection,
+    ended: &[uuid::Uuid],
+) -> Result<(), StoreError> {
+    if !ended.is_empty() {
+        sqlx::query!(
+            "update bookings set status = 'expired', closed_at = clock_timestamp() where id = any($1)",
+            ended
         )
         .execute(connection)
         .await?;

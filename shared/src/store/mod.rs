@@ -80,7 +80,7 @@ pub use people::{NewUser, UserRecord};
 pub use refunds::{REFUNDS, RefundJob, RefundRecord, RefundRequest, Refunding, Unsendable};
 pub use schema::SchemaError;
 pub use seen::{ActivityRecord, ErrorRecord};
-pub use sweep::{Lead, Swept, Third};
+pub use sweep::{DuePlace, Emptied, Lead, Swept};
 pub use tickets::{Entry, Issued, NewScan, TicketRecord, cancel_tickets};
 
 use crate::config::{ConfigError, StoreConfig};

@@ -1,9 +1,10 @@
 //! What the sweeper does in PostgreSQL. Every pass is bounded and safe to run twice or by two at once.
 
+use sqlx::types::chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use super::claims::{
-    RanOut, Why, append_freed, delete_expired, hint_freed, settle_ran_out, slot, slot_column,
+    RanOut, Why, append_freed, close_ran_out, delete_expired, hint_freed, prolong_left, slot, slot_column,
 };
 use super::{Freed, STATEMENT, Store, StoreError, in_time};
 use crate::domain::{AreaId, BookingId, EventId, SeatId, UserId};
@@ -21,40 +22,65 @@ pub struct Swept {
     pub bookings: usize,
 }
 
-/// A third of all bookings, by the last byte of their ids: three can work at the same time and not meet.
+/// What becomes of bookings of which nothing is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Third(i32);
+pub enum Emptied {
+    /// They are expired in the same transaction.
+    Close,
+    /// Another pass closes them: that takes longer than releasing what they held, which others wait for.
+    Keep,
+}
 
-impl Third {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self(0), Self(1), Self(2)];
+/// A place in the list of bookings that are due.
+#[derive(Debug, Clone, Copy)]
+pub struct DuePlace {
+    expires_at: DateTime<Utc>,
+    id: uuid::Uuid,
+}
+
+impl DuePlace {
+    /// Before all.
+    pub const START: Self = Self { expires_at: DateTime::UNIX_EPOCH, id: uuid::Uuid::nil() };
 }
 
 impl Store {
-    /// Open bookings of one third with something that has run out, so many at most, oldest first.
+    /// Open bookings with something that has run out, so many at most after a place in the list, oldest first; and the
+    /// place of the last one.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn due_bookings(&self, third: Third, at_most: i64) -> Result<Vec<BookingId>, StoreError> {
-        let due = sqlx::query_scalar!(
-            "select id from bookings
-             where status = 'created' and expires_at <= statement_timestamp() and get_byte(uuid_send(id), 15) % 3 = $1
-             order by expires_at limit $2",
-            third.0,
+    pub async fn due_bookings(
+        &self,
+        after: DuePlace,
+        at_most: i64,
+    ) -> Result<(Vec<BookingId>, DuePlace), StoreError> {
+        let due = sqlx::query_as!(
+            DuePlace,
+            r#"select expires_at as "expires_at!", id from bookings
+               where status = 'created' and expires_at <= statement_timestamp() and (expires_at, id) > ($1, $2)
+               order by expires_at, id limit $3"#,
+            after.expires_at,
+            after.id,
             at_most
         );
-        Ok(due.fetch_all(&self.pool).await?.into_iter().map(BookingId).collect())
+        let due = due.fetch_all(&self.pool).await?;
+        let last = due.last().copied().unwrap_or(after);
+        Ok((due.into_iter().map(|one| BookingId(one.id)).collect(), last))
     }
 
-    /// Releases what has run out of these bookings, and expires those that are empty, in one transaction. Locked rows
-    /// are left alone: whoever has one locked is changing it right now.
+    /// Releases what has run out of these bookings in one transaction, and expires those that are emptied, if they are to
+    /// be closed. Locked rows are left alone: whoever has one locked is changing it right now.
     ///
     /// It does not wait for the disk: whatever is built on it, such as the next claim of a seat, is committed after it
     /// and waits for both; and what a crash undoes is due again.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn release_expired(&self, bookings: &[BookingId]) -> Result<Swept, StoreError> {
+    pub async fn release_expired(
+        &self,
+        bookings: &[BookingId],
+        emptied: Emptied,
+    ) -> Result<Swept, StoreError> {
         let ids: Vec<uuid::Uuid> = bookings.iter().map(|booking| booking.0).collect();
         let mut tx = self.begin_with("begin; set local synchronous_commit = off").await?;
         let locked = sqlx::query!(
@@ -70,10 +96,15 @@ impl Store {
             return Ok(Swept::default());
         }
         let RanOut { freed, left } = delete_expired(&mut tx, &bookings).await?;
-        settle_ran_out(&mut tx, &bookings, &left).await?;
+        prolong_left(&mut tx, &left).await?;
+        if emptied == Emptied::Close {
+            let ended: Vec<uuid::Uuid> =
+                bookings.iter().copied().filter(|id| !left.contains_key(id)).collect();
+            close_ran_out(&mut tx, &ended).await?;
+        }
         let facts = hint_freed(&mut tx, &freed, &[], Why::Expired).await?;
         // Last, as it holds the counters of the outbox until the commit, which others need.
-        let _turn = OUTBOX_TURN.lock().await;
+        let _turn = if facts.is_empty() { None } else { Some(OUTBOX_TURN.lock().await) };
         append_freed(&mut tx, &facts).await?;
         tx.commit().await?;
         Ok(Swept { freed, bookings: bookings.len() })

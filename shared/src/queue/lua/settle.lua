@@ -29,7 +29,7 @@
   ARGV[10] delay_ms   the lane is not claimed again before
   ARGV[11] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[12] took_ms    how long the whole batch took
-  ARGV[13…] by 4 a job: job, word (completed | failed | standby), owner or '', record or ''
+  ARGV[13…] by 4 a job, ascending by number: job, word (completed | failed | standby), owner or '', record or ''
             or job, 'later', after how many ms it is tried again in its own place, how it failed
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -57,24 +57,28 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ended = { completed = 0, failed = 0, standby = 0, later = 0 }
 
--- Many members go with one call, a thousand at a time: Lua's stack holds some thousands.
+-- Many members go with one call, a thousand at a time: Lua's stack holds some thousands. The call is told how many of the
+-- list came before.
 local function each_thousand(list, call)
-  for from = 1, #list, 1000 do call(unpack(list, from, math.min(from + 999, #list))) end
+  for from = 1, #list, 1000 do call(from - 1, unpack(list, from, math.min(from + 999, #list))) end
 end
 
-local jobs, present, still_there = {}, {}, 0
-for i = 0, count - 1 do jobs[i + 1] = ARGV[first_job + i * 4] end
-each_thousand(jobs, function(...)
-  for _, score in ipairs(redis.call('ZMSCORE', wait, ...)) do present[#present + 1] = score end
-end)
+-- Who left meanwhile is not there any more, and was taken care of then. Who waits between the first and the last of them is
+-- read at once: asking for each one's score costs three times as much, as Redis writes it out.
+local jobs, is_there = {}, {}
+for i = 1, count do jobs[i] = ARGV[first_job + (i - 1) * 4] end
+if count > 0 then
+  local first, last = string.match(jobs[1], '^%d+'), string.match(jobs[count], '^%d+')
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', wait, first, last)) do is_there[job] = true end
+end
 
--- Who left meanwhile is not there any more, and was taken care of then.
-local gone, is_gone, owner_of, records = {}, {}, {}, { completed = {}, failed = {} }
-for i = 0, count - 1 do
-  if present[i + 1] then
+local gone, is_gone, ids, is_known, still_there = {}, {}, {}, {}, 0
+local records = { completed = {}, failed = {} }
+for i = 1, count do
+  if is_there[jobs[i]] then
     still_there = still_there + 1
-    local at = first_job + i * 4
-    local job, word, owner, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local at = first_job + (i - 1) * 4
+    local job, word, owner, record = jobs[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     local number = string.match(job, '^%d+')
     ended[word] = ended[word] + 1
     if word == 'standby' then
@@ -85,52 +89,49 @@ for i = 0, count - 1 do
       redis.call('HSET', errors, number, (redis.call('HGET', errors, number) or '') .. record .. '\n')
     else
       gone[#gone + 1], is_gone[number] = number, true
-      if owner ~= '' then owner_of[owner] = true end
-      if word == 'failed' and record ~= '' then
-        local before = redis.call('HGET', errors, number)
-        if before then record = record .. '\n' .. before end
+      if owner ~= '' and not is_known[owner] then ids[#ids + 1], is_known[owner] = owner, true end
+      if record ~= '' then
+        local before = word == 'failed' and redis.call('HGET', errors, number)
+        records[word][#records[word] + 1] = before and record .. '\n' .. before or record
       end
-      if record ~= '' then records[word][#records[word] + 1] = record end
     end
   end
 end
-local ids, done_owners = {}, {}
-for owner in pairs(owner_of) do ids[#ids + 1] = owner end
-table.sort(ids)
-each_thousand(ids, function(...)
+local done_owners = {}
+each_thousand(ids, function(before, ...)
   for i, entries in ipairs(redis.call('HMGET', owners, ...)) do
     local left = {}
     for at = 1, #(entries or ''), 32 do
       if not is_gone[string.sub(entries, at, at + 15)] then left[#left + 1] = string.sub(entries, at, at + 31) end
     end
     if #left == 0 then
-      done_owners[#done_owners + 1] = select(i, ...)
+      done_owners[#done_owners + 1] = ids[before + i]
     else
-      redis.call('HSET', owners, select(i, ...), table.concat(left))
+      redis.call('HSET', owners, ids[before + i], table.concat(left))
     end
   end
 end)
-each_thousand(done_owners, function(...) redis.call('HDEL', owners, ...) end)
-each_thousand(jobs, function(...) redis.call('ZREM', wait, ...) end)
+each_thousand(done_owners, function(_, ...) redis.call('HDEL', owners, ...) end)
+each_thousand(jobs, function(_, ...) redis.call('ZREM', wait, ...) end)
 if redis.call('HLEN', attempts) > 0 then
-  each_thousand(gone, function(...)
+  each_thousand(gone, function(_, ...)
     redis.call('HDEL', attempts, ...)
     redis.call('HDEL', errors, ...)
   end)
 end
-each_thousand(records.completed, function(...) redis.call('LPUSH', completed, ...) end)
-each_thousand(records.failed, function(...) redis.call('LPUSH', failed, ...) end)
+each_thousand(records.completed, function(_, ...) redis.call('LPUSH', completed, ...) end)
+each_thousand(records.failed, function(_, ...) redis.call('LPUSH', failed, ...) end)
 redis.call('LTRIM', completed, 0, keep_completed - 1)
 redis.call('LTRIM', failed, 0, keep_failed - 1)
 
 local mine, locks, held = lane .. ':' .. fence, {}, {}
 for i = first_key, #KEYS do locks[#locks + 1] = KEYS[i] end
-each_thousand(locks, function(...)
+each_thousand(locks, function(before, ...)
   for i, value in ipairs(redis.call('MGET', ...)) do
-    if value == mine then held[#held + 1] = select(i, ...) end
+    if value == mine then held[#held + 1] = locks[before + i] end
   end
 end)
-each_thousand(held, function(...) redis.call('DEL', ...) end)
+each_thousand(held, function(_, ...) redis.call('DEL', ...) end)
 
 redis.call('HINCRBY', meta, 'completed', ended.completed)
 redis.call('HINCRBY', meta, 'failed', ended.failed)

@@ -34,10 +34,18 @@ pub(super) async fn read_batch(
 ) -> Result<Option<Prepared>, StoreError> {
     let numbers: Vec<i64> = question.jobs.iter().map(|(number, _)| number.cast_signed()).collect();
     let users: Vec<i64> = question.users.iter().map(|user| user.0).collect();
-    let Some(row) =
-        sqlx::query_file!("src/store/sql/read_batch.sql", event.0, &numbers, &users, question.xmin)
-            .fetch_optional(connection)
-            .await?
+    let (lowest, highest) = (numbers.iter().min().copied(), numbers.iter().max().copied());
+    let Some(row) = sqlx::query_file!(
+        "src/store/sql/read_batch.sql",
+        event.0,
+        &numbers,
+        &users,
+        question.xmin,
+        lowest,
+        highest
+    )
+    .fetch_optional(connection)
+    .await?
     else {
         return Ok(None);
     };

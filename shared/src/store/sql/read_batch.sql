@@ -1,17 +1,21 @@
--- What a batch is decided on, at one moment. $1 event; $2 numbers of its jobs; $3 their shoppers; $4 from which
--- transaction on to look for what came free
+-- What a batch is decided on, at one moment. $1 event; $2 numbers of its jobs, between $5 and $6; $3 their shoppers; $4
+-- from which transaction on to look for what came free
 select coalesce(l.version, 0) as "version!", e.layout_version, e.seat_limit, e.hold_seconds, e.one_booking_each,
     coalesce((select max(t.price_minor) from price_tiers t where t.event_id = e.id), 1) = 0 as "is_free!",
     clock_timestamp() as "now!",
     clock_timestamp() not between e.sales_open_at and e.sales_close_at or e.status = 'cancelled' as "is_closed!",
     pg_snapshot_xmin(pg_current_snapshot())::text as "xmin!",
     -- A second delivery reads back the first outcome. Each is looked up by its key (`limit 1` says so): a planner that
-    -- knows nothing yet of a table that grows fast would read all outcomes of the event.
+    -- knows nothing yet of a table that grows fast would read all outcomes of the event. At the first delivery there is
+    -- none between the lowest and the highest number, which costs one look instead of one each.
     (
         select jsonb_agg(jsonb_build_array(o.number, o.nonce, o.user_id, o.status, o.code, o.result))
         from unnest($2::bigint[]) as job (number), lateral (
             select * from job_outcomes where event_id = $1 and number = job.number limit 1
         ) o
+        where (
+            select number from job_outcomes where event_id = $1 and number >= $5 order by event_id, number limit 1
+        ) <= $6
     ) as "outcomes: Json<Vec<OutcomeRow>>",
     -- What the shoppers have, in whatever booking.
     (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use shared::domain::BookingId;
-use shared::store::Store;
+use shared::store::{Emptied, Store};
 
 use crate::lab::{Lab, TestResult};
 
@@ -24,7 +24,7 @@ async fn whoever_goes_away_while_a_transaction_begins_leaves_none_open() -> Test
     let (mut was_under_way, mut was_done) = (false, false);
     for step in 0..STEPS {
         let bookings = [BookingId(uuid::Uuid::nil())];
-        let mut releasing = pin!(store.release_expired(&bookings));
+        let mut releasing = pin!(store.release_expired(&bookings, Emptied::Close));
         was_done = false;
         for _ in 0..step {
             if poll!(releasing.as_mut()).is_ready() {
@@ -37,7 +37,7 @@ async fn whoever_goes_away_while_a_transaction_begins_leaves_none_open() -> Test
         if was_done {
             break;
         }
-        releasing.set(store.release_expired(&[]));
+        releasing.set(store.release_expired(&[], Emptied::Close));
         sqlx::query("insert into written values ($1)")
             .bind(i32::try_from(step)?)
             .execute(store.pool())

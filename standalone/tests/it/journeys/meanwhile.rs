@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared::domain::BookingId;
+use shared::store::{DuePlace, Emptied};
 use sqlx::{PgConnection, Postgres, Transaction};
 use standalone::settings::Part;
 
@@ -43,12 +44,78 @@ async fn an_area_that_grows_beside_a_sweep_keeps_no_place_that_ran_out() -> Test
         .execute(&mut *growing)
         .await?;
     let bookings = [booking];
-    let sweep = lab.store().release_expired(&bookings);
+    let sweep = lab.store().release_expired(&bookings, Emptied::Close);
     let grown = commit_when_waited_for(&lab, growing, "%delete from area_claims%");
     let (swept, grown) = tokio::join!(sweep, grown);
     grown?;
     assert_eq!(swept?.freed.len(), 2, "both places came free");
     assert_eq!(lab.count("select count(*) from area_claims").await?, 0);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn whoever_comes_back_before_an_emptied_booking_is_closed_goes_on_with_it() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let plan = EventPlan { hold_seconds: 1, ..EventPlan::hall(1, 3) };
+    let (event, seats, _) = make_event(lab.store(), &plan).await?;
+    let [back, away]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    for (shopper, seat) in [(&back, seats[0]), (&away, seats[1])] {
+        shopper.outcome(&shopper.book_seats(event, &[seat]).await?).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+
+    let (due, last) = lab.store().due_bookings(DuePlace::START, 10).await?;
+    assert_eq!(due.len(), 2);
+    assert_eq!(lab.store().due_bookings(last, 10).await?.0, [], "the list goes on after its last place");
+    let freed = lab.store().release_expired(&due, Emptied::Keep).await?.freed;
+    assert_eq!((freed.len(), lab.count("select count(*) from seat_claims").await?), (2, 0));
+    let open = "select count(*) from bookings where status = 'created'";
+    assert_eq!(lab.count(open).await?, 2, "they are closed by another pass");
+    let (_, bookings) = away.get("/api/bookings").await?;
+    assert_eq!(bookings["items"][0]["status"], "expired", "it reads as what it is");
+
+    back.outcome(&back.book_seats(event, &[seats[2]]).await?).await?;
+    let closed = lab.store().release_expired(&due, Emptied::Close).await?;
+    assert_eq!((closed.bookings, closed.freed.len()), (1, 0));
+    assert_eq!((lab.count(open).await?, lab.count("select count(*) from bookings").await?), (1, 2));
+    let (_, bookings) = back.get("/api/bookings").await?;
+    assert_eq!(bookings["items"][0]["seats"].as_array().map(Vec::len), Some(1), "{bookings}");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn of_many_that_run_out_every_place_is_free_before_a_booking_is_closed() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
+    let shopper = lab.shopper().await?;
+    let ids: Vec<i64> = seats.iter().map(|seat| seat.0).collect();
+    sqlx::query(
+        "with held as (
+             select seat_id, gen_random_uuid() as booking_id, $2 + seat_id as user_id,
+                 clock_timestamp() - interval '1 s' as expires_at
+             from unnest($1::bigint[]) as held (seat_id)
+         ), opened as (
+             insert into bookings (id, event_id, user_id, expires_at)
+             select booking_id, $3, user_id, expires_at from held
+         )
+         insert into seat_claims (seat_id, event_id, booking_id, user_id, status, expires_at)
+         select seat_id, $3, booking_id, user_id, 'reserved', expires_at from held",
+    )
+    .bind(&ids)
+    .bind(shopper.id.0)
+    .bind(event.0)
+    .execute(lab.store().pool())
+    .await?;
+    let _sweeper = lab.add(&[Part::Sweeper]).await?;
+    eventually("all bookings are closed", async || {
+        let closed = "select count(*) from bookings where status = 'expired'";
+        lab.count(closed).await.is_ok_and(|closed| closed == 500)
+    })
+    .await;
+    assert_eq!(lab.count("select sum(cardinality(seat_ids)) from claim_frees").await?, 500);
+    let closed_early = "select count(*) from bookings
+         where closed_at < (select max(freed_at) from claim_frees)";
+    assert_eq!(lab.count(closed_early).await?, 0);
     assert_invariants(lab.store(), event).await
 }
 
