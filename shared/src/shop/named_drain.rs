@@ -15,10 +15,12 @@ use crate::queue::{Queue, QueueError};
 /// Jobs that one call takes out of Redis, so that nobody else waits long for it.
 const AT_ONCE: usize = 500;
 
+/// Jobs that workers have at hand, by lane.
+type AtHand = Vec<(u16, Vec<Uuid>)>;
+
 impl Operations {
     /// Ends up to `limit` jobs of a named queue, or of one of its lanes, that wait, rest or are for later, oldest first, as
-    /// `removed`. What a worker has at hand goes on and is told as left; one that is taken by a worker at this very moment
-    /// may still take effect.
+    /// `removed`. What a worker has at hand, or takes meanwhile, goes on and is told as left.
     ///
     /// # Errors
     /// No such queue, or one whose jobs are owed to somebody, or a store is away; doing it again goes on.
@@ -72,17 +74,17 @@ impl Operations {
         nth: Option<u16>,
         limit: usize,
     ) -> Result<u64, OperationsError> {
-        let lanes = lanes_of(named, nth).await.map_err(Fault::from)?;
-        let mut spared: Vec<Uuid> = Vec::new();
-        // Where to look for those that ended: at the heads, behind what is at hand.
-        let mut looks: HashMap<u16, usize> = HashMap::new();
-        for counts in lanes.iter().filter(|counts| counts.active > 0) {
-            let at_hand = named.at_hand(lane(counts.lane)).await.map_err(Fault::from)?;
-            looks.insert(counts.lane, at_hand.len());
-            spared.extend(at_hand);
-        }
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let ended = self.store.drain_jobs(named.name(), nth, &spared, at_most).await?;
+        let (_, before) = at_hand_in(named, nth).await?;
+        let mut open = self.store.jobs_to_drain(named.name(), nth, &ids_of(&before), at_most).await?;
+        // Once more: what was begun before they were read is at hand by now, and what is begun from here on has an attempt
+        // more when they end. So none of them is done and yet removed.
+        let (lanes, at_hand) = at_hand_in(named, nth).await?;
+        let spared = ids_of(&at_hand);
+        open.retain(|(id, _)| !spared.contains(id));
+        let ended = self.store.drain_jobs(&open).await?;
+        // Where to look for those that ended: at the heads, behind what is at hand.
+        let mut looks: HashMap<u16, usize> = at_hand.iter().map(|(nth, jobs)| (*nth, jobs.len())).collect();
         for of in &ended {
             *looks.entry(*of).or_default() += 1;
         }
@@ -116,6 +118,20 @@ impl Operations {
         }
         Ok(ids.len())
     }
+}
+
+/// The lanes that are meant, and the jobs of each that a worker has at hand.
+async fn at_hand_in(named: &Queue, nth: Option<u16>) -> Result<(Vec<LaneCounts>, AtHand), OperationsError> {
+    let lanes = lanes_of(named, nth).await.map_err(Fault::from)?;
+    let mut at_hand = Vec::new();
+    for counts in lanes.iter().filter(|counts| counts.active > 0) {
+        at_hand.push((counts.lane, named.at_hand(lane(counts.lane)).await.map_err(Fault::from)?));
+    }
+    Ok((lanes, at_hand))
+}
+
+fn ids_of(at_hand: &[(u16, Vec<Uuid>)]) -> Vec<Uuid> {
+    at_hand.iter().flat_map(|(_, jobs)| jobs).copied().collect()
 }
 
 /// The lane that is meant, or all, as far as they were used.

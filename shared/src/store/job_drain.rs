@@ -11,29 +11,46 @@ use super::{Store, StoreError};
 const COUNTED: i64 = 100_000;
 
 impl Store {
-    /// Ends jobs of a queue, or of one of its lanes, that are not finished as removed, oldest first, but for those that are
-    /// `spared` or that somebody changes right now; returns the lane of each.
+    /// Jobs of a queue, or of one of its lanes, that are not finished, oldest first, but for those that are `spared`; each
+    /// with how often it has been begun.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn drain_jobs(
+    pub async fn jobs_to_drain(
         &self,
         queue: &str,
         lane: Option<u16>,
         spared: &[Uuid],
         at_most: i64,
-    ) -> Result<Vec<u16>, StoreError> {
-        let lanes = sqlx::query_scalar!(
-            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
-             where finished_at is null and id = any (array(
-                 select id from jobs where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2)
-                     and id <> all($3)
-                 order by created_at, id limit $4 for update skip locked))
-             returning lane",
+    ) -> Result<Vec<(Uuid, i32)>, StoreError> {
+        let rows = sqlx::query!(
+            "select id, attempts from jobs
+             where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2) and id <> all($3)
+             order by created_at, id limit $4",
             queue,
             lane.map(lane_column),
             spared,
             at_most
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.attempts)).collect())
+    }
+
+    /// Ends those of these jobs as removed that are not finished and have not been begun since they were read, but for those
+    /// that somebody changes right now; returns the lane of each.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn drain_jobs(&self, jobs: &[(Uuid, i32)]) -> Result<Vec<u16>, StoreError> {
+        let (ids, begun): (Vec<Uuid>, Vec<i32>) = jobs.iter().copied().unzip();
+        let lanes = sqlx::query_scalar!(
+            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
+             where finished_at is null and id = any (array(
+                 select j.id from unnest($1::uuid[], $2::integer[]) as read (id, attempts) join jobs j on j.id = read.id
+                 where j.finished_at is null and j.attempts = read.attempts for update of j skip locked))
+             returning lane",
+            &ids,
+            &begun
         );
         let lanes = lanes.fetch_all(&self.pool).await?;
         Ok(lanes.into_iter().map(|lane| u16::try_from(lane).unwrap_or(0)).collect())

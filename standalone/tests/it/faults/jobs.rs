@@ -72,6 +72,7 @@ impl Handler for Office {
                         return Err(JobError::Retry("from the beginning".to_owned()));
                     }
                 }
+                "brief" => tokio::time::sleep(Duration::from_millis(20)).await,
                 "pause" => tokio::time::sleep(Duration::from_millis(300)).await,
                 _ => {}
             }

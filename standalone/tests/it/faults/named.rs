@@ -1,15 +1,22 @@
-//! Workers of named queues that are killed: tickets are issued and messages are sent all the same.
+//! Workers of named queues that are killed: tickets are issued and messages are sent all the same. And those whose lane is
+//! emptied under their hands.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use shared::queue::jobs::partition;
-use shared::store::NewNamedJob;
+use reqwest::StatusCode;
+use serde_json::json;
+use shared::auth::Role;
+use shared::queue::jobs::{lane, partition};
+use shared::store::{NewNamedJob, insert_job};
 use shared::{messages, tickets};
 use standalone::settings::Part;
+use tokio_util::sync::CancellationToken;
 
 use super::Moments;
-use crate::lab::{EventPlan, Lab, TestResult, eventually, make_event, make_order};
+use super::jobs::{Office, QUEUE, job, policy, start_by, until_finished};
+use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, eventually, make_event, make_order};
 
 /// Lanes that the tickets are written to.
 const LANES: u16 = 4;
@@ -200,5 +207,80 @@ async fn soak_fifty_killed_workers_lose_no_job_of_a_named_queue_and_end_none_twi
     let (kills, more) = named_queues_under_fire(5_000, 60, 2).await?;
     assert!(kills >= 50, "{kills} workers were killed");
     assert!(more > 0, "no worker had anything at hand when it was killed");
+    Ok(())
+}
+
+/// Writes so many jobs of a lane at once, and waits until Redis has them.
+async fn write_letters(lab: &Lab, nth: u16, (jobs, about): (usize, &str)) -> TestResult {
+    let mut letters = lab.store().pool().begin().await?;
+    for letter in 0..jobs {
+        let job = NewNamedJob { lane: nth, ..job(&format!("brief {about} {letter}")) };
+        insert_job(&mut letters, &job).await?;
+    }
+    letters.commit().await?;
+    eventually("they are queued", async || {
+        let not_queued = "select count(*) from jobs where queued_in is null and finished_at is null";
+        lab.count(not_queued).await.is_ok_and(|left| left == 0)
+    })
+    .await;
+    Ok(())
+}
+
+/// Empties the first lane, a few jobs a call, so that workers take others in between; how many were told to be removed.
+async fn empty_lane(operator: &Shopper, verb: &str) -> Result<i64, Box<dyn std::error::Error>> {
+    let (deadline, mut removed) = (Instant::now() + PATIENCE, 0);
+    let few = json!({"queue": QUEUE, "lane": 0, "limit": 5});
+    loop {
+        let (status, told) = operator.post(&format!("/api/admin/queue/{verb}"), few.clone()).await?;
+        assert_eq!(status, StatusCode::OK, "{told}");
+        removed += told["removed"].as_i64().ok_or("how many")?;
+        if told["left"] == 0 && told["obliterated"] != json!(false) {
+            return Ok(removed);
+        }
+        assert!(Instant::now() < deadline, "{verb} is not over: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_lane_that_is_emptied_while_workers_run_its_jobs_ends_each_once_and_does_none_that_it_removed()
+-> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--rate-limit-max=5000"]).await?;
+    sqlx::raw_sql(WITNESSES).execute(lab.store().pool()).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let workers = [start_by(&lab, &office, policy(), &stop)?, start_by(&lab, &office, policy(), &stop)?];
+    write_letters(&lab, 1, (40, "beside")).await?;
+    let mut removed = 0;
+    for verb in ["drain", "obliterate"] {
+        write_letters(&lab, 0, (300, verb)).await?;
+        eventually("some are run", async || office.runs().iter().any(|word| word.contains(verb))).await;
+        let of_this = empty_lane(&operator, verb).await?;
+        assert!(of_this > 0, "{verb} came too late for all of them");
+        removed += of_this;
+    }
+    let lanes = lab.system.queue.named(QUEUE).lanes(partition()).await?;
+    assert!(!lanes.contains(&lane(0)), "nothing is kept of it");
+    write_letters(&lab, 0, (8, "afterwards")).await?;
+    until_finished(&lab).await;
+    stop.cancel();
+    for worker in workers {
+        worker.await?;
+    }
+
+    assert_eq!(lab.count("select count(*) from jobs").await?, 648);
+    assert_eq!(lab.count("select count(*) from jobs where status = 'removed'").await?, removed);
+    let not_once = "select count(*) from jobs j where (select count(*) from ended e where e.job = j.id) <> 1";
+    assert_eq!(lab.count(not_once).await?, 0, "each has ended once");
+    let spared = "select count(*) from jobs where status = 'completed'
+         and (lane = 1 or payload #>> '{}' like 'brief afterwards %')";
+    assert_eq!(lab.count(spared).await?, 48, "the lane beside it, and what came afterwards");
+    let mut done: Vec<String> =
+        sqlx::query_scalar("select payload #>> '{}' from jobs where status = 'completed'")
+            .fetch_all(lab.store().pool())
+            .await?;
+    let mut runs = office.runs();
+    done.sort_unstable();
+    runs.sort_unstable();
+    assert_eq!(runs, done, "what was run, and once, is what stands as done; all others are removed");
     Ok(())
 }
