@@ -229,7 +229,7 @@ fn most() -> i64 {
     MOST
 }
 
-/// The queues beside the bookings of which jobs wait or have failed.
+/// The queues beside the bookings: those of which jobs are kept, finished or not, and those that were paused or limited.
 #[utoipa::path(get, path = "/api/admin/queue/named", tag = "operators",
     responses((status = 200, body = NamedQueueList), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn list_named_queues(

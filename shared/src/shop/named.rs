@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::{Fault, Operations, OperationsError, copy_controls};
 use crate::domain::{EventId, UserId};
-use crate::queue::control::{Pause, Rate};
+use crate::queue::control::{Controls, Pause, Rate};
 use crate::queue::history::{Minute, add_up};
 use crate::queue::inspect::Finished;
 use crate::queue::inspect_jobs::LaneCounts;
-use crate::queue::jobs::{JobToAdd, lane, partition};
+use crate::queue::jobs::{JobToAdd, lane, nth_of, partition};
 use crate::queue::{BOOKINGS, Partition, QueueError};
 use crate::store::{FREE_BOOKINGS, JobRecord, PromotedJob, QueueRecord, REFUNDS};
 use crate::tickets;
@@ -36,6 +36,18 @@ pub struct Limits {
 /// How a named queue, or one of its lanes, is called where somebody has done something to it.
 pub(super) fn scope_named(queue: &str, nth: Option<u16>) -> String {
     nth.map_or_else(|| queue.to_owned(), |nth| format!("{queue}, lane {nth}"))
+}
+
+/// Also those lanes that are paused and that nothing was in, or that were forgotten.
+fn with_paused(mut lanes: Vec<LaneCounts>, own: &HashMap<EventId, Pause>) -> Vec<LaneCounts> {
+    for (lane, _) in own.iter().filter(|(_, pause)| pause.paused) {
+        let nth = nth_of(*lane);
+        if lanes.iter().all(|counts| counts.lane != nth) {
+            lanes.push(LaneCounts { lane: nth, is_paused: true, ..LaneCounts::default() });
+        }
+    }
+    lanes.sort_unstable_by_key(|counts| counts.lane);
+    lanes
 }
 
 /// A named queue as operators see it.
@@ -80,18 +92,18 @@ impl NamedFinished {
 }
 
 impl Operations {
-    /// Named queues of which jobs wait or have failed.
+    /// All named queues: those of which jobs are kept, and those that were paused or limited.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn named_queues(&self) -> Result<Vec<QueueReport>, OperationsError> {
         let (mut queues, mut is_redis_away) = (Vec::new(), false);
         for record in self.store.queue_records().await? {
-            let pause = self.store.controls(&record.name).await?.queue;
+            let Controls { queue: pause, lanes: own, .. } = self.store.controls(&record.name).await?;
             let mut lanes = None;
             if !is_redis_away {
                 match self.queue.named(&record.name).lane_counts().await {
-                    Ok(counts) => lanes = Some(counts),
+                    Ok(counts) => lanes = Some(with_paused(counts, &own)),
                     Err(error) => {
                         // The others would wait for it in vain, one after the other.
                         is_redis_away = true;

@@ -348,17 +348,33 @@ impl Store {
         Ok(is_there.fetch_one(&self.pool).await?)
     }
 
-    /// All named queues of which jobs are kept.
+    /// All named queues: those of which jobs are kept, and those that were paused or limited.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn queue_records(&self) -> Result<Vec<QueueRecord>, StoreError> {
+        // From name to name by the index, as most jobs that are kept are done and not counted.
         let rows = sqlx::query!(
-            r#"select queue, count(*) filter (where finished_at is null) as "waiting!",
-                   count(*) filter (where finished_at is null and attempts > 0) as "retrying!",
-                   count(*) filter (where status = 'failed') as "failed!",
-                   min(created_at) filter (where finished_at is null) as oldest
-               from jobs where finished_at is null or status = 'failed' group by queue order by queue"#
+            r#"with recursive names as (
+                   (select queue from jobs order by queue limit 1)
+                   union all
+                   select (select j.queue from jobs j where j.queue > n.queue order by j.queue limit 1)
+                   from names n where n.queue is not null
+               ), known as (
+                   select queue from names where queue is not null
+                   union select queue from queue_controls where queue <> $1
+               ), counted as (
+                   select queue, count(*) filter (where finished_at is null) as waiting,
+                       count(*) filter (where finished_at is null and attempts > 0) as retrying,
+                       count(*) filter (where status = 'failed') as failed,
+                       min(created_at) filter (where finished_at is null) as oldest
+                   from jobs where finished_at is null or status = 'failed' group by queue
+               )
+               select known.queue as "queue!", coalesce(counted.waiting, 0) as "waiting!",
+                   coalesce(counted.retrying, 0) as "retrying!", coalesce(counted.failed, 0) as "failed!",
+                   counted.oldest as "oldest?"
+               from known left join counted on counted.queue = known.queue order by known.queue"#,
+            BOOKINGS
         )
         .fetch_all(&self.pool)
         .await?;

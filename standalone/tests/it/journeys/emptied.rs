@@ -121,6 +121,32 @@ pub(crate) async fn empty_a_named_queue(lab: &Lab, operator: &Shopper) -> TestRe
     assert_eq!(written, told);
     let drains = "select count(*) from audit_log where action = 'queue.drain' and object like 'parcels%'";
     assert_eq!(lab.count(drains).await?, 7, "each call of both");
+    stay_known(lab, operator).await
+}
+
+/// A queue is told as long as anything of it is kept: jobs, though all are finished, or a pause, though no job is left.
+async fn stay_known(lab: &Lab, operator: &Shopper) -> TestResult {
+    let told = async || -> Result<Value, AnyError> {
+        let (_, queues) = operator.get("/api/admin/queue/named").await?;
+        let mut items = queues["items"].as_array().ok_or("queues")?.iter();
+        Ok(items.find(|queue| queue["queue"] == QUEUE).cloned().unwrap_or_default())
+    };
+    sqlx::query("delete from queue_controls where queue = $1")
+        .bind(QUEUE)
+        .execute(lab.store().pool())
+        .await?;
+    let mut known = json!({"queue": QUEUE, "waiting": 0, "retrying": 0, "failed": 0, "active": 0, "completed": 0,
+        "lanes": [], "paused": false, "message": ""});
+    assert_eq!(told().await?, known, "all its jobs are finished, and nothing is paused");
+    let lane_5 = json!({"queue": QUEUE, "lane": 5});
+    call(operator, "pause", lane_5.clone()).await?;
+    assert_eq!(call(operator, "jobs/clean", json!({"queue": QUEUE})).await?, json!({"removed": 10}));
+    known["lanes"] = json!([{"lane": 5, "waiting": 0, "active": 0, "resting": 0, "completed": 0, "failed": 0,
+        "paused": true, "worker": null}]);
+    assert_eq!(told().await?, known, "a pause is all that is there");
+    call(operator, "resume", lane_5).await?;
+    known["lanes"] = json!([]);
+    assert_eq!(told().await?, known);
     Ok(())
 }
 
