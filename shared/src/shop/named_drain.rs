@@ -42,7 +42,8 @@ impl Operations {
     }
 
     /// Drains like [`Self::drain_named`], and once nothing is left, forgets the lane, or all lanes, with all that is kept of
-    /// them in Redis; the jobs stay in PostgreSQL as they ended.
+    /// them in Redis; the jobs stay in PostgreSQL as they ended. One that stops before that is written down as well, with how
+    /// far it came.
     ///
     /// # Errors
     /// No such queue, or one whose jobs are owed to somebody, or a store is away; doing it again goes on.
@@ -53,17 +54,39 @@ impl Operations {
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<(Drained, bool), OperationsError> {
         let drained = self.drain_named((queue, nth), limit, (by, ip)).await?;
-        let mut is_gone = drained.left == 0;
-        if is_gone {
-            let named = self.queue.named(queue);
-            for counts in lanes_of(&named, nth).await.map_err(Fault::from)? {
-                is_gone &= named.obliterate(lane(counts.lane)).await.map_err(Fault::from)?;
+        let mut forgotten = 0;
+        let is_gone = match drained.left {
+            0 => self.forget_lanes((queue, nth), &mut forgotten).await,
+            _ => Ok(false),
+        };
+        let result = match &is_gone {
+            Ok(true) => "done".to_owned(),
+            Ok(false) => {
+                let Drained { removed, left } = drained;
+                format!("done in part: {removed} ended, {left} left, {forgotten} lanes forgotten")
+            }
+            Err(_) => format!("done in part: a store was away, {forgotten} lanes forgotten"),
+        };
+        let object = scope_named(queue, nth);
+        self.store.insert_audit(ip, Some(by), "queue.obliterate", &object, &result).await?;
+        Ok((drained, is_gone?))
+    }
+
+    /// Forgets the lanes that nobody is in, and counts them; whether these were all.
+    async fn forget_lanes(
+        &self,
+        (queue, nth): (&str, Option<u16>),
+        forgotten: &mut u32,
+    ) -> Result<bool, OperationsError> {
+        let (named, mut is_gone) = (self.queue.named(queue), true);
+        for counts in lanes_of(&named, nth).await.map_err(Fault::from)? {
+            if named.obliterate(lane(counts.lane)).await.map_err(Fault::from)? {
+                *forgotten += 1;
+            } else {
+                is_gone = false;
             }
         }
-        if is_gone {
-            self.audit(by, ip, "queue.obliterate", &scope_named(queue, nth)).await?;
-        }
-        Ok((drained, is_gone))
+        Ok(is_gone)
     }
 
     /// In PostgreSQL first: what is lost on the way to Redis, or comes there only now, is passed over by the worker that

@@ -105,22 +105,25 @@ pub(crate) async fn empty_a_named_queue(lab: &Lab, operator: &Shopper) -> TestRe
     begin_anew(lab, operator, &named).await?;
     refuse_what_is_wrong(operator).await?;
     let written: Vec<String> = sqlx::query_scalar(
-        "select action || ' ' || object from audit_log
+        "select concat(action, ' ', object, ': ', result) from audit_log
          where user_id = $1 and object like 'parcels%' and action <> 'queue.drain' order by id",
     )
     .bind(operator.id.0)
     .fetch_all(lab.store().pool())
     .await?;
     let told = [
-        "queue.pause parcels, lane 5",
-        "queue.obliterate parcels, lane 0",
-        "queue.obliterate parcels, lane 5",
-        "queue.resume parcels, lane 5",
-        "queue.obliterate parcels",
+        "queue.pause parcels, lane 5: done",
+        "queue.obliterate parcels, lane 0: done in part: 0 ended, 1 left, 0 lanes forgotten",
+        "queue.obliterate parcels, lane 0: done",
+        "queue.obliterate parcels, lane 5: done in part: 3 ended, 2 left, 0 lanes forgotten",
+        "queue.obliterate parcels, lane 5: done",
+        "queue.resume parcels, lane 5: done",
+        "queue.obliterate parcels: done in part: 1 ended, 2 left, 0 lanes forgotten",
+        "queue.obliterate parcels: done",
     ];
     assert_eq!(written, told);
     let drains = "select count(*) from audit_log where action = 'queue.drain' and object like 'parcels%'";
-    assert_eq!(lab.count(drains).await?, 7, "each call of both");
+    assert_eq!(lab.count(drains).await?, 8, "each call of both");
     stay_known(lab, operator).await
 }
 
@@ -140,7 +143,7 @@ async fn stay_known(lab: &Lab, operator: &Shopper) -> TestResult {
     assert_eq!(told().await?, known, "all its jobs are finished, and nothing is paused");
     let lane_5 = json!({"queue": QUEUE, "lane": 5});
     call(operator, "pause", lane_5.clone()).await?;
-    assert_eq!(call(operator, "jobs/clean", json!({"queue": QUEUE})).await?, json!({"removed": 10}));
+    assert_eq!(call(operator, "jobs/clean", json!({"queue": QUEUE})).await?, json!({"removed": 11}));
     known["lanes"] = json!([{"lane": 5, "waiting": 0, "active": 0, "resting": 0, "completed": 0, "failed": 0,
         "paused": true, "worker": null}]);
     assert_eq!(told().await?, known, "a pause is all that is there");
@@ -156,26 +159,32 @@ async fn begin_anew(lab: &Lab, operator: &Shopper, named: &Queue) -> TestResult 
         .bind(QUEUE)
         .execute(lab.store().pool())
         .await?;
-    add(lab, 5, 0).await?;
-    add(lab, 6, 0).await?;
-    until_held(named, 5, (1, 0)).await;
-    until_held(named, 6, (1, 0)).await;
+    for nth in 5..=7 {
+        add(lab, nth, 0).await?;
+        until_held(named, nth, (1, 0)).await;
+    }
     let lanes = named.lanes(partition()).await?;
-    assert_eq!(lanes, [lane(5), lane(6)], "what was removed is not given to Redis again");
+    assert_eq!(lanes, [lane(5), lane(6), lane(7)], "what was removed is not given to Redis again");
     let (_, queues) = operator.get("/api/admin/queue/named").await?;
     let items = queues["items"].as_array().ok_or("queues")?;
     let told = items.iter().find(|queue| queue["queue"] == QUEUE).ok_or("the queue")?;
-    assert_eq!(told["waiting"], 2, "what was removed does not count as open");
+    assert_eq!(told["waiting"], 3, "what was removed does not count as open");
     let paused = named.claim_as::<Job>(lane(5), "w", 1).await?;
     assert!(matches!(paused, Claim::Paused), "a pause outlives the lane: {paused:?}");
     call(operator, "resume", json!({"queue": QUEUE, "lane": 5})).await?;
     let taken = take_one(named, 5).await?;
+    let all = json!({"queue": QUEUE, "limit": 1});
+    let in_part = json!({"removed": 1, "left": 2, "obliterated": false});
+    assert_eq!(
+        call(operator, "obliterate", all.clone()).await?,
+        in_part,
+        "the oldest that nobody has at hand"
+    );
     named.give_back(&taken.lease, &GiveBack::default()).await??;
 
     // As if the gateway had died before it took them out of Redis.
     assert_eq!(lab.store().remove_jobs(QUEUE, None, 10).await?, 2);
     until_held(named, 5, (1, 0)).await;
-    let all = json!({"queue": QUEUE, "limit": 1});
     assert_eq!(call(operator, "drain", all.clone()).await?, json!({"removed": 0, "left": 1}));
     until_held(named, 5, (0, 0)).await;
     let gone = json!({"removed": 0, "left": 0, "obliterated": true});
