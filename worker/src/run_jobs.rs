@@ -96,6 +96,14 @@ pub struct RunJobs {
     pub(crate) policy: Policy,
 }
 
+/// What is done with a job of a batch.
+enum Turn {
+    /// It is run; this is so many times that it was begun.
+    Attempt(u32),
+    /// It is finished already, and passed over.
+    Ended(JobEnding),
+}
+
 /// Runs a batch. Whatever goes wrong, jobs wait in their places or rest; so there is nothing to try again here.
 ///
 /// # Errors
@@ -103,12 +111,15 @@ pub struct RunJobs {
 pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(), BoxDynError> {
     let started = Instant::now();
     // All jobs of a batch are begun at once, so none takes longer than this, with what comes before.
-    let limit = data.policy.timeout + data.queue.config().lease() + 2 * rush::LONGEST + STATEMENT;
+    let limit = data.policy.timeout + data.queue.config().lease() + 2 * rush::LONGEST + 2 * STATEMENT;
     let renewing = tokio::spawn(crate::renew(data.queue.clone(), batch.lease.clone(), limit));
     Patience::default().let_pass().await;
     let jobs: Vec<(Uuid, u64)> = batch.jobs.iter().map(|job| (job.id, job.number)).collect();
     let endings = match in_time(STATEMENT, data.store.begin_attempts(&jobs)).await {
-        Ok(attempts) => data.run_all(&batch, &attempts).await,
+        Ok(attempts) => {
+            let ends = data.ends_of_others(&jobs, &attempts).await;
+            data.run_all(&batch, &attempts, &ends).await
+        }
         Err(error) => {
             tracing::warn!(
                 queue = data.queue.name(),
@@ -141,21 +152,53 @@ pub(crate) async fn run_jobs(batch: Batch<Job>, data: Data<RunJobs>) -> Result<(
 }
 
 impl RunJobs {
-    /// Runs those that have an attempt; how each job ended.
-    async fn run_all(&self, batch: &Batch<Job>, attempts: &HashMap<Uuid, u32>) -> Vec<(u64, JobEnding)> {
+    /// How those have ended that have no attempt, as they are finished.
+    async fn ends_of_others(
+        &self,
+        jobs: &[(Uuid, u64)],
+        attempts: &HashMap<Uuid, u32>,
+    ) -> HashMap<Uuid, JobEnding> {
+        let finished = jobs.iter().map(|(id, _)| *id).filter(|id| !attempts.contains_key(id));
+        let finished: Vec<Uuid> = finished.collect();
+        if finished.is_empty() {
+            return HashMap::new();
+        }
+        in_time(STATEMENT, self.store.ends_of(&finished)).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                queue = self.queue.name(),
+                error = shared::telemetry::chain(&error),
+                "jobs that are finished are passed over without being counted"
+            );
+            HashMap::new()
+        })
+    }
+
+    /// Runs those that have an attempt, and passes over the others; how each job ended.
+    async fn run_all(
+        &self,
+        batch: &Batch<Job>,
+        attempts: &HashMap<Uuid, u32>,
+        ends: &HashMap<Uuid, JobEnding>,
+    ) -> Vec<(u64, JobEnding)> {
         let lane = batch.lease.event;
+        let turn = |job: &Job| match attempts.get(&job.id) {
+            Some(attempt) => Turn::Attempt(*attempt),
+            // What is not kept any more counts nowhere either.
+            None => Turn::Ended(ends.get(&job.id).cloned().unwrap_or(JobEnding::Removed)),
+        };
         let jobs = batch.jobs.iter();
-        let running: Vec<_> =
-            jobs.map(|job| self.attempt(lane, job, attempts.get(&job.id).copied()).boxed()).collect();
+        let running: Vec<_> = jobs.map(|job| self.take_turn(lane, job, turn(job)).boxed()).collect();
         stream::iter(running).buffered(self.policy.at_once).collect().await
     }
 
-    /// `attempt` counts from 1; a job that is finished has none.
-    async fn attempt(&self, lane: EventId, job: &Job, attempt: Option<u32>) -> (u64, JobEnding) {
+    async fn take_turn(&self, lane: EventId, job: &Job, turn: Turn) -> (u64, JobEnding) {
         if job.id.is_nil() {
             return (job.number, JobEnding::Failed("its bytes make no sense".to_owned()));
         }
-        let Some(attempt) = attempt else { return (job.number, JobEnding::Completed) };
+        let attempt = match turn {
+            Turn::Attempt(attempt) => attempt,
+            Turn::Ended(ending) => return (job.number, ending),
+        };
         let rest = self.policy.backoff.rest(attempt);
         let ending = match self.queue.was_done(lane, job).await {
             Ok(true) => JobEnding::Completed,
@@ -170,6 +213,7 @@ impl RunJobs {
             JobEnding::Completed => (Some("completed"), None),
             JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
             JobEnding::Later(_, error) => (None, Some(error.as_str())),
+            JobEnding::Removed => (Some("removed"), None),
         };
         if let Err(error) = in_time(STATEMENT, self.store.note_attempt(job.id, status, error)).await {
             tracing::warn!(
@@ -228,6 +272,7 @@ fn unwritten(ending: &JobEnding, rest: Duration) -> JobEnding {
     match ending {
         JobEnding::Completed => JobEnding::unwritten(rest),
         JobEnding::Failed(error) | JobEnding::Later(_, error) => JobEnding::Later(rest, error.clone()),
+        JobEnding::Removed => JobEnding::Removed,
     }
 }
 

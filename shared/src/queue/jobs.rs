@@ -109,6 +109,8 @@ pub enum JobEnding {
     Failed(String),
     /// It is tried again after this time.
     Later(Duration, String),
+    /// Not at all: it was removed before it was run. It leaves the lane and counts nowhere.
+    Removed,
 }
 
 impl JobEnding {
@@ -230,6 +232,7 @@ impl Queue {
                     let error = bounded(error).replace('\n', " ");
                     (&job.member, "later", delay.to_string(), error.into_bytes())
                 }
+                JobEnding::Removed => (&job.member, "removed", String::new(), Vec::new()),
             });
         }
         let tail = SettleTail { took, is_last: true, ..SettleTail::default() };

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::queue::BOOKINGS;
+use crate::queue::jobs::JobEnding;
 
 /// A job to write, in the transaction of the fact it follows from.
 #[derive(Debug, Clone)]
@@ -227,6 +228,25 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (row.id, u32::try_from(row.attempts).unwrap_or(0))).collect())
+    }
+
+    /// How those of these jobs that are finished have ended, as a lane is told.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn ends_of(&self, jobs: &[Uuid]) -> Result<HashMap<Uuid, JobEnding>, StoreError> {
+        let rows = sqlx::query!(
+            "select id, status, error from jobs where id = any($1) and finished_at is not null",
+            jobs
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let ending = |status: &str, error: Option<String>| match status {
+            "completed" => JobEnding::Completed,
+            "failed" => JobEnding::Failed(error.unwrap_or_default()),
+            _ => JobEnding::Removed,
+        };
+        Ok(rows.into_iter().map(|row| (row.id, ending(&row.status, row.error))).collect())
     }
 
     /// Writes how far an attempt has come, in percent; nothing when it is not the job's last one any more.

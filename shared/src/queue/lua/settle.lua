@@ -29,7 +29,8 @@
   ARGV[10] delay_ms   the lane is not claimed again before
   ARGV[11] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[12] took_ms    how long the whole batch took
-  ARGV[13…] by 4 a job, ascending by number: job, word (completed | failed | standby), owner or '', record or ''
+  ARGV[13…] by 4 a job, ascending by number: job, word (completed | failed | standby | removed), owner or '', record or ''
+            (what was removed is not counted)
             or job, 'later', after how many ms it is tried again in its own place, how it failed
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -55,7 +56,7 @@ if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local ended = { completed = 0, failed = 0, standby = 0, later = 0 }
+local ended = { completed = 0, failed = 0, standby = 0, later = 0, removed = 0 }
 
 -- Many members go with one call, a thousand at a time: Lua's stack holds some thousands. The call is told how many of the
 -- list came before.

@@ -40,6 +40,7 @@ async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::err
         JobEnding::Completed => (Some("completed"), None),
         JobEnding::Failed(error) => (Some("failed"), Some(error.as_str())),
         JobEnding::Later(_, error) => (None, Some(error.as_str())),
+        JobEnding::Removed => (Some("removed"), None),
     };
     lab.store().note_attempt(job.id, status, error).await?;
     named.settle_jobs(&batch, &[(job.number, ending)], Duration::from_millis(3)).await??;
