@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
+use standalone::settings::Part;
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, make_event};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn nobody_gets_more_places_than_the_event_gives_one_person() -> TestResult {
@@ -41,7 +42,28 @@ async fn one_shopper_has_a_bounded_number_of_live_jobs() -> TestResult {
     let (status, refused) =
         shopper.post(&format!("/api/bookings/{event}/book"), json!({"quantity": 3})).await?;
     assert_eq!((status, &refused["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_jobs")));
-    Ok(())
+
+    let gateway = lab.add_with(&[Part::Gateway], &["--queue-max-jobs-per-shopper=1"]).await?;
+    let [single, other] = [lab.shopper().await?, lab.shopper().await?].map(|one| one.at(&gateway.url));
+    let only = single.book(event, json!({"quantity": 1})).await?;
+    let same = single.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(same, only, "the same request is the same job, and not one too many");
+    let more = json!({"quantity": 2});
+    let (status, refused) = single.post(&format!("/api/bookings/{event}/book"), more.clone()).await?;
+    assert_eq!((status, &refused["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_jobs")));
+    other.book(event, more.clone()).await?;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    assert_eq!(single.outcome(&only).await?["status"], "completed");
+    // The outcome is told from PostgreSQL, a moment before the job leaves its lane in Redis.
+    let mut next = String::new();
+    eventually("there is room for one again", async || {
+        next = single.book(event, more.clone()).await.unwrap_or_default();
+        !next.is_empty()
+    })
+    .await;
+    assert_eq!(single.outcome(&next).await?["status"], "completed");
+    lab.until_decided(event, 5).await?;
+    assert_invariants(lab.store(), event).await
 }
 
 #[tokio::test]
