@@ -36,7 +36,7 @@ create table if not exists peer.open_bookings (
 );
 create unique index if not exists open_bookings_by_user_key on peer.open_bookings
     (user_id, event_id, (case when status = 'created' then '00000000-0000-0000-0000-000000000000'::uuid else id end));
-create index if not exists open_bookings_due_key on peer.open_bookings (expires_at, id) where status = 'created';
+create index if not exists open_bookings_due_in_order on peer.open_bookings (expires_at, uuid_send(id)) where status = 'created';
 create table if not exists peer.held_seats (
     seat_id bigint primary key,
     event_id bigint not null,

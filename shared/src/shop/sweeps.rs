@@ -1,8 +1,8 @@
 //! What the sweeper does. Each of these takes no input, is bounded, and is safe to run twice or by two at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::Fault;
 use super::admin::cut_area;
@@ -24,8 +24,12 @@ const AT_ONCE: usize = 3;
 const CLOSING_AT_ONCE: usize = 2;
 /// Bookings that are due in one page of the list.
 const DUE: i64 = 2_000;
-/// Such pages in one run at most.
-const LISTS: usize = 1_000;
+/// Pages in one run at most, freed or closed.
+const PAGES: usize = 2_000;
+/// Pages that are freed and not closed at most.
+const AHEAD: usize = 60;
+/// How long so many may be.
+const AHEAD_FOR: Duration = Duration::from_secs(10);
 /// Passes over the listings in one run at most.
 const LISTINGS: usize = 20;
 /// Rows in one statement of the retention.
@@ -67,54 +71,83 @@ impl Sweeps {
     /// # Errors
     /// PostgreSQL is away. Without Redis places are released all the same.
     pub async fn release_expired(&self) -> Result<usize, Fault> {
-        // A few are closed with what they held. Of many the places come first, and all of them before the first is closed.
         let (due, _) = self.store.due_bookings(DuePlace::START, DUE).await?;
         let released = match due.len() {
             0 => 0,
+            // A few are closed with what they held.
             1..=BOOKINGS => self.release(&due, Emptied::Close).await?,
-            _ => self.release_all(Emptied::Keep).await? + self.release_all(Emptied::Close).await?,
+            _ => self.release_many().await?,
         };
         if released > 0 {
-            metrics::counter!("usher_expired_places_total").increment(released as u64);
             tracing::info!(places = released, "{released} places came free because their time ran out");
         }
         Ok(released)
     }
 
-    /// Once through the list of what is due; returns how many places came free. What somebody has locked, as it is being
-    /// changed right now, is left for the next time.
-    async fn release_all(&self, emptied: Emptied) -> Result<usize, Fault> {
-        let (mut released, mut last) = (0, DuePlace::START);
+    /// Of many the places come free first, and bookings are closed when there is nothing more to free, or when those that
+    /// are not closed are too many. Returns how many places came free; what somebody has locked, as it is being changed
+    /// right now, is left for the next time.
+    async fn release_many(&self) -> Result<usize, Fault> {
+        let (mut released, mut fault, mut ahead, began) = (0, None, 0, Instant::now());
+        let mut note = |page: Result<usize, Fault>| match page {
+            Ok(places) => released += places,
+            // The others go on.
+            Err(error) => fault = Some(error),
+        };
+        let (mut freed, mut closed) = (DuePlace::START, DuePlace::START);
+        for _ in 0..PAGES {
+            // After a while one page is closed for each that is freed, so that a run that is cut short got somewhere.
+            let at_most = if began.elapsed() < AHEAD_FOR { AHEAD } else { 1 };
+            if ahead < at_most {
+                let (due, last) = self.store.due_bookings(freed, DUE).await?;
+                if !due.is_empty() {
+                    note(self.release_page(&due, Emptied::Keep).await);
+                    (freed, ahead) = (last, ahead + 1);
+                    continue;
+                }
+            }
+            let (due, last) = self.store.due_bookings(closed, DUE).await?;
+            if due.is_empty() {
+                break;
+            }
+            note(self.release_page(&due, Emptied::Close).await);
+            (closed, freed, ahead) = (last, freed.max(last), ahead.saturating_sub(1));
+        }
+        fault.map_or(Ok(released), Err)
+    }
+
+    async fn release_page(&self, due: &[BookingId], emptied: Emptied) -> Result<usize, Fault> {
         let at_once = match emptied {
             Emptied::Keep => AT_ONCE,
             Emptied::Close => CLOSING_AT_ONCE,
         };
-        for _ in 0..LISTS {
-            let (due, at) = self.store.due_bookings(last, DUE).await?;
-            if due.is_empty() {
-                break;
-            }
-            last = at;
-            let passes: Vec<_> = due.chunks(BOOKINGS).map(<[_]>::to_vec).collect();
-            let mut passes = stream::iter(passes)
-                .map(|bookings| {
-                    let sweeps = self.clone();
-                    async move { sweeps.release(&bookings, emptied).await }
-                })
-                .buffer_unordered(at_once);
-            while let Some(places) = passes.try_next().await? {
-                released += places;
-            }
+        let passes: Vec<_> = due.chunks(BOOKINGS).map(<[_]>::to_vec).collect();
+        let mut passes = stream::iter(passes)
+            .map(|bookings| {
+                let sweeps = self.clone();
+                async move { sweeps.release(&bookings, emptied).await }
+            })
+            .buffer_unordered(at_once);
+        let mut released = Ok(0);
+        // One that fails leaves the others to their end.
+        while let Some(places) = passes.next().await {
+            released = released.and_then(|released| Ok(released + places?));
         }
-        Ok(released)
+        released
     }
 
     /// One pass, and tells of it; returns how many places came free.
     async fn release(&self, bookings: &[BookingId], emptied: Emptied) -> Result<usize, Fault> {
-        let swept = self.store.release_expired(bookings, emptied).await?;
-        rush::note(swept.bookings);
-        announce(&self.queue, &swept.freed, true).await;
-        Ok(swept.freed.len())
+        let freed = self.store.release_expired(bookings, emptied).await?.freed;
+        let places = freed.len();
+        if places > 0 {
+            rush::note(places);
+            metrics::counter!("usher_expired_places_total").increment(places as u64);
+            // It is told to its end, even if nobody waits for this pass any more.
+            let queue = self.queue.clone();
+            let _ = tokio::spawn(async move { announce(&queue, &freed, true).await }).await;
+        }
+        Ok(places)
     }
 
     /// Goes on taking places away from areas that were made smaller; returns how many went.

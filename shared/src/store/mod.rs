@@ -221,7 +221,7 @@ impl Store {
             ])
             // Tables of an on-sale grow from nothing to 100,000 rows within seconds: a plan that was made, and kept, when
             // they were empty would read them from end to end. What has no index is still read so, at a cost that
-            // would have it compiled first. A bitmap of all that is due would be made for the first 1,500 of it.
+            // would have it compiled first. A bitmap of all that is due would be made for the first page of it.
             .options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")]))
     }
 

@@ -32,7 +32,7 @@ pub enum Emptied {
 }
 
 /// A place in the list of bookings that are due.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DuePlace {
     expires_at: DateTime<Utc>,
     id: uuid::Uuid,
@@ -57,8 +57,9 @@ impl Store {
         let due = sqlx::query_as!(
             DuePlace,
             r#"select expires_at as "expires_at!", id from bookings
-               where status = 'created' and expires_at <= statement_timestamp() and (expires_at, id) > ($1, $2)
-               order by expires_at, id limit $3"#,
+               where status = 'created' and expires_at <= statement_timestamp()
+                   and (expires_at, uuid_send(id)) > ($1, uuid_send($2))
+               order by expires_at, uuid_send(id) limit $3"#,
             after.expires_at,
             after.id,
             at_most

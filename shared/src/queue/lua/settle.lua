@@ -65,12 +65,17 @@ local function each_thousand(list, call)
 end
 
 -- Who left meanwhile is not there any more, and was taken care of then. Who waits between the first and the last of them is
--- read at once: asking for each one's score costs three times as much, as Redis writes it out.
-local jobs, is_there = {}, {}
+-- read at once: each one's score costs three times as much, as Redis writes it out. It is asked for when many came back
+-- between them.
+local jobs, is_there, at_most = {}, {}, 4 * count
 for i = 1, count do jobs[i] = ARGV[first_job + (i - 1) * 4] end
 if count > 0 then
   local first, last = string.match(jobs[1], '^%d+'), string.match(jobs[count], '^%d+')
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', wait, first, last)) do is_there[job] = true end
+  local waiting = redis.call('ZRANGEBYSCORE', wait, first, last, 'LIMIT', 0, at_most)
+  for _, job in ipairs(waiting) do is_there[job] = true end
+  if #waiting == at_most then
+    for _, job in ipairs(jobs) do is_there[job] = redis.call('ZSCORE', wait, job) and true end
+  end
 end
 
 local gone, is_gone, ids, is_known, still_there = {}, {}, {}, {}, 0

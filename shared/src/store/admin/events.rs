@@ -216,8 +216,11 @@ impl Store {
         }
         // The sweeper releases them and tells whose they were; what is being paid for is left to the payment.
         sqlx::query!(
-            "with open as (
-                 select id from bookings where event_id = $1 and status = 'created' order by id for update
+            "with found as materialized (
+                 select id from bookings where event_id = $1 and status = 'created'
+             ), open as (
+                 select id from bookings where id in (select id from found) and status = 'created'
+                 order by id for update
              ), lapsed as (
                  update bookings b set expires_at = clock_timestamp() from open where b.id = open.id
              ), seats as (
@@ -270,7 +273,7 @@ impl Store {
         // Empty carts would else lapse for an event that nobody knows.
         sqlx::query!(
             "update bookings set status = 'cancelled', closed_at = clock_timestamp()
-             where event_id = $1 and status = 'created'",
+             where id in (select id from bookings where event_id = $1 and status = 'created' offset 0)",
             id.0
         )
         .execute(&mut *tx)

@@ -131,7 +131,8 @@ async fn placed_before(
         return Ok(open.map_or(Placed::Empty, |id| Placed::Open(OrderId(id))));
     };
     let row = sqlx::query!(
-        r#"select b.status, (
+        r#"select case when b.status = 'created' and b.expires_at <= clock_timestamp() then 'expired'
+                   else b.status end as "status!", (
                select i.order_id from order_items i where i.booking_id = b.id order by i.id desc limit 1
            ) as "order_id"
            from bookings b where b.id = $1 and b.user_id = $2"#,

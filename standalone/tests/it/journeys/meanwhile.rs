@@ -64,6 +64,11 @@ async fn whoever_comes_back_before_an_emptied_booking_is_closed_goes_on_with_it(
     }
     tokio::time::sleep(Duration::from_millis(1_200)).await;
 
+    sqlx::query("update events set hold_seconds = 600 where id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+
     let (due, last) = lab.store().due_bookings(DuePlace::START, 10).await?;
     assert_eq!(due.len(), 2);
     assert_eq!(lab.store().due_bookings(last, 10).await?.0, [], "the list goes on after its last place");
