@@ -46,6 +46,8 @@ pub struct Controls {
     pub lanes_at_once: Option<u32>,
     /// How fast single lanes may go.
     pub lane_rates: HashMap<EventId, Rate>,
+    /// Rises with every change: what was read before a change is not copied after it.
+    pub version: i64,
 }
 
 impl Controls {
@@ -114,6 +116,7 @@ impl Queue {
         let (rate, lanes_at_once) = controls.share(partitions);
         args.extend(rate_args(rate));
         args.push(lanes_at_once.map(arg).unwrap_or_default());
+        args.push(arg(controls.version));
         let not_paused = Pause::default();
         for event in lanes {
             let pause = controls.lanes.get(&event).unwrap_or(&not_paused);
@@ -124,8 +127,9 @@ impl Queue {
         let mut reply = self.call(script!("control"), &names, &args).await?;
         match reply.word.as_str() {
             "copied" => reply.next(),
-            // Somebody began another epoch meanwhile; the next tick copies for that one.
-            "epoch" => Ok(0),
+            // Somebody began another epoch meanwhile; the next tick copies for that one. Or somebody copied what was
+            // changed since these were read.
+            "epoch" | "older" => Ok(0),
             _ => Err(reply.unknown()),
         }
     }

@@ -23,7 +23,7 @@ impl Store {
             "insert into queue_controls (event_id, paused, message, changed_by, queue) values ($1, $2, $3, $4, $5)
              on conflict (queue, event_id) do update
              set paused = excluded.paused, message = excluded.message, changed_by = excluded.changed_by,
-                 changed_at = clock_timestamp()",
+                 changed_at = clock_timestamp(), version = excluded.version",
             event.unwrap_or(WHOLE_QUEUE).0,
             pause.paused,
             pause.message,
@@ -54,7 +54,7 @@ impl Store {
              on conflict (queue, event_id) do update
              set rate_max = excluded.rate_max, rate_ms = excluded.rate_ms,
                  lanes_at_once = excluded.lanes_at_once, changed_by = excluded.changed_by,
-                 changed_at = clock_timestamp()",
+                 changed_at = clock_timestamp(), version = excluded.version",
             queue,
             event.unwrap_or(WHOLE_QUEUE).0,
             rate.map(|rate| column(rate.max)),
@@ -73,7 +73,8 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn controls(&self, queue: &str) -> Result<Controls, StoreError> {
         let rows = sqlx::query!(
-            "select event_id, paused, message, rate_max, rate_ms, lanes_at_once from queue_controls where queue = $1",
+            "select event_id, paused, message, rate_max, rate_ms, lanes_at_once, version
+             from queue_controls where queue = $1",
             queue
         )
         .fetch_all(&self.pool)
@@ -81,6 +82,7 @@ impl Store {
         let mut controls = Controls::default();
         for row in rows {
             let value = |column: i32| u32::try_from(column).unwrap_or(0);
+            controls.version = controls.version.max(row.version);
             let rate = row.rate_max.zip(row.rate_ms);
             let rate = rate.map(|(max, window_ms)| Rate { max: value(max), window_ms: value(window_ms) });
             let pause = Pause { paused: row.paused, message: row.message.unwrap_or_default() };

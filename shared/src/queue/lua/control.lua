@@ -2,7 +2,7 @@
 --[[
   control - copy pauses and limits from PostgreSQL to a partition, as a whole.
 
-  KEYS[1]  partition  HASH    epoch, seq, paused, message, controls, rate_max, rate_ms, lanes_at_once
+  KEYS[1]  partition  HASH    epoch, seq, paused, message, controls, controls_version, rate_*, lanes_at_once
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
   KEYS[4…] by 3: meta (paused, message, rate_max, rate_ms, lease_until, not_before), wait and delayed of each lane
@@ -14,9 +14,11 @@
   ARGV[5]  rate_max   jobs in a window, of all lanes here, or ''
   ARGV[6]  rate_ms    the window
   ARGV[7]  lanes_at_once  leases at the same time, or ''
-  ARGV[8…] by 5: lane, paused, message, rate_max or '', rate_ms
+  ARGV[8]  version    of what was read; rises with every change
+  ARGV[9…] by 5: lane, paused, message, rate_max or '', rate_ms
 
   Returns  { 'copied', how many changed } | { 'epoch', the one that is there }
+           | { 'older' }: somebody has copied a later reading
   Twice    changes nothing
   Cost     O(lanes)
   Caller   queue::control
@@ -24,8 +26,9 @@
 local partition, ready, feed = KEYS[1], KEYS[2], KEYS[3]
 local wake, epoch, paused, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local feed_keep_ms = 60000
-local p = redis.call('HMGET', partition, 'epoch', 'paused', 'message', 'controls')
+local p = redis.call('HMGET', partition, 'epoch', 'paused', 'message', 'controls_version')
 if p[1] ~= epoch then return { 'epoch', p[1] or '' } end
+if tonumber(p[4] or 0) > tonumber(ARGV[8]) then return { 'older' } end
 local time = redis.call('TIME')
 local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local changed = 0
@@ -57,9 +60,9 @@ if ARGV[7] ~= '' then
 else
   redis.call('HDEL', partition, 'lanes_at_once')
 end
-for i = 8, #ARGV, 5 do
+for i = 9, #ARGV, 5 do
   local lane, lane_paused, lane_message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local key = 4 + (i - 8) / 5 * 3
+  local key = 4 + (i - 9) / 5 * 3
   local meta, wait, delayed = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   local m = redis.call('HMGET', meta, 'paused', 'message', 'lease_until', 'not_before')
   local resumed = m[1] == '1' and lane_paused == '0'
@@ -85,5 +88,5 @@ for i = 8, #ARGV, 5 do
     end
   end
 end
-redis.call('HSET', partition, 'controls', epoch)
+redis.call('HSET', partition, 'controls', epoch, 'controls_version', ARGV[8])
 return { 'copied', changed }

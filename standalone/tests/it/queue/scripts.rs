@@ -485,3 +485,23 @@ async fn a_full_redis_refuses_enqueues_only(#[values(Site::Single, Site::Cluster
     assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Ok(0), "a full Redis drains");
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn pauses_that_were_read_before_a_change_are_not_copied_after_it(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    lab.add(1, 1).await?;
+    let read = |version: i64, paused: bool| {
+        let queue = Pause { paused, message: String::new() };
+        Controls { queue, version, ..Controls::default() }
+    };
+    let at = Partition::of(LANE);
+    assert_eq!(lab.queue.copy_controls(at, &read(5, true)).await?, 1);
+    assert_eq!(lab.queue.copy_controls(at, &read(4, false)).await?, 0, "it was read before");
+    assert!(matches!(lab.queue.claim(LANE, "w", 1).await?, Claim::Paused));
+    assert_eq!(lab.queue.copy_controls(at, &read(6, false)).await?, 1);
+    assert_eq!(claim(&lab.queue, "w", 1).await?.jobs.len(), 1);
+    Ok(())
+}
