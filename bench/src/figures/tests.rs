@@ -108,7 +108,7 @@ async fn reservations_run_out_and_their_release_is_timed() {
     assert_eq!((freed.passes, freed.seats), (0, 0));
 
     let store = store(&postgres).await;
-    let third = i64::from(SEATS / 3);
+    let third = SEATS as usize / 3;
     let mut last = DuePlace::START;
     for _ in 0..4 {
         let (due, at) = store.due_bookings(last, third).await.expect("a list");

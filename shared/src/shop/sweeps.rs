@@ -23,7 +23,7 @@ const AT_ONCE: usize = 3;
 /// The same where bookings are only closed, which nobody waits for.
 const CLOSING_AT_ONCE: usize = 2;
 /// Bookings that are due in one page of the list.
-const DUE: i64 = 2_000;
+const DUE: usize = 2_000;
 /// Pages in one run at most, freed or closed.
 const PAGES: usize = 2_000;
 /// Pages that are freed and not closed at most.
@@ -86,32 +86,34 @@ impl Sweeps {
 
     /// Of many the places come free first, and bookings are closed when there is nothing more to free, or when those that
     /// are not closed are too many. Returns how many places came free; what somebody has locked, as it is being changed
-    /// right now, is left for the next time.
+    /// right now, is left for the next time, as is what falls due at the very end.
     async fn release_many(&self) -> Result<usize, Fault> {
-        let (mut released, mut fault, mut ahead, began) = (0, None, 0, Instant::now());
+        let (mut released, mut fault) = (0, None);
         let mut note = |page: Result<usize, Fault>| match page {
             Ok(places) => released += places,
             // The others go on.
             Err(error) => fault = Some(error),
         };
         let (mut freed, mut closed) = (DuePlace::START, DuePlace::START);
+        let (mut ahead, mut has_freed, began) = (0, false, Instant::now());
         for _ in 0..PAGES {
             // After a while one page is closed for each that is freed, so that a run that is cut short got somewhere.
-            let at_most = if began.elapsed() < AHEAD_FOR { AHEAD } else { 1 };
-            if ahead < at_most {
+            let may_free = if began.elapsed() < AHEAD_FOR { ahead < AHEAD } else { !has_freed };
+            has_freed = false;
+            if may_free {
                 let (due, last) = self.store.due_bookings(freed, DUE).await?;
-                if !due.is_empty() {
-                    note(self.release_page(&due, Emptied::Keep).await);
-                    (freed, ahead) = (last, ahead + 1);
-                    continue;
-                }
+                note(self.release_page(&due, Emptied::Keep).await);
+                (freed, ahead, has_freed) = (last, ahead + 1, due.len() == DUE);
+            }
+            if has_freed {
+                continue;
             }
             let (due, last) = self.store.due_bookings(closed, DUE).await?;
-            if due.is_empty() {
-                break;
-            }
             note(self.release_page(&due, Emptied::Close).await);
             (closed, freed, ahead) = (last, freed.max(last), ahead.saturating_sub(1));
+            if due.len() < DUE {
+                break;
+            }
         }
         fault.map_or(Ok(released), Err)
     }

@@ -23,7 +23,7 @@ impl Store {
             "insert into queue_controls (event_id, paused, message, changed_by, queue) values ($1, $2, $3, $4, $5)
              on conflict (queue, event_id) do update
              set paused = excluded.paused, message = excluded.message, changed_by = excluded.changed_by,
-                 changed_at = clock_timestamp(), version = excluded.version",
+                 changed_at = clock_timestamp(), version = nextval('queue_controls_version')",
             event.unwrap_or(WHOLE_QUEUE).0,
             pause.paused,
             pause.message,
@@ -54,7 +54,7 @@ impl Store {
              on conflict (queue, event_id) do update
              set rate_max = excluded.rate_max, rate_ms = excluded.rate_ms,
                  lanes_at_once = excluded.lanes_at_once, changed_by = excluded.changed_by,
-                 changed_at = clock_timestamp(), version = excluded.version",
+                 changed_at = clock_timestamp(), version = nextval('queue_controls_version')",
             queue,
             event.unwrap_or(WHOLE_QUEUE).0,
             rate.map(|rate| column(rate.max)),

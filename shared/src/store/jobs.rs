@@ -373,7 +373,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn queue_records(&self) -> Result<Vec<QueueRecord>, StoreError> {
-        // From name to name by the index, as most jobs that are kept are done and not counted.
+        // Names are found from one to the next by the index, whatever is kept of each.
         let rows = sqlx::query!(
             r#"with recursive names as (
                    (select queue from jobs order by queue limit 1)

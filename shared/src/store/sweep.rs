@@ -52,7 +52,7 @@ impl Store {
     pub async fn due_bookings(
         &self,
         after: DuePlace,
-        at_most: i64,
+        at_most: usize,
     ) -> Result<(Vec<BookingId>, DuePlace), StoreError> {
         let due = sqlx::query_as!(
             DuePlace,
@@ -62,7 +62,7 @@ impl Store {
                order by expires_at, uuid_send(id) limit $3"#,
             after.expires_at,
             after.id,
-            at_most
+            i64::try_from(at_most).unwrap_or(i64::MAX)
         );
         let due = due.fetch_all(&self.pool).await?;
         let last = due.last().copied().unwrap_or(after);

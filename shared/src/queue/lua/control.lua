@@ -18,7 +18,7 @@
   ARGV[9…] by 5: lane, paused, message, rate_max or '', rate_ms
 
   Returns  { 'copied', how many changed } | { 'epoch', the one that is there }
-           | { 'older' }: somebody has copied a later reading
+           | { 'older' }: somebody has copied a later reading in this epoch
   Twice    changes nothing
   Cost     O(lanes)
   Caller   queue::control
@@ -26,9 +26,10 @@
 local partition, ready, feed = KEYS[1], KEYS[2], KEYS[3]
 local wake, epoch, paused, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local feed_keep_ms = 60000
-local p = redis.call('HMGET', partition, 'epoch', 'paused', 'message', 'controls_version')
+local p = redis.call('HMGET', partition, 'epoch', 'paused', 'message', 'controls', 'controls_version')
 if p[1] ~= epoch then return { 'epoch', p[1] or '' } end
-if tonumber(p[4] or 0) > tonumber(ARGV[8]) then return { 'older' } end
+-- In a new epoch nothing was copied yet, and PostgreSQL may have lost what was known in the one before.
+if p[4] == epoch and tonumber(p[5] or 0) > tonumber(ARGV[8]) then return { 'older' } end
 local time = redis.call('TIME')
 local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local changed = 0

@@ -273,7 +273,8 @@ impl Store {
         // Empty carts would else lapse for an event that nobody knows.
         sqlx::query!(
             "update bookings set status = 'cancelled', closed_at = clock_timestamp()
-             where id in (select id from bookings where event_id = $1 and status = 'created' offset 0)",
+             where id in (select id from bookings where event_id = $1 and status = 'created' offset 0)
+                 and status = 'created'",
             id.0
         )
         .execute(&mut *tx)

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use shared::domain::BookingId;
+use shared::domain::{BookingId, EventId, UserId};
+use shared::queue::control::Pause;
 use shared::store::{DuePlace, Emptied};
 use sqlx::{PgConnection, Postgres, Transaction};
 use standalone::settings::Part;
@@ -91,7 +92,7 @@ async fn whoever_comes_back_before_an_emptied_booking_is_closed_goes_on_with_it(
 #[tokio::test]
 async fn of_many_that_run_out_every_place_is_free_before_a_booking_is_closed() -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
-    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(90, 50)).await?;
     let shopper = lab.shopper().await?;
     let ids: Vec<i64> = seats.iter().map(|seat| seat.0).collect();
     sqlx::query(
@@ -114,14 +115,30 @@ async fn of_many_that_run_out_every_place_is_free_before_a_booking_is_closed() -
     let _sweeper = lab.add(&[Part::Sweeper]).await?;
     eventually("all bookings are closed", async || {
         let closed = "select count(*) from bookings where status = 'expired'";
-        lab.count(closed).await.is_ok_and(|closed| closed == 500)
+        lab.count(closed).await.is_ok_and(|closed| closed == 4_500)
     })
     .await;
-    assert_eq!(lab.count("select sum(cardinality(seat_ids)) from claim_frees").await?, 500);
+    assert_eq!(lab.count("select sum(cardinality(seat_ids)) from claim_frees").await?, 4_500);
     let closed_early = "select count(*) from bookings
          where closed_at < (select max(freed_at) from claim_frees)";
     assert_eq!(lab.count(closed_early).await?, 0);
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_is_read_after_a_change_of_pauses_is_known_to_be_later() -> TestResult {
+    let lab = Lab::start_with(&[], &[]).await?;
+    let (store, by) = (lab.store(), UserId(1));
+    let pause = Pause { paused: true, message: String::new() };
+    let mut versions = vec![store.controls("post").await?.version];
+    for lane in [None, Some(EventId(1)), None] {
+        store.set_pause("post", lane, &pause, by).await?;
+        versions.push(store.controls("post").await?.version);
+        store.set_limits("post", lane, None, None, by).await?;
+        versions.push(store.controls("post").await?.version);
+    }
+    assert!(versions.is_sorted_by(|before, after| before < after), "{versions:?}");
+    Ok(())
 }
 
 async fn claim_for(tx: &mut PgConnection, event: i64, seat: i64, user: i64) -> Result<(), sqlx::Error> {

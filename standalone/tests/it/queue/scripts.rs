@@ -505,3 +505,24 @@ async fn pauses_that_were_read_before_a_change_are_not_copied_after_it(
     assert_eq!(claim(&lab.queue, "w", 1).await?.jobs.len(), 1);
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_batch_is_settled_whole_though_many_came_back_between_its_jobs(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let first = lab.add(1, 1).await?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    lab.add(2, 1).await?;
+    let batch = claim(&lab.queue, "w", 2).await?;
+    let mut back = redis::cmd("ZADD");
+    back.arg(lab.queue.keys().wait(LANE));
+    for number in first + 1..=first + 20 {
+        back.arg(number).arg(format!("{number}:came back"));
+    }
+    let () = back.query_async(&mut lab.queue.connection()).await?;
+    assert_eq!(lab.queue.settle(&batch, &refuse_all(&batch), true).await?, Ok(20));
+    assert_eq!(lab.queue.lane_state(LANE).await?.failed, 2);
+    Ok(())
+}
