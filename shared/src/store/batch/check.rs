@@ -4,9 +4,9 @@ use sqlx::PgConnection;
 
 use super::read::{Question, read_batch};
 use super::{BatchWrite, Commit};
-use crate::domain::{AreaId, EventId, SeatId};
+use crate::domain::{EventId, SeatId};
 use crate::queue::claim::Lease;
-use crate::store::claims::slot;
+use crate::store::claims::place;
 use crate::store::{ClaimedPlace, StoreError};
 
 /// Rows of expired reservations looked at under the lock, at most; the sweeper has the rest within a second.
@@ -88,50 +88,9 @@ pub(super) async fn check_refusals(
     Ok(is_wrong.then(|| Commit::Conflict { free, expired, taken: Vec::new() }))
 }
 
-/// Reservations of an event that have run out and that nobody has swept yet. They are looked for from the bookings that
-/// are due; when those are many, which may hold nothing any more and wait to be closed, from the claims.
+/// Reservations of an event that have run out and that nobody has swept yet.
 async fn expired_places(tx: &mut PgConnection, event: EventId) -> Result<Vec<ClaimedPlace>, StoreError> {
-    let seats = sqlx::query_scalar!(
-        r#"with due as materialized (
-               select id from bookings
-               where event_id = $1 and status = 'created' and expires_at <= statement_timestamp() limit $2
-           ), few as materialized (
-               select count(*) < $2 as is_all from due
-           )
-           select c.seat_id as "seat!" from due join seat_claims c on c.booking_id = due.id
-           where (select is_all from few) and c.status = 'reserved' and c.expires_at <= clock_timestamp()
-           union all
-           (
-               select c.seat_id from seat_claims c join bookings b on b.id = c.booking_id
-               where not (select is_all from few) and c.event_id = $1 and c.status = 'reserved'
-                   and c.expires_at <= clock_timestamp() and b.status = 'created' limit $2
-           )"#,
-        event.0,
-        EXPIRED_AT_MOST
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let slots = sqlx::query!(
-        r#"with due as materialized (
-               select id from bookings
-               where event_id = $1 and status = 'created' and expires_at <= statement_timestamp() limit $2
-           ), few as materialized (
-               select count(*) < $2 as is_all from due
-           )
-           select c.area_id as "area!", c.slot as "slot!" from due join area_claims c on c.booking_id = due.id
-           where (select is_all from few) and c.status = 'reserved' and c.expires_at <= clock_timestamp()
-           union all
-           (
-               select c.area_id, c.slot from area_claims c join bookings b on b.id = c.booking_id
-               where not (select is_all from few) and c.event_id = $1 and c.status = 'reserved'
-                   and c.expires_at <= clock_timestamp() and b.status = 'created' limit $2
-           )"#,
-        event.0,
-        EXPIRED_AT_MOST
-    )
-    .fetch_all(tx)
-    .await?;
-    let seats = seats.into_iter().map(|seat| ClaimedPlace::Seat(SeatId(seat)));
-    let slots = slots.into_iter().map(|row| ClaimedPlace::Slot(AreaId(row.area), slot(row.slot)));
-    Ok(seats.chain(slots).collect())
+    let rows =
+        sqlx::query_file!("src/store/sql/expired_places.sql", event.0, EXPIRED_AT_MOST).fetch_all(tx).await?;
+    Ok(rows.into_iter().filter_map(|row| place(row.seat_id, row.area_id, row.slot)).collect())
 }
