@@ -58,8 +58,11 @@ nextest_counts() {
 # With all features, so that one build also holds the event stream to Kafka against the mock cluster that comes with
 # librdkafka; `make test-kafka` does it against a broker.
 test_rust() {
-    local code=0 what=(--locked --workspace --all-features --no-fail-fast --color never)
+    local code=0 all=(--locked --workspace --all-features)
+    local what=("${all[@]}" --no-fail-fast --color never)
     say "building and running the Rust tests"
+    # Of `gateway`, `worker` and `sweeper` cargo builds no programs for the tests of another crate.
+    cargo build "${all[@]}" --bins </dev/null || count 0 1 1
     if has cargo-nextest; then
         cargo nextest run "${what[@]}" </dev/null 2>&1 | tee "$logs/rust" || code=$?
         # shellcheck disable=SC2046 # two numbers

@@ -104,7 +104,9 @@ impl Ticker {
                 return Ok(());
             }
             self.look_after_payments(state);
-            self.sweeps.release_expired().await?;
+            if let Err(error) = self.sweeps.release_expired().await {
+                warn("what has run out could not be released; the next look goes on", &error);
+            }
             if let Err(error) = self.sweeps.queue_jobs().await {
                 warn("jobs could not be queued; they stand in PostgreSQL", &error);
             }

@@ -127,9 +127,17 @@ impl Queue {
         let mut reply = self.call(script!("control"), &names, &args).await?;
         match reply.word.as_str() {
             "copied" => reply.next(),
-            // Somebody began another epoch meanwhile; the next tick copies for that one. Or somebody copied what was
-            // changed since these were read.
-            "epoch" | "older" => Ok(0),
+            // Somebody began another epoch meanwhile; the next tick copies for that one.
+            "epoch" => Ok(0),
+            "older" => {
+                tracing::warn!(
+                    partition = partition.index(),
+                    version = controls.version,
+                    "pauses and limits were not copied, as later ones were; if this does not end, PostgreSQL has lost \
+                     changes that Redis knows"
+                );
+                Ok(0)
+            }
             _ => Err(reply.unknown()),
         }
     }

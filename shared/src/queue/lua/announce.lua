@@ -7,7 +7,7 @@
   KEYS[3]  feed       STREAM
   KEYS[4]  standby    ZSET    job (number:payload) -> number
   KEYS[5]  wait       ZSET    the same
-  KEYS[6]  meta       HASH    lease_upto, lease_until, not_before
+  KEYS[6]  meta       HASH    lease_*, fence, freed_in, not_before
   KEYS[7…] reserved keys to remove
   ARGV[1]  lane
   ARGV[2]  wake       channel
@@ -37,6 +37,9 @@ for from = 7, #KEYS, 1000 do redis.call('DEL', unpack(KEYS, from, math.min(from 
 tell(kind, entry)
 local recalled = {}
 if recall > 0 then
+  local m = redis.call('HMGET', meta, 'lease_worker', 'lease_until', 'not_before', 'fence')
+  -- Who is being decided now may have been refused what came free: its batch is settled accordingly.
+  if m[1] then redis.call('HSET', meta, 'freed_in', m[4]) end
   local popped = redis.call('ZPOPMIN', standby, recall)
   for i = 1, #popped, 2 do
     recalled[#recalled + 1] = string.match(popped[i], '^%d+')
@@ -46,8 +49,7 @@ if recall > 0 then
     -- Nobody goes on behind them under a lease that was taken before.
     redis.call('HDEL', meta, 'lease_upto')
     -- Due at once, unless the lane rests; a lease keeps its own end.
-    local m = redis.call('HMGET', meta, 'lease_until', 'not_before')
-    local how, due = tonumber(m[1] or 0) > now and 'NX' or 'LT', math.max(now, tonumber(m[2] or 0))
+    local how, due = tonumber(m[2] or 0) > now and 'NX' or 'LT', math.max(now, tonumber(m[3] or 0))
     redis.call('ZADD', ready, how, string.format('%.0f', due), lane)
     tell('recall', table.concat(recalled, ','))
     redis.call('PUBLISH', wake, lane)

@@ -5,7 +5,7 @@
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  ready      ZSET    lane -> due at (ms)
   KEYS[3]  feed       STREAM
-  KEYS[4]  meta       HASH    fence, lease_*, settled, completed, failed
+  KEYS[4]  meta       HASH    fence, lease_*, freed_in, settled, completed, failed
   KEYS[5]  wait       ZSET    job (number:payload) -> number
   KEYS[6]  owners     HASH    owner -> entries of their live jobs, 32 bytes each, which begin with the number
   KEYS[7]  attempts   HASH
@@ -30,7 +30,8 @@
   ARGV[11] last       '1' for the last part of the last batch under this lease; only it gives the lane back
   ARGV[12] took_ms    how long the whole batch took
   ARGV[13…] by 4 a job, ascending by number: job, word (completed | failed | standby | removed), owner or '', record or ''
-            (what was removed is not counted)
+            (what was removed is not counted; who is put on stand-by while something came free under this lease
+            waits on instead, and is decided again)
             or job, 'later', after how many ms it is tried again in its own place, how it failed
 
   Returns  { 'settled', waiting } | { 'lost' }
@@ -50,7 +51,7 @@ local count, stuck, delay_ms = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
 local is_last, took_ms = ARGV[11] == '1', tonumber(ARGV[12])
 local first_key, first_job, feed_keep_ms, day_min = 15, 13, 60000, 1440
 
-local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled', 'freed_in')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 
@@ -78,16 +79,21 @@ if count > 0 then
   end
 end
 
-local gone, is_gone, ids, is_known, still_there = {}, {}, {}, {}, 0
+-- What came free since this lease began may have come after who stands by was decided.
+local has_freed, asked_again, out = m[4] == fence, {}, {}
+local gone, is_gone, ids, is_known = {}, {}, {}, {}
 local records = { completed = {}, failed = {} }
 for i = 1, count do
   if is_there[jobs[i]] then
-    still_there = still_there + 1
     local at = first_job + (i - 1) * 4
     local job, word, owner, record = jobs[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     local number = string.match(job, '^%d+')
     ended[word] = ended[word] + 1
-    if word == 'standby' then
+    local waits_on = word == 'standby' and has_freed
+    if not waits_on then out[#out + 1] = job end
+    if waits_on then
+      asked_again[#asked_again + 1] = number
+    elseif word == 'standby' then
       redis.call('ZADD', standby, number, job)
     elseif word == 'later' then
       redis.call('ZADD', delayed, string.format('%.0f', now + tonumber(owner)), job)
@@ -118,7 +124,7 @@ each_thousand(ids, function(before, ...)
   end
 end)
 each_thousand(done_owners, function(_, ...) redis.call('HDEL', owners, ...) end)
-each_thousand(jobs, function(_, ...) redis.call('ZREM', wait, ...) end)
+each_thousand(out, function(_, ...) redis.call('ZREM', wait, ...) end)
 if redis.call('HLEN', attempts) > 0 then
   each_thousand(gone, function(_, ...)
     redis.call('HDEL', attempts, ...)
@@ -148,11 +154,19 @@ if tonumber(at) ~= minute then won, lost, batches, busy_ms = 0, 0, 0, 0 end
 redis.call('HSET', history, minute % day_min, string.format('%d %d %d %d %d', minute, won + ended.completed,
   lost + ended.failed, batches + (took_ms > 0 and 1 or 0), busy_ms + took_ms))
 local waiting = redis.call('ZCARD', wait)
-local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
-redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
-  'l', lane, 'k', 'done', 'd', entry)
+local epoch = redis.call('HGET', partition, 'epoch') or ''
+local function tell(kind, what)
+  redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch,
+    's', redis.call('HINCRBY', partition, 'seq', 1), 'l', lane, 'k', kind, 'd', what)
+end
+tell('done', entry)
+if #asked_again > 0 then
+  tell('recall', table.concat(asked_again, ','))
+  -- Nobody goes on behind them under this lease.
+  redis.call('HDEL', meta, 'lease_upto')
+end
 if not is_last then
-  if still_there > 0 then redis.call('HINCRBY', meta, 'lease_count', -still_there) end
+  if #out > 0 then redis.call('HINCRBY', meta, 'lease_count', -#out) end
   return { 'settled', waiting }
 end
 

@@ -255,10 +255,23 @@ impl Lab {
 
     /// A gateway on this port as a process of its own.
     pub(crate) fn spawn_gateway(&self, port: u16) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        UsherProcess::spawn(&self.words_listening(port), "gateway")
+    }
+
+    /// One of the programs `gateway`, `worker` and `sweeper`; a gateway listens on this port.
+    pub(crate) fn spawn_program(
+        &self,
+        name: &str,
+        port: u16,
+    ) -> Result<UsherProcess, Box<dyn std::error::Error>> {
+        UsherProcess::spawn_program(name, &self.words_listening(port))
+    }
+
+    fn words_listening(&self, port: u16) -> Vec<String> {
         let mut words = self.words.clone();
         words.retain(|word| !word.starts_with("--listen"));
         words.push(format!("--listen=127.0.0.1:{port}"));
-        UsherProcess::spawn(&words, "gateway")
+        words
     }
 
     pub(crate) fn store(&self) -> &Store {

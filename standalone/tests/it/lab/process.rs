@@ -31,6 +31,22 @@ impl UsherProcess {
         Ok(Self { child })
     }
 
+    /// Starts one of the programs that are a single part, with these settings as its environment.
+    pub(crate) fn spawn_program(name: &str, words: &[String]) -> Result<Self, Box<dyn std::error::Error>> {
+        let program = Path::new(env!("CARGO_BIN_EXE_usher")).with_file_name(name);
+        let settings = words.iter().filter_map(|word| word.strip_prefix("--")?.split_once('='));
+        let child = Command::new(&program)
+            .envs(settings.map(|(setting, value)| (setting.replace('-', "_").to_uppercase(), value)))
+            .env("RUST_LOG", "error")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| {
+                format!("{} (`cargo build --workspace --bins` makes it): {error}", program.display())
+            })?;
+        Ok(Self { child })
+    }
+
     /// Starts all parts with these settings, and everything that can be logged into a file.
     pub(crate) fn spawn_whole(
         words: &[String],

@@ -48,6 +48,8 @@ pub(super) struct Held {
     pub(super) has_run_out: bool,
     /// Jobs came back to the head, so it takes no more behind them.
     pub(super) is_closed: bool,
+    /// Those who stood by were asked again under it, so who would stand by is decided again.
+    pub(super) has_freed: bool,
 }
 
 /// A lease that counts no more.
@@ -153,7 +155,13 @@ impl Lane {
         }
         self.fence = batch.lease.fence;
         let active = batch.jobs.iter().map(|job| job.number).collect();
-        self.held = Some(Held { batches: [batch].into(), active, has_run_out: false, is_closed: false });
+        self.held = Some(Held {
+            batches: [batch].into(),
+            active,
+            has_run_out: false,
+            is_closed: false,
+            has_freed: false,
+        });
     }
 
     pub(super) fn extended(&mut self, batch: Batch) {
@@ -179,6 +187,10 @@ impl Lane {
                 continue;
             }
             if let Some(held) = &mut self.held {
+                if *end == End::StandsBy && held.has_freed && self.waiting.contains_key(number) {
+                    held.is_closed = true;
+                    continue;
+                }
                 held.active.remove(number);
             }
             // Who left meanwhile was counted then.
@@ -217,6 +229,17 @@ impl Lane {
         if let Some(held) = &mut self.held {
             held.active.remove(&number);
         }
+    }
+
+    /// Those who stood by are asked again.
+    pub(super) fn recalled(&mut self) -> u64 {
+        let standby = std::mem::take(&mut self.standby);
+        let recalled = standby.len() as u64;
+        if let Some(held) = &mut self.held {
+            held.has_freed |= recalled > 0;
+        }
+        self.came_back(standby);
+        recalled
     }
 
     /// Jobs came back to the line, maybe before those at hand.

@@ -246,11 +246,8 @@ impl<'a> World<'a> {
     }
 
     async fn recall(&mut self, nth: usize) -> Fallible<()> {
-        let lane = &mut self.lanes[nth];
-        let standby = std::mem::take(&mut lane.standby);
         let recalled = self.queue.recall_standby(LANES[nth]).await.map_err(failed)?;
-        prop_assert_eq!(recalled, standby.len() as u64);
-        lane.came_back(standby);
+        prop_assert_eq!(recalled, self.lanes[nth].recalled());
         Ok(())
     }
 

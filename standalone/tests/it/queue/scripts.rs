@@ -375,6 +375,29 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order(
 
 #[rstest]
 #[tokio::test]
+async fn who_is_put_on_stand_by_while_places_come_free_is_decided_again(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let [first, second] = [lab.add(1, 1).await?, lab.add(2, 1).await?];
+    let batch = claim(&lab.queue, "w", 1).await?;
+    let extended = lab.queue.extend(&batch.lease, first, 1).await?.ok_or("an extension")?;
+    let third = lab.add(3, 1).await?;
+    let freed = SeatsChanged { seats: vec![SeatId(1)], ..SeatsChanged::default() };
+    assert_eq!(lab.queue.announce_seats(LANE, &freed).await?, 0, "nobody stands by yet");
+    let stands_by = |number| Decided { endings: [(number, Ending::StandsBy)].into(), ..Decided::default() };
+    assert_eq!(lab.queue.settle(&batch, &stands_by(first), false).await?, Ok(3), "the first waits on");
+    assert!(lab.queue.extend(&batch.lease, second, 1).await?.is_none(), "nobody goes on behind them");
+    assert_eq!(lab.queue.settle(&extended, &stands_by(second), true).await?, Ok(3));
+    let batch = claim(&lab.queue, "w", 3).await?;
+    assert_eq!(batch.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), [first, second, third]);
+    assert_eq!(lab.queue.settle(&batch, &stands_by(first), true).await?, Ok(2), "nothing came free since");
+    assert_eq!(lab.queue.lane_state(LANE).await?.standby, 1);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
 async fn nothing_is_claimed_from_another_run_of_redis_than_the_epoch_began_in(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {

@@ -3,6 +3,7 @@
 mod owner;
 mod postgres;
 mod program;
+mod programs;
 mod redis;
 mod replica;
 mod sandbox;
