@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::EventId;
+use shared::queue::feed::RawEntry;
+use shared::queue::jobs::nth_of;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -17,9 +19,11 @@ const MOST: usize = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedQuery {
-    /// An event; what comes is of all events that share its partition.
+    /// An event; what comes is of all events that share its partition. Either this or `queue`.
     #[serde(alias = "event_id")]
-    event_id: EventId,
+    event_id: Option<EventId>,
+    /// A named queue; what comes is of all its lanes.
+    queue: Option<String>,
     /// The id of the last entry that one has; without it from the oldest that is kept.
     after: Option<String>,
     /// 1 to 100.
@@ -53,15 +57,34 @@ pub struct FeedItem {
     seq: u64,
     /// Another one than before: Redis may have lost something.
     epoch: String,
-    /// 0 for the whole partition.
-    event_id: EventId,
-    /// `add`, `claim`, `back`, `done`, `recall`, `reenter`, `seats`, `control`.
+    /// Which event; 0 for the whole partition; left out for a named queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    /// Which lane of a named queue; left out for all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 63)]
+    lane: Option<u16>,
+    /// `add`, `claim`, `back`, `done`, `control`; of bookings also `recall`, `reenter`, `seats`.
     kind: String,
     /// As `docs/QUEUE.md` says for each kind.
     data: String,
 }
 
-/// What happened in the lanes of a partition, to be followed: about the last minute is kept.
+impl FeedItem {
+    fn of(RawEntry { id, seq, epoch, event, kind, data }: RawEntry, is_named: bool) -> Self {
+        Self {
+            id,
+            seq,
+            epoch,
+            event_id: (!is_named).then_some(event),
+            lane: (is_named && event.0 > 0).then(|| nth_of(event)),
+            kind,
+            data,
+        }
+    }
+}
+
+/// What happened in the lanes of a partition, or of a named queue, to be followed: about the last minute is kept.
 #[utoipa::path(get, path = "/api/admin/queue/events", tag = "operators", params(FeedQuery),
     responses((status = 200, body = FeedPage), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn read_events(
@@ -79,15 +102,13 @@ pub async fn read_events(
         ));
     }
     let limit = query.limit.clamp(1, MOST);
-    let page = app.operations.feed(query.event_id, query.after.as_deref(), limit).await?;
+    let after = query.after.as_deref();
+    let page = match (query.event_id, query.queue.as_deref()) {
+        (Some(event), None) => app.operations.feed(event, after, limit).await?,
+        (None, Some(queue)) => app.operations.named_feed(queue, after, limit).await?,
+        _ => return Err(Problem::new(Code::Validation, "either eventId or queue says what is followed")),
+    };
     let next = page.entries.last().map(|entry| entry.id.clone()).or(query.after);
-    let items = page.entries.into_iter().map(|entry| FeedItem {
-        id: entry.id,
-        seq: entry.seq,
-        epoch: entry.epoch,
-        event_id: entry.event,
-        kind: entry.kind,
-        data: entry.data,
-    });
+    let items = page.entries.into_iter().map(|entry| FeedItem::of(entry, query.queue.is_some()));
     Ok(Json(FeedPage { items: items.collect(), next, is_gap: page.is_gap }))
 }

@@ -8,9 +8,10 @@ use shared::domain::EventId;
 use shared::queue::history::Minute;
 use utoipa::{IntoParams, ToSchema};
 
+use super::target::Target;
 use crate::app::App;
 use crate::caller::{Operator, Query};
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Problem, ProblemBody};
 
 /// Which lane or queue, and how far back.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -21,6 +22,9 @@ pub struct Which {
     event_id: Option<EventId>,
     /// All lanes of a named queue, instead of those of the booking queue.
     queue: Option<String>,
+    /// One of its lanes.
+    #[param(maximum = 63)]
+    lane: Option<u16>,
     /// 1 to 1,440.
     #[serde(default = "an_hour")]
     #[param(minimum = 1, maximum = 1_440)]
@@ -71,13 +75,9 @@ pub async fn show_history(
     _: Operator,
     Query(which): Query<Which>,
 ) -> Result<Json<History>, Problem> {
-    let minutes = match (which.queue.as_deref(), which.event_id) {
-        (None, event) => app.operations.history(event, which.minutes).await?,
-        (Some(queue), None) => app.operations.named_history(queue, which.minutes).await?,
-        (Some(_), Some(_)) => {
-            let why = "eventId names a lane of the booking queue: no queue with it";
-            return Err(Problem::new(Code::Validation, why));
-        }
+    let minutes = match Target::of(which.queue, which.event_id, which.lane)? {
+        Target::Bookings(event) => app.operations.history(event, which.minutes).await?,
+        Target::Named(queue, lane) => app.operations.named_history((&queue, lane), which.minutes).await?,
     };
     Ok(Json(History { items: minutes.into_iter().map(MinuteView::from).collect() }))
 }

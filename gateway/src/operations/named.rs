@@ -5,7 +5,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::queue::inspect_jobs::LaneCounts;
-use shared::shop::QueueReport;
+use shared::shop::{JobReport, QueueReport, Which};
 use shared::store::JobRecord;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -107,6 +107,8 @@ pub struct JobQuery {
     #[serde(default)]
     #[param(inline)]
     status: JobState,
+    /// One job alone, whatever its state.
+    id: Option<Uuid>,
     /// 1 to 1,000.
     #[serde(default = "most")]
     #[param(minimum = 1, maximum = 1_000)]
@@ -150,7 +152,14 @@ pub struct NamedJobList {
 #[serde(rename_all = "camelCase")]
 pub struct NamedJobView {
     id: Uuid,
+    /// Which lane it is in.
+    #[schema(minimum = 0, maximum = 63)]
+    lane: i16,
     status: String,
+    /// How many are ahead of it in its lane + 1, 0 when it is being done; left out for one that rests, is for later, has come
+    /// within this quarter of a second or has finished, and while Redis is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<u64>,
     attempts: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -173,13 +182,15 @@ pub struct NamedJobView {
     progress_at: Option<DateTime<Utc>>,
 }
 
-impl From<(JobRecord, Vec<String>)> for NamedJobView {
-    fn from((job, errors): (JobRecord, Vec<String>)) -> Self {
-        let JobRecord { id, status, attempts, error, created_at, run_at, finished_at, .. } = job;
+impl From<JobReport> for NamedJobView {
+    fn from(JobReport { record: job, place, errors }: JobReport) -> Self {
+        let JobRecord { id, lane, status, attempts, error, created_at, run_at, finished_at, .. } = job;
         let JobRecord { retry_of, progress, progress_at, .. } = job;
         Self {
             id,
+            lane,
             status,
+            place,
             attempts,
             error,
             errors,
@@ -240,7 +251,7 @@ pub async fn list_named_queues(
     Ok(Json(NamedQueueList { items: queues.into_iter().map(NamedQueueView::from).collect() }))
 }
 
-/// Jobs of a named queue in one state, newest first.
+/// Jobs of a named queue in one state, newest first, or one job.
 #[utoipa::path(get, path = "/api/admin/queue/jobs", tag = "operators", params(JobQuery),
     responses((status = 200, body = NamedJobList), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn list_named_jobs(
@@ -249,7 +260,8 @@ pub async fn list_named_jobs(
     Query(query): Query<JobQuery>,
 ) -> Result<Json<NamedJobList>, Problem> {
     let limit = query.limit.clamp(1, MOST);
-    let jobs = app.operations.named_jobs(&query.queue, query.status.word(), limit).await?;
+    let which = query.id.map_or(Which::In(query.status.word(), limit), Which::One);
+    let jobs = app.operations.named_jobs(&query.queue, which).await?;
     Ok(Json(NamedJobList { items: jobs.into_iter().map(NamedJobView::from).collect() }))
 }
 

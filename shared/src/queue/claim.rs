@@ -20,6 +20,12 @@ pub struct Lease {
 pub struct Member(Vec<u8>);
 
 impl Member {
+    /// A job with this number; with none yet when it is for later.
+    pub(super) fn of(number: Option<u64>, payload: &[u8]) -> Self {
+        let number = number.map_or_else(|| "s".to_owned(), |number| number.to_string());
+        Self([number.as_bytes(), b":", payload].concat())
+    }
+
     /// Its number and its payload; `None` when the bytes make no sense.
     pub(super) fn split(&self) -> Option<(u64, &[u8])> {
         let colon = self.0.iter().position(|byte| *byte == b':')?;
@@ -170,7 +176,7 @@ impl Queue {
     }
 
     /// The keys of `claim.lua` and `extend.lua`, which take jobs from the same places.
-    fn claim_keys(&self, event: EventId) -> [String; 8] {
+    fn claim_keys(&self, event: EventId) -> [String; 9] {
         let (keys, partition) = (self.keys(), Partition::of(event));
         [
             keys.partition(partition),
@@ -181,6 +187,7 @@ impl Queue {
             keys.attempts(event),
             keys.delayed(event),
             keys.leased(partition),
+            keys.idem(event),
         ]
     }
 

@@ -84,6 +84,54 @@ impl Queue {
         Ok(lanes.iter().zip(&metas).zip(sizes.chunks(2)).map(of).collect())
     }
 
+    /// The numbers of jobs of a lane that were for later, where they have one by now and it is kept still, for twelve hours at
+    /// least.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn numbers(&self, lane: EventId, ids: &[Uuid]) -> Result<Vec<Option<u64>>, QueueError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+        let mut pipe = redis::pipe();
+        for kept in [self.keys().idem(lane), self.keys().idem_old(lane)] {
+            pipe.cmd("HMGET").arg(kept).arg(&names);
+        }
+        let (new, old): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) =
+            pipe.query_async(&mut self.connection()).await?;
+        let number = |entry: Vec<u8>| std::str::from_utf8(entry.get(..16)?).ok()?.parse().ok();
+        let either = new.into_iter().zip(old).map(|(new, old)| new.or(old).and_then(number));
+        Ok(either.map(|number| number.filter(|number| *number > 0)).collect())
+    }
+
+    /// The places of jobs of a lane, which are named by their numbers: how many are ahead + 1, 0 for one that a worker has
+    /// at hand; `None` for one that rests or is not in the lane (any more).
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn places(&self, lane: EventId, numbers: &[u64]) -> Result<Vec<Option<u64>>, QueueError> {
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (wait, now_ms) = (self.keys().wait(lane), self.now_ms().await?);
+        // All of one moment.
+        let (mut pipe, meta) = (redis::pipe(), self.keys().meta(lane));
+        pipe.atomic().cmd("HGET").arg(&meta).arg("lease_until").cmd("HGET").arg(&meta).arg("lease_count");
+        for number in numbers {
+            pipe.cmd("ZCOUNT").arg(&wait).arg("-inf").arg(*number);
+            pipe.cmd("ZCOUNT").arg(&wait).arg(*number).arg(*number);
+        }
+        let told: Vec<Option<u64>> = pipe.query_async(&mut self.connection()).await?;
+        let told: Vec<u64> = told.into_iter().map(Option::unwrap_or_default).collect();
+        let Some(([until, count], counts)) = told.split_first_chunk() else {
+            return Err(QueueError::Reply("not one answer a command"));
+        };
+        let active = if *until > now_ms { *count } else { 0 };
+        let place = |counts: &[u64]| (counts.get(1) == Some(&1)).then(|| counts[0].saturating_sub(active));
+        Ok(counts.chunks(2).map(place).collect())
+    }
+
     /// How each attempt of these jobs of a lane has failed so far, the last one last; of one of which nothing is kept
     /// nothing. The jobs are named by their numbers.
     ///

@@ -54,8 +54,8 @@ pub struct JobToAdd {
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobAdded {
-    /// It waits, or is scheduled, or was there already.
-    Queued,
+    /// It waits, or is scheduled, or was there already; under this number, which what is scheduled gets when it is due.
+    Queued(Option<u64>),
     /// The lane is full.
     Full,
 }
@@ -89,6 +89,11 @@ impl Job {
         [job.id.as_bytes(), job.payload.as_slice()].concat()
     }
 
+    /// How a job stands in its lane, with its number or, when it is for later, none yet.
+    pub fn member(job: &JobToAdd, number: Option<u64>) -> Member {
+        Member::of(number, &Self::bytes(job))
+    }
+
     /// The id of the job that stands so in a lane; nil when its bytes make no sense.
     pub(super) fn id_of(member: &Member) -> Uuid {
         id_in(member.payload())
@@ -114,11 +119,28 @@ pub enum JobEnding {
 }
 
 impl JobEnding {
+    /// As scripts and the feed call it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed(_) => "failed",
+            Self::Later(..) => "later",
+            Self::Removed => "removed",
+        }
+    }
+
     /// The job was done, but PostgreSQL could not be told: it comes back after this time, and [`Queue::was_done`] knows
     /// it then.
     pub fn unwritten(rest: Duration) -> Self {
         Self::Later(rest, DONE.to_owned())
     }
+}
+
+/// What the feed says of a settled batch: number, id, and how the attempt ended.
+#[derive(serde::Serialize)]
+struct Told {
+    #[serde(rename = "j")]
+    jobs: Vec<(u64, Uuid, &'static str)>,
 }
 
 /// A line for inspection; a failed job's earlier errors follow it, a line each.
@@ -167,7 +189,10 @@ impl Queue {
             call.arg("").arg(job.id.as_bytes()).arg(job.id.simple().to_string()).arg(Job::bytes(job)).arg("");
         }
         let added = self.send_enqueue(&call, jobs.iter().map(|_| 0)).await?;
-        let of = |added: &Added| if *added == Added::Full { JobAdded::Full } else { JobAdded::Queued };
+        let of = |added: &Added| match added {
+            Added::Queued { number, .. } => JobAdded::Queued(Some(*number).filter(|number| *number > 0)),
+            _ => JobAdded::Full,
+        };
         Ok(added.map(|added| added.jobs.iter().map(of).collect()))
     }
 
@@ -196,7 +221,7 @@ impl Queue {
             "no_epoch" => Ok(None),
             "ok" => {
                 let words: Vec<String> = reply.rest()?;
-                let of = |word: String| if word == "full" { JobAdded::Full } else { JobAdded::Queued };
+                let of = |word: String| if word == "full" { JobAdded::Full } else { JobAdded::Queued(None) };
                 Ok(Some(words.into_iter().map(of).collect()))
             }
             _ => Err(reply.unknown()),
@@ -214,7 +239,8 @@ impl Queue {
         endings: &[(u64, JobEnding)],
         took: Duration,
     ) -> Result<Result<u64, LeaseLost>, QueueError> {
-        let (mut jobs, at_ms) = (Vec::new(), Utc::now().timestamp_millis());
+        let (mut jobs, mut told) = (Vec::new(), Told { jobs: Vec::new() });
+        let at_ms = Utc::now().timestamp_millis();
         for job in &batch.jobs {
             let Some((_, ending)) = endings.iter().find(|(number, _)| *number == job.number) else {
                 continue;
@@ -222,22 +248,22 @@ impl Queue {
             let record =
                 |error| Record { number: job.number, id: job.id, attempts: job.attempts, at_ms, error };
             let json = |error| serde_json::to_vec(&record(error)).unwrap_or_default();
-            jobs.push(match ending {
-                JobEnding::Completed => (&job.member, "completed", String::new(), json(None)),
-                JobEnding::Failed(error) => {
-                    (&job.member, "failed", String::new(), json(Some(bounded(error))))
-                }
+            let (delay, record) = match ending {
+                JobEnding::Completed => (String::new(), json(None)),
+                JobEnding::Failed(error) => (String::new(), json(Some(bounded(error)))),
                 JobEnding::Later(delay, error) => {
                     let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                    let error = bounded(error).replace('\n', " ");
-                    (&job.member, "later", delay.to_string(), error.into_bytes())
+                    (delay.to_string(), bounded(error).replace('\n', " ").into_bytes())
                 }
-                JobEnding::Removed => (&job.member, "removed", String::new(), Vec::new()),
-            });
+                JobEnding::Removed => (String::new(), Vec::new()),
+            };
+            jobs.push((&job.member, ending.word(), delay, record));
+            told.jobs.push((job.number, job.id, ending.word()));
         }
+        let told = serde_json::to_string(&told).unwrap_or_default();
         let tail = SettleTail { took, is_last: true, ..SettleTail::default() };
         let mut call =
-            self.settle_call(&batch.lease, &self.settle_keys(&batch.lease), "{}", jobs.len(), &tail);
+            self.settle_call(&batch.lease, &self.settle_keys(&batch.lease), &told, jobs.len(), &tail);
         for (member, word, delay, record) in jobs {
             call.arg(member).arg(word).arg(delay).arg(record);
         }

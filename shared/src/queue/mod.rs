@@ -49,7 +49,7 @@ mod promote;
 mod script;
 pub mod settle;
 pub mod stream;
-mod take_out;
+pub mod take_out;
 
 pub use client::{BOOKINGS, Queue, QueueError};
 pub use keys::{Keys, PARTITIONS, Partition};

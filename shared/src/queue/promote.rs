@@ -6,7 +6,7 @@ use super::{Partition, Queue, QueueError};
 use crate::domain::EventId;
 
 impl Queue {
-    /// Lets a job run now that rests, which is found by the number under which it was tried last, or is for later; false
+    /// Lets a job run now that rests, which is found by its number, or is for later; false
     /// when it is neither. One that rests comes back to its own place, one that is for later gets its number now.
     ///
     /// # Errors
@@ -24,9 +24,11 @@ impl Queue {
             keys.meta(lane),
             keys.wait(lane),
             keys.delayed(lane),
+            keys.idem(lane),
         ];
         let number = number.map(arg).unwrap_or_default();
-        let args = [arg(lane), arg(keys.wake()), Job::bytes(job), number];
+        let (idem_key, tag) = (arg(job.id.simple()), job.id.as_bytes().to_vec());
+        let args = [arg(lane), arg(keys.wake()), Job::bytes(job), number, idem_key, tag];
         let reply = self.call(script!("promote"), &names, &args).await?;
         match reply.word.as_str() {
             "promoted" => Ok(true),

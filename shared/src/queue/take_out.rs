@@ -5,8 +5,19 @@ use uuid::Uuid;
 use super::claim::Member;
 use super::jobs::Job;
 use super::script::{Call, script};
-use super::{Queue, QueueError};
+use super::{Partition, Queue, QueueError};
 use crate::domain::EventId;
+
+/// A job whose row says how it ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// As it stands in its lane.
+    pub member: Member,
+    /// Its id.
+    pub id: Uuid,
+    /// `completed`, `failed` or `removed`.
+    pub status: String,
+}
 
 impl Queue {
     /// The jobs of a lane that a worker has at hand.
@@ -50,17 +61,26 @@ impl Queue {
         Ok(wait.into_iter().chain(delayed).map(|job| (Job::id_of(&job), job)).collect())
     }
 
-    /// Takes these jobs out of a lane, but for those that a worker has at hand; returns how many.
+    /// Takes these jobs out of a lane, but for those that a worker has at hand, and tells the feed; returns how many.
     ///
     /// # Errors
     /// Redis is away: a worker that claims them passes over them.
-    pub async fn take_out(&self, lane: EventId, jobs: &[Member]) -> Result<u64, QueueError> {
+    pub async fn take_out(&self, lane: EventId, jobs: &[Ended]) -> Result<u64, QueueError> {
         let keys = self.keys();
-        let names =
-            [keys.meta(lane), keys.wait(lane), keys.delayed(lane), keys.attempts(lane), keys.errors(lane)];
+        let partition = Partition::of(lane);
+        let names = [
+            keys.partition(partition),
+            keys.feed(partition),
+            keys.meta(lane),
+            keys.wait(lane),
+            keys.delayed(lane),
+            keys.attempts(lane),
+            keys.errors(lane),
+        ];
         let mut call = Call::new(script!("take_out"), &names);
-        for job in jobs {
-            call.arg(job);
+        call.arg(lane.0);
+        for Ended { member, id, status } in jobs {
+            call.arg(member).arg(id.to_string()).arg(status);
         }
         let mut reply = self.send(&call).await?;
         match reply.word.as_str() {

@@ -56,7 +56,10 @@ async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i1
         if added.contains(&JobAdded::Full) {
             full.push(i16::try_from(nth).unwrap_or(i16::MAX));
         }
-        let of = |(job, added): (&JobToAdd, JobAdded)| (added == JobAdded::Queued).then_some(job.id);
+        let of = |(job, added): (&JobToAdd, JobAdded)| match added {
+            JobAdded::Queued(number) => Some((job.id, number)),
+            JobAdded::Full => None,
+        };
         queued.extend(of_lane.iter().zip(added).filter_map(of));
     }
     store.note_queued(&queued, epoch).await?;

@@ -48,7 +48,7 @@ pub use idempotency::{Idempotency, KeptAnswer, KeyedRequest, Replay};
 pub use lanes::{Lane, Lanes, Listener};
 pub use listings::Listings;
 pub use live_seats::{LiveSeats, SeatStatus};
-pub use named::{Limits, NamedFinished, QueueReport};
+pub use named::{JobReport, Limits, NamedFinished, QueueReport, Which};
 pub use operations::{Drained, LaneReport, Operations, OperationsError, Retried};
 pub use oversight::Oversight;
 pub use reserve::{BatchSize, ReserveError, Reserved, Reserver};

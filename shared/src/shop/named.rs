@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::named_drain::take_out;
 use super::{Fault, Operations, OperationsError, copy_controls};
 use crate::domain::{EventId, UserId};
 use crate::queue::control::{Controls, Pause, Rate};
+use crate::queue::feed::FeedPage;
 use crate::queue::history::{Minute, add_up};
 use crate::queue::inspect::Finished;
 use crate::queue::inspect_jobs::LaneCounts;
-use crate::queue::jobs::{JobToAdd, lane, nth_of, partition};
+use crate::queue::jobs::{Job, JobToAdd, lane, nth_of, partition};
+use crate::queue::take_out::Ended;
 use crate::queue::{BOOKINGS, Partition, QueueError};
-use crate::store::{FREE_BOOKINGS, JobRecord, PromotedJob, QueueRecord, REFUNDS};
+use crate::store::{FREE_BOOKINGS, JobRecord, PromotedJob, QueueRecord, REFUNDS, RemovedJob};
 use crate::tickets;
 
 /// Queues whose jobs are owed to somebody: a paid order has its tickets, money comes back, what costs nothing is bought.
@@ -59,6 +62,27 @@ pub struct QueueReport {
     pub pause: Pause,
     /// What is in its lanes; `None` while Redis is away.
     pub lanes: Option<Vec<LaneCounts>>,
+}
+
+/// A job of a named queue as operators see it.
+#[derive(Debug, Clone)]
+pub struct JobReport {
+    /// What stands in PostgreSQL.
+    pub record: JobRecord,
+    /// How many are ahead in its lane + 1, 0 when a worker has it at hand; `None` for one that rests, is for later, is on its
+    /// way to Redis or has finished, and while Redis is away.
+    pub place: Option<u64>,
+    /// How its attempts failed, the last one last, where Redis still keeps that; of the newest jobs only.
+    pub errors: Vec<String>,
+}
+
+/// Which jobs of a named queue are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// One, whatever its state.
+    One(Uuid),
+    /// Those in this state, so many at most, newest first.
+    In(&'a str, i64),
 }
 
 /// How a job of a named queue has finished.
@@ -119,35 +143,54 @@ impl Operations {
         Ok(queues)
     }
 
-    /// Jobs of a named queue in one state, newest first, each with how its attempts failed, where Redis still keeps that;
-    /// of the newest ones only.
+    /// Jobs of a named queue, each with its place and with how its attempts failed.
     ///
     /// # Errors
-    /// No such queue, or PostgreSQL is away.
-    pub async fn named_jobs(
-        &self,
-        queue: &str,
-        status: &str,
-        at_most: i64,
-    ) -> Result<Vec<(JobRecord, Vec<String>)>, OperationsError> {
+    /// No such queue or job, or PostgreSQL is away.
+    pub async fn named_jobs(&self, queue: &str, which: Which<'_>) -> Result<Vec<JobReport>, OperationsError> {
         self.known_queue(queue).await?;
-        let jobs = self.store.job_records(queue, status, at_most).await?;
-        let mut errors = match self.errors_of(queue, &jobs).await {
-            Ok(errors) => errors,
-            Err(error) => {
-                tracing::warn!(
-                    queue,
-                    error = crate::telemetry::chain(&error),
-                    "how jobs failed before is not told while Redis is away"
-                );
-                HashMap::new()
+        let jobs = match which {
+            Which::In(status, at_most) => self.store.job_records(queue, status, at_most).await?,
+            Which::One(id) => {
+                vec![self.store.job_record(queue, id).await?.ok_or(OperationsError::NoSuchJob)?]
             }
         };
-        let with_errors = |job: JobRecord| {
-            let errors = errors.remove(&job.id).unwrap_or_default();
-            (job, errors)
+        let told = async { Ok((self.places_of(queue, &jobs).await?, self.errors_of(queue, &jobs).await?)) };
+        let (places, mut errors) = told.await.unwrap_or_else(|error: QueueError| {
+            tracing::warn!(
+                queue,
+                error = crate::telemetry::chain(&error),
+                "places of jobs, and how they failed before, are not told while Redis is away"
+            );
+            Default::default()
+        });
+        let report = |record: JobRecord| JobReport {
+            place: places.get(&record.id).copied(),
+            errors: errors.remove(&record.id).unwrap_or_default(),
+            record,
         };
-        Ok(jobs.into_iter().map(with_errors).collect())
+        Ok(jobs.into_iter().map(report).collect())
+    }
+
+    async fn places_of(&self, queue: &str, jobs: &[JobRecord]) -> Result<HashMap<Uuid, u64>, QueueError> {
+        let (named, mut of_lanes) = (self.queue.named(queue), BTreeMap::<u16, Vec<&JobRecord>>::new());
+        for job in jobs.iter().filter(|job| job.status == "waiting") {
+            of_lanes.entry(u16::try_from(job.lane).unwrap_or(0)).or_default().push(job);
+        }
+        let mut places = HashMap::new();
+        for (nth, jobs) in of_lanes {
+            let known = |job: &JobRecord| Some((job.id, u64::try_from(job.number?).ok()?));
+            let mut numbers: Vec<(Uuid, u64)> = jobs.iter().filter_map(|job| known(job)).collect();
+            // What was for later has its number from the moment at which it was due.
+            let others: Vec<Uuid> =
+                jobs.iter().filter(|job| job.number.is_none()).map(|job| job.id).collect();
+            let found = named.numbers(lane(nth), &others).await?;
+            numbers.extend(others.into_iter().zip(found).filter_map(|(id, number)| Some((id, number?))));
+            let (ids, numbers): (Vec<Uuid>, Vec<u64>) = numbers.into_iter().unzip();
+            let found = named.places(lane(nth), &numbers).await?;
+            places.extend(ids.into_iter().zip(found).filter_map(|(id, place)| Some((id, place?))));
+        }
+        Ok(places)
     }
 
     async fn errors_of(
@@ -179,14 +222,34 @@ impl Operations {
         Ok(errors)
     }
 
-    /// What went through a named queue, all its lanes, in the last so many minutes.
+    /// What happened in the lanes of a named queue, after an entry.
     ///
     /// # Errors
     /// No such queue, or a store is away.
-    pub async fn named_history(&self, queue: &str, minutes: u64) -> Result<Vec<Minute>, OperationsError> {
+    pub async fn named_feed(
+        &self,
+        queue: &str,
+        after: Option<&str>,
+        at_most: usize,
+    ) -> Result<FeedPage, OperationsError> {
+        self.known_queue(queue).await?;
+        Ok(self.queue.named(queue).feed_page(partition(), after, at_most).await.map_err(Fault::from)?)
+    }
+
+    /// What went through a named queue, one of its lanes or all, in the last so many minutes.
+    ///
+    /// # Errors
+    /// No such queue, or a store is away.
+    pub async fn named_history(
+        &self,
+        (queue, nth): (&str, Option<u16>),
+        minutes: u64,
+    ) -> Result<Vec<Minute>, OperationsError> {
         self.known_queue(queue).await?;
         let (named, mut all) = (self.queue.named(queue), BTreeMap::new());
-        for lane in named.lanes(partition()).await.map_err(Fault::from)? {
+        let mut lanes = named.lanes(partition()).await.map_err(Fault::from)?;
+        lanes.retain(|lane| nth.is_none_or(|nth| nth_of(*lane) == nth));
+        for lane in lanes {
             add_up(&mut all, named.history(lane, minutes).await.map_err(Fault::from)?);
         }
         Ok(all.into_values().collect())
@@ -249,7 +312,7 @@ impl Operations {
         named.promote(lane, &to_add, job.number).await
     }
 
-    /// Removes jobs that are not finished, one or so many, oldest first; returns how many.
+    /// Removes jobs that are not finished, one or so many, oldest first; returns how many. What a worker has at hand goes on.
     ///
     /// # Errors
     /// No such queue or unfinished job, or one that is owed to somebody, or PostgreSQL is away.
@@ -262,12 +325,35 @@ impl Operations {
     ) -> Result<u64, OperationsError> {
         self.may_remove(queue).await?;
         let removed = self.store.remove_jobs(queue, only, at_most).await?;
-        if only.is_some() && removed == 0 {
+        if only.is_some() && removed.is_empty() {
             return Err(OperationsError::NoSuchJob);
         }
         let object = only.map_or_else(|| queue.to_owned(), |id| format!("job {id} of {queue}"));
         self.audit(by, ip, "queue.remove", &object).await?;
-        Ok(removed)
+        if let Err(error) = self.take_out_removed(queue, &removed).await {
+            tracing::warn!(
+                queue,
+                error = crate::telemetry::chain(&error),
+                "what was removed stays in its lane until a worker passes over it"
+            );
+        }
+        Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
+    }
+
+    /// So that nobody stands behind somebody who is gone.
+    async fn take_out_removed(&self, queue: &str, removed: &[RemovedJob]) -> Result<(), QueueError> {
+        let mut of_lanes: BTreeMap<u16, Vec<Ended>> = BTreeMap::new();
+        for RemovedJob { id, lane, number, payload } in removed {
+            let job = JobToAdd { id: *id, payload: payload.clone().into_bytes(), run_at_ms: None };
+            let ended =
+                |number| Ended { member: Job::member(&job, number), id: *id, status: "removed".to_owned() };
+            of_lanes.entry(*lane).or_default().push(ended(*number));
+        }
+        let named = self.queue.named(queue);
+        for (nth, gone) in of_lanes {
+            take_out(&named, nth, &gone).await?;
+        }
+        Ok(())
     }
 
     /// Forgets jobs that finished in one of these ways longer ago than this, so many at most, those first that were written

@@ -10,6 +10,7 @@ use super::{Drained, Fault, Operations, OperationsError};
 use crate::domain::UserId;
 use crate::queue::inspect_jobs::LaneCounts;
 use crate::queue::jobs::lane;
+use crate::queue::take_out::Ended;
 use crate::queue::{Queue, QueueError};
 
 /// Jobs that one call takes out of Redis, so that nobody else waits long for it.
@@ -133,14 +134,20 @@ impl Operations {
             return Ok(0);
         }
         let ids: Vec<Uuid> = jobs.iter().map(|(id, _)| *id).collect();
-        let finished = self.store.finished_among(&ids).await?;
-        let gone: Vec<_> =
-            jobs.into_iter().filter_map(|(id, job)| finished.contains(&id).then_some(job)).collect();
-        for some in gone.chunks(AT_ONCE) {
-            named.take_out(lane(nth), some).await.map_err(Fault::from)?;
-        }
+        let mut finished = self.store.finished_among(&ids).await?;
+        let ended = |(id, member)| Some(Ended { member, id, status: finished.remove(&id)? });
+        let gone: Vec<Ended> = jobs.into_iter().filter_map(ended).collect();
+        take_out(named, nth, &gone).await.map_err(Fault::from)?;
         Ok(ids.len())
     }
+}
+
+/// Takes jobs out of a lane whose rows say how they ended.
+pub(super) async fn take_out(named: &Queue, nth: u16, gone: &[Ended]) -> Result<(), QueueError> {
+    for some in gone.chunks(AT_ONCE) {
+        named.take_out(lane(nth), some).await?;
+    }
+    Ok(())
 }
 
 /// The lanes that are meant, and the jobs of each that a worker has at hand.

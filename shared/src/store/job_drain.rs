@@ -1,6 +1,6 @@
 //! Jobs of named queues that operators end together, and what is left of them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
@@ -72,16 +72,17 @@ impl Store {
         Ok(u64::try_from(count.fetch_one(&self.pool).await?).unwrap_or(0))
     }
 
-    /// Those of these jobs that are finished, or not kept any more.
+    /// How those of these jobs that are finished have ended, as their rows say; what is not kept any more counts as removed.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn finished_among(&self, jobs: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-        let finished = sqlx::query_scalar!(
-            r#"select asked.id as "id!" from unnest($1::uuid[]) as asked (id)
-               where not exists (select 1 from jobs j where j.id = asked.id and j.finished_at is null)"#,
+    pub async fn finished_among(&self, jobs: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+        let finished = sqlx::query!(
+            r#"select asked.id as "id!", coalesce(j.status, 'removed') as "status!"
+               from unnest($1::uuid[]) as asked (id) left join jobs j on j.id = asked.id
+               where j.id is null or j.finished_at is not null"#,
             jobs
         );
-        Ok(finished.fetch_all(&self.pool).await?.into_iter().collect())
+        Ok(finished.fetch_all(&self.pool).await?.into_iter().map(|row| (row.id, row.status)).collect())
     }
 }

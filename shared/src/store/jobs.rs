@@ -38,6 +38,19 @@ pub struct UnfinishedJob {
     pub run_at: Option<DateTime<Utc>>,
 }
 
+/// A job that was removed, as its row says.
+#[derive(Debug, Clone)]
+pub struct RemovedJob {
+    /// Its id.
+    pub id: Uuid,
+    /// Its lane.
+    pub lane: u16,
+    /// Its number in the lane, as it was queued or tried last.
+    pub number: Option<u64>,
+    /// What was to be done, as JSON.
+    pub payload: String,
+}
+
 /// A job that may run now, as its row says.
 #[derive(Debug, Clone)]
 pub struct PromotedJob {
@@ -45,7 +58,7 @@ pub struct PromotedJob {
     pub lane: u16,
     /// What is to be done, as JSON.
     pub payload: String,
-    /// Its number in the lane when it was tried last.
+    /// Its number in the lane, as it was queued or tried last.
     pub number: Option<u64>,
     /// The epoch of Redis in which it was queued.
     pub queued_in: Option<String>,
@@ -56,6 +69,11 @@ pub struct PromotedJob {
 /// A lane as its column has it; there is no -1.
 pub(super) fn lane_column(lane: u16) -> i16 {
     i16::try_from(lane).unwrap_or(-1)
+}
+
+/// A number in a lane as its column has it.
+fn number_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Writes a job; returns its id.
@@ -197,14 +215,22 @@ impl Store {
             .collect())
     }
 
-    /// These are queued in this epoch.
+    /// These are queued in this epoch, each under its number in the lane, where it has one already.
     ///
     /// # Errors
     /// PostgreSQL is away; they are then queued once more, which does no harm.
-    pub async fn note_queued(&self, ids: &[Uuid], epoch: &str) -> Result<(), StoreError> {
-        sqlx::query!("update jobs set queued_in = $2 where id = any($1)", ids, epoch)
-            .execute(&self.pool)
-            .await?;
+    pub async fn note_queued(&self, jobs: &[(Uuid, Option<u64>)], epoch: &str) -> Result<(), StoreError> {
+        let (ids, numbers): (Vec<Uuid>, Vec<Option<i64>>) =
+            jobs.iter().map(|(id, number)| (*id, number.map(number_column))).unzip();
+        sqlx::query!(
+            "update jobs set queued_in = $3, number = coalesce(($2::bigint[])[array_position($1, id)], number)
+             where id = any($1)",
+            &ids,
+            &numbers as &[Option<i64>],
+            epoch
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -215,8 +241,8 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn begin_attempts(&self, jobs: &[(Uuid, u64)]) -> Result<HashMap<Uuid, u32>, StoreError> {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (ids, numbers): (Vec<Uuid>, Vec<i64>) = jobs.iter().map(|(id, at)| (*id, number(*at))).unzip();
+        let (ids, numbers): (Vec<Uuid>, Vec<i64>) =
+            jobs.iter().map(|(id, number)| (*id, number_column(*number))).unzip();
         let rows = sqlx::query!(
             "update jobs set attempts = attempts + 1, progress = null, progress_at = null,
                  number = ($2::bigint[])[array_position($1, id)]
@@ -331,7 +357,7 @@ pub struct JobRecord {
     pub id: Uuid,
     /// Its lane.
     pub lane: i16,
-    /// Its number there when it was tried last.
+    /// Its number there, as it was queued or tried last.
     pub number: Option<i64>,
     /// `waiting`, `completed`, `failed`, `removed`.
     pub status: String,
@@ -406,6 +432,22 @@ impl Store {
             oldest: row.oldest,
         });
         Ok(of.collect())
+    }
+
+    /// A job of a queue, whatever its state.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn job_record(&self, queue: &str, id: Uuid) -> Result<Option<JobRecord>, StoreError> {
+        let row = sqlx::query_as!(
+            JobRecord,
+            "select id, lane, number, status, attempts, error, created_at, run_at, finished_at, retry_of, progress,
+                 progress_at
+             from jobs where id = $2 and queue = $1",
+            queue,
+            id
+        );
+        Ok(row.fetch_optional(&self.pool).await?)
     }
 
     /// Jobs of a queue in one state, newest first.
@@ -494,7 +536,7 @@ impl Store {
         }))
     }
 
-    /// Ends jobs that are not finished as removed, oldest first; returns how many.
+    /// Ends jobs that are not finished as removed, oldest first; returns them.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -503,19 +545,26 @@ impl Store {
         queue: &str,
         only: Option<Uuid>,
         at_most: i64,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Vec<RemovedJob>, StoreError> {
         let removed = sqlx::query!(
-            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
+            r#"update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
              where finished_at is null and id in (
                  select id from jobs where queue = $1 and finished_at is null and ($2::uuid is null or id = $2)
-                 order by created_at, id limit $3)",
+                 order by created_at, id limit $3)
+             returning id, lane, number, payload::text as "payload!""#,
             queue,
             only,
             at_most
         )
-        .execute(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(removed.rows_affected())
+        let of = removed.into_iter().map(|row| RemovedJob {
+            id: row.id,
+            lane: u16::try_from(row.lane).unwrap_or(0),
+            number: row.number.and_then(|number| u64::try_from(number).ok()),
+            payload: row.payload,
+        });
+        Ok(of.collect())
     }
 
     /// Forgets jobs of a queue that ended in one of these states longer ago than this, those first that were written

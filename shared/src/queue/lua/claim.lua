@@ -13,6 +13,7 @@
   KEYS[6]  attempts   HASH    number -> failed attempts
   KEYS[7]  delayed    ZSET    job, or s:payload when it has no number yet -> due at (ms)
   KEYS[8]  leased     ZSET    lane -> end of its lease (ms)
+  KEYS[9]  idem       HASH    key -> number and tag
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  max_jobs
@@ -28,8 +29,8 @@
   Cost     O(max_jobs · log n)
   Caller   queue::claim
 ]]
-local partition, ready, feed, meta, wait, attempts, delayed, leased =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local partition, ready, feed, meta, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local attempts, delayed, leased, idem = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local feed_keep_ms, look_again_ms = 60000, 100
 
@@ -53,14 +54,20 @@ local lease_until = tonumber(m[3] or 0)
 if m[2] and lease_until > now then return { 'leased', m[3] } end
 if tonumber(m[4] or 0) > now then return { 'later', m[4] } end
 
--- What rested comes back to its own place; what was added for this moment gets its number now.
+-- What rested comes back to its own place; what was added for this moment gets its number now, by which its place is
+-- found. It begins with its id, whose digits are its key.
+local function digits(id)
+  return (string.gsub(id, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
+end
 local rested, last = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max_jobs), tonumber(m[5] or 0)
 for _, job in ipairs(rested) do
   redis.call('ZREM', delayed, job)
   if string.sub(job, 1, 2) == 's:' then
     last = math.max(last + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
-    job = text(last) .. string.sub(job, 2)
-    redis.call('HSET', meta, 'last', text(last))
+    local number, id = text(last), string.sub(job, 3, 18)
+    job = number .. string.sub(job, 2)
+    redis.call('HSET', meta, 'last', number)
+    redis.call('HSET', idem, digits(id), number .. id)
   end
   redis.call('ZADD', wait, string.match(job, '^%d+'), job)
 end

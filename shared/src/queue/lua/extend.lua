@@ -12,6 +12,7 @@
   KEYS[6]  attempts   HASH    number -> failed attempts
   KEYS[7]  delayed    ZSET    not looked at
   KEYS[8]  leased     ZSET    lane -> end of its lease (ms)
+  KEYS[9]  idem       HASH    not looked at
   ARGV[1]  lane
   ARGV[2]  worker
   ARGV[3]  fence

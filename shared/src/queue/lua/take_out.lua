@@ -3,25 +3,31 @@
   take_out - take jobs out of a lane of a named queue whose rows in PostgreSQL say already how they ended. Those that a
   worker has at hand are left to it.
 
-  KEYS[1]  meta      HASH  lease_until, lease_upto
-  KEYS[2]  wait      ZSET  job (number:payload) -> number
-  KEYS[3]  delayed   ZSET  job, or s:payload when it has no number yet -> due at (ms)
-  KEYS[4]  attempts  HASH  number -> failed attempts
-  KEYS[5]  errors    HASH  number -> how it failed so far, a line each
-  ARGV[1…] jobs
+  KEYS[1]  partition  HASH    epoch, seq
+  KEYS[2]  feed       STREAM
+  KEYS[3]  meta       HASH    lease_until, lease_upto
+  KEYS[4]  wait       ZSET    job (number:payload) -> number
+  KEYS[5]  delayed    ZSET    job, or s:payload when it has no number yet -> due at (ms)
+  KEYS[6]  attempts   HASH    number -> failed attempts
+  KEYS[7]  errors     HASH    number -> how it failed so far, a line each
+  ARGV[1]  lane
+  ARGV[2…] by 3: job, its id, and how it ended (completed | failed | removed), for the feed
 
   Returns  { 'taken_out', how many }
-  Twice    the second call finds nothing to take out
+  Twice    the second call finds nothing to take out, and tells nobody
   Cost     O(jobs · log n)
   Caller   queue::take_out
 ]]
-local meta, wait, delayed, attempts, errors = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local partition, feed, meta, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local delayed, attempts, errors, lane = KEYS[5], KEYS[6], KEYS[7], ARGV[1]
+local feed_keep_ms = 60000
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local m = redis.call('HMGET', meta, 'lease_until', 'lease_upto')
 local upto = tonumber(m[1] or 0) > now and tonumber(m[2] or 0) or 0
-local taken = 0
-for _, job in ipairs(ARGV) do
+local taken = {}
+for i = 2, #ARGV, 3 do
+  local job, id, word = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local number = string.match(job, '^%d+')
   local gone = redis.call('ZREM', delayed, job)
   if not number or tonumber(number) > upto then gone = gone + redis.call('ZREM', wait, job) end
@@ -29,6 +35,11 @@ for _, job in ipairs(ARGV) do
     redis.call('HDEL', attempts, number)
     redis.call('HDEL', errors, number)
   end
-  taken = taken + gone
+  if gone > 0 then taken[#taken + 1] = '[' .. (number or 0) .. ',"' .. id .. '","' .. word .. '"]' end
 end
-return { 'taken_out', taken }
+if #taken > 0 then
+  local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
+  redis.call('XADD', feed, 'MINID', '~', string.format('%.0f', now - feed_keep_ms), '*', 'e', epoch or '', 's', seq,
+    'l', lane, 'k', 'done', 'd', '{"j":[' .. table.concat(taken, ',') .. ']}')
+end
+return { 'taken_out', #taken }

@@ -229,7 +229,7 @@ async fn write_letters(lab: &Lab, nth: u16, (jobs, about): (usize, &str)) -> Tes
 
 /// Ends the first four as operators and workers do, but for what they tell Redis: three are removed, and one has failed.
 async fn end_by_hand(lab: &Lab) -> TestResult {
-    assert_eq!(lab.store().remove_jobs(QUEUE, None, 3).await?, 3);
+    assert_eq!(lab.store().remove_jobs(QUEUE, None, 3).await?.len(), 3);
     let next = lab.store().jobs_to_drain(QUEUE, None, &[], 1).await?;
     let [(failed, _)] = next.as_slice() else { return Err("the next one".into()) };
     lab.store().note_attempt(*failed, Some("failed"), Some("no such address")).await?;

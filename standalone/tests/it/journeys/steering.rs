@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::EventId;
-use shared::queue::claim::Claim;
+use shared::queue::claim::{Batch, Claim};
 use shared::queue::feed::Done;
 use shared::queue::inspect::Finished;
 use shared::queue::jobs::{Job, JobEnding, lane};
@@ -22,18 +22,23 @@ fn job(word: &str) -> NewNamedJob<String> {
     NewNamedJob { queue: "post", lane: 0, payload: word.to_owned(), run_at: None }
 }
 
-/// Runs the next job of the first lane to this end, as a worker would; which one it was.
-async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::error::Error>> {
+/// Takes the next jobs of the first lane, as a worker would.
+async fn take_next(lab: &Lab, most: usize) -> Result<Batch<Job>, Box<dyn std::error::Error>> {
     let named = lab.system.queue.named("post");
     let mut taken = None;
     eventually("a job may run", async || {
-        if let Ok(Claim::Batch(batch)) = named.claim_as::<Job>(lane(0), "w", 1).await {
+        if let Ok(Claim::Batch(batch)) = named.claim_as::<Job>(lane(0), "w", most).await {
             taken = Some(batch);
         }
         taken.is_some()
     })
     .await;
-    let batch = taken.ok_or("a batch")?;
+    Ok(taken.ok_or("a batch")?)
+}
+
+/// Runs the next job of the first lane to this end, as a worker would; which one it was.
+async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::error::Error>> {
+    let (named, batch) = (lab.system.queue.named("post"), take_next(lab, 1).await?);
     let job = &batch.jobs[0];
     lab.store().begin_attempts(&[(job.id, job.number)]).await?;
     let (status, error) = match &ending {
@@ -136,10 +141,110 @@ async fn what_went_through_a_named_queue_is_told_minute_by_minute() -> TestResul
     let sum = |field: &str| minutes.iter().filter_map(|minute| minute[field].as_u64()).sum::<u64>();
     assert_eq!((sum("completed"), sum("failed"), sum("batches")), (2, 1, 3), "{history}");
     assert!(minutes.iter().all(|minute| minute["meanBatchMs"] == 3), "{history}");
+    for (of, completed) in [(0, 2), (1, 0)] {
+        let path = format!("/api/admin/queue/history?queue=post&lane={of}&minutes=5");
+        let (_, history) = operator.get(&path).await?;
+        let minutes = history["items"].as_array().ok_or("minutes")?;
+        let sum: u64 = minutes.iter().filter_map(|minute| minute["completed"].as_u64()).sum();
+        assert_eq!(sum, completed, "{history}");
+    }
     let (_, bookings) = operator.get("/api/admin/queue/history").await?;
     assert_eq!(bookings["items"], json!([]), "the bookings have a history of their own");
-    let (status, problem) = operator.get("/api/admin/queue/history?queue=post&eventId=1").await?;
-    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")));
+    for wrong in ["history?queue=post&eventId=1", "history?lane=1", "history?queue=post&lane=64"] {
+        let (status, problem) = operator.get(&format!("/api/admin/queue/{wrong}")).await?;
+        let told = (status, &problem["code"]);
+        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")), "{wrong}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_of_a_named_queue_has_a_place_and_who_follows_the_queue_is_told_of_it() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let named = lab.system.queue.named("post");
+    let mut jobs = Vec::new();
+    for word in ["first", "second", "third", "fourth", "fifth"] {
+        jobs.push(lab.store().add_job(&job(word)).await?);
+    }
+    eventually("they are queued", async || {
+        let queued = "select count(*) from jobs where number is not null";
+        lab.count(queued).await.is_ok_and(|queued| queued == 5)
+    })
+    .await;
+    let in_half_an_hour = Some(chrono::Utc::now() + chrono::Duration::minutes(30));
+    let later = lab.store().add_job(&NewNamedJob { run_at: in_half_an_hour, ..job("later") }).await?;
+    let places = async || -> Result<Vec<(Value, Value)>, Box<dyn std::error::Error>> {
+        let (_, told) = operator.get("/api/admin/queue/jobs?queue=post&status=waiting").await?;
+        let mut items = told["items"].as_array().ok_or("jobs")?.clone();
+        items.reverse();
+        Ok(items.into_iter().map(|job| (job["id"].clone(), job["place"].clone())).collect())
+    };
+    let told = |jobs: &[(Uuid, Option<u64>)]| -> Vec<(Value, Value)> {
+        jobs.iter().map(|(id, place)| (json!(id), json!(place))).collect()
+    };
+    let with = |places: [u64; 5]| {
+        let mut all: Vec<_> = jobs.iter().copied().zip(places.map(Some)).collect();
+        all.push((later, None));
+        told(&all)
+    };
+    assert_eq!(places().await?, with([1, 2, 3, 4, 5]));
+    let events =
+        async |after: &str| operator.get(&format!("/api/admin/queue/events?queue=post{after}")).await;
+    let (_, before) = events("").await?;
+    let after = format!("&after={}", before["next"].as_str().ok_or("where it stands")?);
+
+    let batch = take_next(&lab, 2).await?;
+    assert_eq!(places().await?, with([0, 0, 1, 2, 3]), "two are being done");
+    let remove = json!({"queue": "post", "id": jobs[2]});
+    let (_, removed) = operator.post("/api/admin/queue/jobs/remove", remove).await?;
+    assert_eq!(removed, json!({"removed": 1}));
+    let left =
+        [(jobs[0], Some(0)), (jobs[1], Some(0)), (jobs[3], Some(1)), (jobs[4], Some(2)), (later, None)];
+    assert_eq!(places().await?, told(&left), "nobody stands behind somebody who is gone");
+    let busy = JobEnding::Later(Duration::from_mins(5), "busy".to_owned());
+    let endings = [(batch.jobs[0].number, JobEnding::Completed), (batch.jobs[1].number, busy)];
+    lab.store().note_attempt(jobs[0], Some("completed"), None).await?;
+    named.settle_jobs(&batch, &endings, Duration::ZERO).await??;
+    let left = [(jobs[1], None), (jobs[3], Some(1)), (jobs[4], Some(2)), (later, None)];
+    assert_eq!(places().await?, told(&left), "one rests");
+    operator.post("/api/admin/queue/jobs/promote", json!({"queue": "post", "id": later})).await?;
+    let left = [(jobs[1], None), (jobs[3], Some(1)), (jobs[4], Some(2)), (later, Some(3))];
+    assert_eq!(places().await?, told(&left), "one that was for later has its place now");
+
+    for (id, status, place) in [(jobs[4], "waiting", json!(2)), (jobs[0], "completed", Value::Null)] {
+        let (_, one) = operator.get(&format!("/api/admin/queue/jobs?queue=post&id={id}")).await?;
+        assert_eq!(one["items"].as_array().map(Vec::len), Some(1), "{one}");
+        let one = &one["items"][0];
+        assert_eq!((&one["id"], &one["status"], &one["place"]), (&json!(id), &json!(status), &place));
+        assert_eq!(one["lane"], 0);
+    }
+    let unknown = format!("/api/admin/queue/jobs?queue=post&id={}", Uuid::now_v7());
+    let (status, problem) = operator.get(&unknown).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+
+    let (_, feed) = events(&after).await?;
+    assert_eq!(feed["isGap"], false);
+    let items = feed["items"].as_array().ok_or("entries")?;
+    assert!(items.iter().all(|item| item["lane"] == 0 && item.get("eventId").is_none()), "{feed}");
+    let kinds: Vec<&Value> = items.iter().map(|item| &item["kind"]).collect();
+    assert_eq!(kinds, ["claim", "done", "done"]);
+    let numbers: Vec<u64> = batch.jobs.iter().map(|job| job.number).collect();
+    let said = |at: usize| serde_json::from_str::<Value>(items[at]["data"].as_str().unwrap_or_default());
+    let gone = &said(1)?["j"][0];
+    assert_eq!((&gone[1], &gone[2]), (&json!(jobs[2]), &json!("removed")));
+    let done = json!([[numbers[0], jobs[0], "completed"], [numbers[1], jobs[1], "later"]]);
+    assert_eq!(said(2)?["j"], done);
+
+    for wrong in ["", "?queue=post&eventId=1"] {
+        let (status, problem) = operator.get(&format!("/api/admin/queue/events{wrong}")).await?;
+        let told = (status, &problem["code"]);
+        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("validation")), "{wrong}");
+    }
+    let (status, problem) = operator.get("/api/admin/queue/events?queue=no-such-queue").await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    let shopper = lab.shopper().await?;
+    assert_eq!(shopper.get("/api/admin/queue/events?queue=post").await?.0, StatusCode::FORBIDDEN);
     Ok(())
 }
 

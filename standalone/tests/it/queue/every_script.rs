@@ -15,6 +15,7 @@ use shared::queue::lease::GiveBack;
 use shared::queue::lock::Locked;
 use shared::queue::settle::{Decided, Ending};
 use shared::queue::stream::{Appended, Facts};
+use shared::queue::take_out::Ended;
 use shared::queue::{Partition, Queue};
 use uuid::Uuid;
 
@@ -63,9 +64,10 @@ async fn call_the_others(queue: &Queue) -> TestResult {
     mail.copy_controls(partition(), &Controls::default()).await?;
     let later =
         [JobToAdd { id: Uuid::now_v7(), payload: b"later".to_vec(), run_at_ms: Some(i64::MAX / 4_096) }];
-    assert_eq!(mail.add_jobs(lane(0), &later).await?, Some(vec![JobAdded::Queued]));
+    assert_eq!(mail.add_jobs(lane(0), &later).await?, Some(vec![JobAdded::Queued(None)]));
     assert!(mail.promote(lane(0), &later[0], None).await?);
-    let jobs: Vec<_> = mail.jobs_in(lane(0), 10).await?.into_iter().map(|(_, job)| job).collect();
+    let removed = |(id, member)| Ended { member, id, status: "removed".to_owned() };
+    let jobs: Vec<Ended> = mail.jobs_in(lane(0), 10).await?.into_iter().map(removed).collect();
     assert_eq!(mail.take_out(lane(0), &jobs).await?, 1);
     let append =
         async |seen: &str| queue.append_facts("topic", seen, (10, &["group"]), &["{}".to_owned()]).await;

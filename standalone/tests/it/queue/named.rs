@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use rstest::rstest;
+use serde_json::{Value, json};
 use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause, Rate};
 use shared::queue::inspect::Finished;
 use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
 use shared::queue::lease::{GiveBack, LeaseLost};
+use shared::queue::take_out::Ended;
 use shared::queue::{Partition, Queue};
 use uuid::Uuid;
 
@@ -51,7 +53,7 @@ fn payloads(batch: &Batch<Job>) -> Vec<String> {
 async fn add(queue: &Queue, names: &[&str]) -> Fallible<Vec<JobToAdd>> {
     let jobs: Vec<JobToAdd> = names.iter().map(|name| job(name, None)).collect();
     let added = queue.add_jobs(lane(0), &jobs).await?.ok_or("an epoch")?;
-    assert!(added.iter().all(|added| *added == JobAdded::Queued));
+    assert!(added.iter().all(|added| matches!(added, JobAdded::Queued(_))));
     Ok(jobs)
 }
 
@@ -138,13 +140,20 @@ async fn a_job_for_later_gets_its_number_when_it_is_due(
     let lab = QueueLab::start(site, &["--queue-max-waiting=3"]).await?;
     let queue = named(&lab, &Controls::default()).await?;
     let now = redis_ms(&queue).await?;
-    let later = [job("second", Some(now + 600)), job("first", Some(now + 300))];
+    let mut later = [job("second", Some(now + 600)), job("first", Some(now + 300))];
+    later[0].id = Uuid::from_u128(0x0000_0a25_2500_7000_8000_5d5e_2400_00ff);
+    let ids = later.clone().map(|job| job.id);
     queue.add_jobs(lane(0), &later).await?;
     queue.add_jobs(lane(0), &later).await?;
+    assert_eq!(queue.numbers(lane(0), &ids).await?, [None, None]);
     let far = job("far", Some(now + 60_000));
     let one_too_many = job("one too many", Some(now + 60_000));
     let added = queue.add_jobs(lane(0), &[far, one_too_many]).await?.ok_or("an epoch")?;
-    assert_eq!(added, [JobAdded::Queued, JobAdded::Full], "a lane is bounded in what it keeps for later too");
+    assert_eq!(
+        added,
+        [JobAdded::Queued(None), JobAdded::Full],
+        "a lane is bounded in what it keeps for later too"
+    );
     assert!(
         matches!(claim(&queue, lane(0), 5).await?, Claim::NotBefore(at) if at == u64::try_from(now + 300)?)
     );
@@ -154,8 +163,23 @@ async fn a_job_for_later_gets_its_number_when_it_is_due(
     tokio::time::sleep(Duration::from_millis(700)).await;
     queue.settle_jobs(&first, &all(&first, &JobEnding::Completed), Duration::ZERO).await??;
     assert_eq!(queue.due_lanes(partition(), 10).await?, [lane(0)], "a worker looks when it is due");
+    let due = batch(&queue, 1).await?;
+    assert_eq!(payloads(&due), ["first"]);
+    let place = async || -> Fallible<_> {
+        let [Some(number), Some(_)] = queue.numbers(lane(0), &ids).await?[..] else {
+            return Err("both have their numbers".into());
+        };
+        Ok(queue.places(lane(0), &[number]).await?)
+    };
+    // It may be that the one claim numbered one of them, and the next one the other.
+    queue.give_back(&due.lease, &GiveBack::default()).await??;
+    let due = batch(&queue, 1).await?;
+    assert_eq!(place().await?, [Some(1)], "behind the one that is at hand");
+    queue.give_back(&due.lease, &GiveBack::default()).await??;
+    assert_eq!(place().await?, [Some(2)]);
     let due = batch(&queue, 5).await?;
     assert_eq!(payloads(&due), ["first", "second"]);
+    assert_eq!(place().await?, [Some(0)]);
     assert!(due.jobs.iter().all(|job| job.number > first.jobs[0].number));
     assert_eq!(due.jobs[0].id, later[1].id);
     Ok(())
@@ -408,14 +432,34 @@ async fn jobs_are_taken_out_of_a_lane_but_for_those_that_a_worker_has_at_hand(
     let later = JobEnding::Later(Duration::from_mins(5), "not now".to_owned());
     queue.settle_jobs(&first, &all(&first, &later), Duration::ZERO).await??;
     let active = batch(&queue, 1).await?;
-    queue.add_jobs(lane(0), &[job("for later", Some(redis_ms(&queue).await? + 60_000))]).await?;
+    let for_later = job("for later", Some(redis_ms(&queue).await? + 60_000));
+    queue.add_jobs(lane(0), std::slice::from_ref(&for_later)).await?;
     assert_eq!(queue.at_hand(lane(0)).await?, [jobs[1].id]);
     assert!(queue.jobs_in(lane(0), 0).await?.is_empty());
     assert_eq!(queue.jobs_in(lane(0), 1).await?.len(), 2, "one that has its turn, and one that rests");
-    let present: Vec<_> = queue.jobs_in(lane(0), 10).await?.into_iter().map(|(_, job)| job).collect();
+    let removed = |(id, member)| Ended { member, id, status: "removed".to_owned() };
+    let present: Vec<Ended> = queue.jobs_in(lane(0), 10).await?.into_iter().map(removed).collect();
     assert_eq!(present.len(), 4);
+    let before = queue.feed_end(partition()).await?;
     assert_eq!(queue.take_out(lane(0), &present).await?, 3);
     assert_eq!(queue.take_out(lane(0), &present).await?, 0, "told twice");
+    let told = queue.feed_page(partition(), Some(&before), 10).await?.entries;
+    let [told] = told.as_slice() else { return Err(format!("one entry, not {told:?}").into()) };
+    assert_eq!((told.event, told.kind.as_str()), (lane(0), "done"));
+    let told: Value = serde_json::from_str(&told.data)?;
+    let number = |at: usize| queue.numbers(lane(0), std::slice::from_ref(&jobs[at].id));
+    let (rests, waits) = (number(0).await?, number(2).await?);
+    let expected = [
+        json!([rests[0], jobs[0].id, "removed"]),
+        json!([waits[0], jobs[2].id, "removed"]),
+        json!([0, for_later.id, "removed"]),
+    ];
+    let sorted = |jobs: &[Value]| {
+        let mut jobs: Vec<String> = jobs.iter().map(ToString::to_string).collect();
+        jobs.sort_unstable();
+        jobs
+    };
+    assert_eq!(sorted(told["j"].as_array().ok_or("jobs")?), sorted(&expected));
     let kept = [(jobs[1].id, active.jobs[0].member.clone())];
     assert_eq!(queue.jobs_in(lane(0), 10).await?, kept);
     assert_eq!(queue.errors_so_far(lane(0), &[first.jobs[0].number]).await?, [Vec::<String>::new()]);

@@ -12,6 +12,7 @@ use shared::queue::control::{Controls, Pause};
 use shared::queue::inspect::Finished;
 use shared::queue::jobs::{Job, JobAdded, JobEnding, JobToAdd, lane, partition};
 use shared::queue::lease::GiveBack;
+use shared::queue::take_out::Ended;
 use uuid::Uuid;
 
 use super::named_model::{Delayed, Expected, Fallible, LEASE_MS, Moment, Taken};
@@ -90,7 +91,7 @@ impl World {
     async fn send(&self, nth: u16, jobs: &[JobToAdd]) -> Fallible<()> {
         let added = self.queue.add_jobs(lane(nth), jobs).await.map_err(failed)?;
         let added = added.ok_or_else(|| fail("no epoch"))?;
-        prop_assert!(added.iter().all(|added| *added == JobAdded::Queued));
+        prop_assert!(added.iter().all(|added| matches!(added, JobAdded::Queued(_))));
         Ok(())
     }
 
@@ -178,7 +179,8 @@ impl World {
         }
         let is_there = in_line.is_some() || of.delayed.iter().any(|delayed| delayed.job == known);
         let jobs = self.queue.jobs_in(lane(nth), 1_000).await.map_err(failed)?;
-        let found: Vec<_> = jobs.into_iter().filter_map(|(of, job)| (of == id).then_some(job)).collect();
+        let removed = |(id, member)| Ended { member, id, status: "removed".to_owned() };
+        let found: Vec<Ended> = jobs.into_iter().filter(|(of, _)| *of == id).map(removed).collect();
         prop_assert_eq!(found.len(), usize::from(is_there));
         let taken = self.queue.take_out(lane(nth), &found).await.map_err(failed)?;
         prop_assert_eq!(taken, u64::from(is_there && at_hand.is_none()));

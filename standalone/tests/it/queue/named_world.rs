@@ -160,6 +160,21 @@ impl World {
         let active = lane.active();
         prop_assert_eq!((state.active, state.waiting), (active as u64, (lane.line.len() - active) as u64));
         prop_assert_eq!(state.stalled, lane.stalled);
+        self.assert_places(nth).await?;
         self.assert_looked_at(nth).await
+    }
+
+    /// The place of each job of a lane that there ever was.
+    async fn assert_places(&self, nth: u16) -> Fallible<()> {
+        let of = &self.lanes[usize::from(nth)];
+        let jobs = self.jobs.iter().enumerate().filter(|(_, (lane, _))| *lane == nth);
+        let (known, ids): (Vec<usize>, Vec<Uuid>) = jobs.map(|(known, (_, job))| (known, job.id)).unzip();
+        let numbers = self.queue.numbers(lane(nth), &ids).await.map_err(failed)?;
+        let numbers: Vec<u64> = numbers.into_iter().map(Option::unwrap_or_default).collect();
+        let in_line = |known: &usize| of.line.values().position(|job| job == known);
+        let place = |at: usize| (at as u64 + 1).saturating_sub(of.active() as u64);
+        let expected: Vec<Option<u64>> = known.iter().map(|known| in_line(known).map(place)).collect();
+        prop_assert_eq!(self.queue.places(lane(nth), &numbers).await.map_err(failed)?, expected);
+        Ok(())
     }
 }
