@@ -191,7 +191,7 @@ impl Queue {
         let added = self.send_enqueue(&call, jobs.iter().map(|_| 0)).await?;
         let of = |added: &Added| match added {
             Added::Queued { number, .. } => JobAdded::Queued(Some(*number).filter(|number| *number > 0)),
-            _ => JobAdded::Full,
+            Added::Full | Added::TooMany | Added::Mismatch => JobAdded::Full,
         };
         Ok(added.map(|added| added.jobs.iter().map(of).collect()))
     }
