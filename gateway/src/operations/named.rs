@@ -156,8 +156,8 @@ pub struct NamedJobView {
     #[schema(minimum = 0, maximum = 63)]
     lane: i16,
     status: String,
-    /// How many are ahead of it in its lane + 1, 0 when it is being done; left out for one that rests, is for later, has come
-    /// within this quarter of a second or has finished, and while Redis is away.
+    /// How many are ahead of it in its lane + 1, 0 when it is being done; left out for one that rests, has not been
+    /// looked at since it was due, has come within this quarter of a second or has finished, and while Redis is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<u64>,
     attempts: i32,
@@ -280,7 +280,7 @@ pub async fn retry_named_jobs(
     Ok(Json(RetriedJobs { items: items.collect() }))
 }
 
-/// Removes jobs that are not finished; one that is being done at this moment may still take effect.
+/// Removes jobs that wait, rest or are for later, oldest first; what a worker has at hand goes on.
 #[utoipa::path(post, path = "/api/admin/queue/jobs/remove", tag = "operators", request_body = NamedJobsBody,
     responses((status = 200, body = RemovedJobs), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn remove_named_jobs(
@@ -289,7 +289,7 @@ pub async fn remove_named_jobs(
     ClientIp(ip): ClientIp,
     Body(body): Body<NamedJobsBody>,
 ) -> Result<Json<RemovedJobs>, Problem> {
-    let limit = body.limit.clamp(1, MOST);
+    let limit = usize::try_from(body.limit.clamp(1, MOST)).unwrap_or(1);
     let removed = app.operations.remove_named(&body.queue, body.id, limit, (caller.user, Some(ip))).await?;
     Ok(Json(RemovedJobs { removed }))
 }

@@ -148,15 +148,9 @@ impl Queue {
         pipe.cmd("HMGET").arg(keys.meta(event)).arg(&fields);
         pipe.cmd("ZCARD").arg(keys.wait(event));
         pipe.cmd("ZCARD").arg(keys.standby(event));
-        pipe.cmd("ZRANGE").arg(keys.wait(event)).arg(0).arg(0);
         pipe.cmd("HMGET").arg(keys.partition(Partition::of(event))).arg(&["paused", "message"]);
-        let (meta, present, standby, first, whole): (
-            Vec<Option<String>>,
-            u64,
-            u64,
-            Vec<Member>,
-            Vec<Option<String>>,
-        ) = pipe.query_async(&mut self.connection()).await?;
+        let (meta, present, standby, whole): (Vec<Option<String>>, u64, u64, Vec<Option<String>>) =
+            pipe.query_async(&mut self.connection()).await?;
         let now_ms = self.now_ms().await?;
         let text = |at: usize| meta.get(at).cloned().flatten();
         let number = |at: usize| text(at).and_then(|text| text.parse().ok()).unwrap_or(0u64);
@@ -168,6 +162,13 @@ impl Queue {
             is_stalled: now_ms > number(2) || now_ms.saturating_sub(number(4)) > STALLED_MS,
         });
         let active = lease.as_ref().filter(|lease| lease.until_ms > now_ms).map_or(0, |_| number(3));
+        // Those at the head are active.
+        let first: Vec<Member> = redis::cmd("ZRANGE")
+            .arg(keys.wait(event))
+            .arg(active)
+            .arg(active)
+            .query_async(&mut self.connection())
+            .await?;
         let is_one = |value: Option<&Option<String>>| value.and_then(Option::as_deref) == Some("1");
         Ok(LaneState {
             waiting: present.saturating_sub(active),

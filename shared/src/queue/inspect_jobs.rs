@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::inspect::Finished;
-use super::jobs::{nth_of, partition};
+use super::jobs::{Job, JobToAdd, nth_of, partition};
 use super::{Queue, QueueError};
 use crate::domain::EventId;
 
@@ -82,6 +82,35 @@ impl Queue {
             }
         };
         Ok(lanes.iter().zip(&metas).zip(sizes.chunks(2)).map(of).collect())
+    }
+
+    /// Whether jobs are in a lane: `Some(true)` for one that waits or rests under its number, `Some(false)` for one that is for
+    /// later and has none.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn still_in(
+        &self,
+        lane: EventId,
+        jobs: &[(JobToAdd, Option<u64>)],
+    ) -> Result<Vec<Option<bool>>, QueueError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (wait, delayed, mut pipe) = (self.keys().wait(lane), self.keys().delayed(lane), redis::pipe());
+        for (job, number) in jobs {
+            let (numbered, later) = (Job::member(job, *number), Job::member(job, None));
+            for (set, member) in [(&wait, &numbered), (&delayed, &numbered), (&delayed, &later)] {
+                pipe.cmd("ZSCORE").arg(set).arg(member);
+            }
+        }
+        let scores: Vec<Option<f64>> = pipe.query_async(&mut self.connection()).await?;
+        let found = |(scores, (_, number)): (&[Option<f64>], &(JobToAdd, Option<u64>))| {
+            let is_there = |at: usize| scores.get(at).copied().flatten().is_some();
+            let under_number = number.is_some() && (is_there(0) || is_there(1));
+            (under_number || is_there(2)).then_some(under_number)
+        };
+        Ok(scores.chunks(3).zip(jobs).map(found).collect())
     }
 
     /// The numbers of jobs of a lane that were for later, where they have one by now and it is kept still, for twelve hours at

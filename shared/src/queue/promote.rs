@@ -25,6 +25,7 @@ impl Queue {
             keys.wait(lane),
             keys.delayed(lane),
             keys.idem(lane),
+            keys.feed(partition),
         ];
         let number = number.map(arg).unwrap_or_default();
         let (idem_key, tag) = (arg(job.id.simple()), job.id.as_bytes().to_vec());

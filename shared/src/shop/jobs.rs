@@ -1,9 +1,11 @@
 //! From PostgreSQL, where jobs of named queues are written, to Redis, where they get their order.
 
+use std::collections::HashMap;
+
 use super::Fault;
 use crate::queue::Queue;
 use crate::queue::jobs::{JobAdded, JobToAdd, lane, partition};
-use crate::store::Store;
+use crate::store::{Store, UnfinishedJob};
 
 /// Jobs in one call.
 const JOBS: i64 = 500;
@@ -35,6 +37,14 @@ pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
     Ok(queued)
 }
 
+fn to_add(job: &UnfinishedJob) -> JobToAdd {
+    JobToAdd {
+        id: job.id,
+        payload: job.payload.clone().into_bytes(),
+        run_at_ms: job.run_at.map(|at| at.timestamp_millis()),
+    }
+}
+
 /// Lanes that take no more are added to `full`.
 async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i16>) -> Result<usize, Fault> {
     let jobs = store.jobs_to_queue(named.name(), epoch, full, JOBS).await?;
@@ -43,15 +53,21 @@ async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i1
     lanes.sort_unstable();
     lanes.dedup();
     for nth in lanes {
-        let of_lane: Vec<JobToAdd> = jobs
-            .iter()
-            .filter(|job| job.lane == nth)
-            .map(|job| JobToAdd {
-                id: job.id,
-                payload: job.payload.clone().into_bytes(),
-                run_at_ms: job.run_at.map(|at| at.timestamp_millis()),
-            })
-            .collect();
+        let of_lane: Vec<(JobToAdd, &UnfinishedJob)> =
+            jobs.iter().filter(|job| job.lane == nth).map(|job| (to_add(job), job)).collect();
+        // What Redis has still is not added once more, though its key may be kept no longer.
+        let before = of_lane.iter().filter(|(_, job)| job.was_queued);
+        let before: Vec<(JobToAdd, Option<u64>)> =
+            before.map(|(to_add, job)| (to_add.clone(), job.number)).collect();
+        let mut kept = HashMap::new();
+        for ((job, number), kept_so) in before.iter().zip(named.still_in(lane(nth), &before).await?) {
+            if let Some(under_number) = kept_so {
+                kept.insert(job.id, number.filter(|_| under_number));
+            }
+        }
+        let of_lane: Vec<JobToAdd> =
+            of_lane.into_iter().map(|(to_add, _)| to_add).filter(|job| !kept.contains_key(&job.id)).collect();
+        queued.extend(kept);
         let Some(added) = named.add_jobs(lane(nth), &of_lane).await? else { return Ok(0) };
         if added.contains(&JobAdded::Full) {
             full.push(i16::try_from(nth).unwrap_or(i16::MAX));

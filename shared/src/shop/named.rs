@@ -17,7 +17,7 @@ use crate::queue::inspect::Finished;
 use crate::queue::inspect_jobs::LaneCounts;
 use crate::queue::jobs::{Job, JobToAdd, lane, nth_of, partition};
 use crate::queue::take_out::Ended;
-use crate::queue::{BOOKINGS, Partition, QueueError};
+use crate::queue::{BOOKINGS, Partition, Queue, QueueError};
 use crate::store::{FREE_BOOKINGS, JobRecord, PromotedJob, QueueRecord, REFUNDS, RemovedJob};
 use crate::tickets;
 
@@ -115,6 +115,18 @@ impl NamedFinished {
     }
 }
 
+/// The numbers of jobs of a lane, in their order, with what their rows know of them: what was for later has its number only
+/// since a worker looked at it.
+async fn numbers_of(
+    named: &Queue,
+    nth: u16,
+    jobs: &[(Uuid, Option<u64>)],
+) -> Result<Vec<Option<u64>>, QueueError> {
+    let others: Vec<Uuid> = jobs.iter().filter(|(_, number)| number.is_none()).map(|(id, _)| *id).collect();
+    let mut found = named.numbers(lane(nth), &others).await?.into_iter();
+    Ok(jobs.iter().map(|(_, number)| number.or_else(|| found.next().flatten())).collect())
+}
+
 impl Operations {
     /// All named queues: those of which jobs are kept, and those that were paused or limited.
     ///
@@ -179,14 +191,11 @@ impl Operations {
         }
         let mut places = HashMap::new();
         for (nth, jobs) in of_lanes {
-            let known = |job: &JobRecord| Some((job.id, u64::try_from(job.number?).ok()?));
-            let mut numbers: Vec<(Uuid, u64)> = jobs.iter().filter_map(|job| known(job)).collect();
-            // What was for later has its number from the moment at which it was due.
-            let others: Vec<Uuid> =
-                jobs.iter().filter(|job| job.number.is_none()).map(|job| job.id).collect();
-            let found = named.numbers(lane(nth), &others).await?;
-            numbers.extend(others.into_iter().zip(found).filter_map(|(id, number)| Some((id, number?))));
-            let (ids, numbers): (Vec<Uuid>, Vec<u64>) = numbers.into_iter().unzip();
+            let known = |job: &&JobRecord| (job.id, job.number.and_then(|number| u64::try_from(number).ok()));
+            let known: Vec<(Uuid, Option<u64>)> = jobs.iter().map(known).collect();
+            let numbers = numbers_of(&named, nth, &known).await?;
+            let with_number = known.iter().zip(numbers).filter_map(|((id, _), number)| Some((*id, number?)));
+            let (ids, numbers): (Vec<Uuid>, Vec<u64>) = with_number.unzip();
             let found = named.places(lane(nth), &numbers).await?;
             places.extend(ids.into_iter().zip(found).filter_map(|(id, place)| Some((id, place?))));
         }
@@ -315,16 +324,16 @@ impl Operations {
     /// Removes jobs that are not finished, one or so many, oldest first; returns how many. What a worker has at hand goes on.
     ///
     /// # Errors
-    /// No such queue or unfinished job, or one that is owed to somebody, or PostgreSQL is away.
+    /// No such queue or waiting job, or one that is owed to somebody, or a store is away; doing it again goes on.
     pub async fn remove_named(
         &self,
         queue: &str,
         only: Option<Uuid>,
-        at_most: i64,
+        at_most: usize,
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<u64, OperationsError> {
         self.may_remove(queue).await?;
-        let removed = self.store.remove_jobs(queue, only, at_most).await?;
+        let removed = self.end_waiting(&self.queue.named(queue), (None, only), at_most).await?.ended;
         if only.is_some() && removed.is_empty() {
             return Err(OperationsError::NoSuchJob);
         }
@@ -342,15 +351,19 @@ impl Operations {
 
     /// So that nobody stands behind somebody who is gone.
     async fn take_out_removed(&self, queue: &str, removed: &[RemovedJob]) -> Result<(), QueueError> {
-        let mut of_lanes: BTreeMap<u16, Vec<Ended>> = BTreeMap::new();
-        for RemovedJob { id, lane, number, payload } in removed {
-            let job = JobToAdd { id: *id, payload: payload.clone().into_bytes(), run_at_ms: None };
-            let ended =
-                |number| Ended { member: Job::member(&job, number), id: *id, status: "removed".to_owned() };
-            of_lanes.entry(*lane).or_default().push(ended(*number));
+        let (named, mut of_lanes) = (self.queue.named(queue), BTreeMap::<u16, Vec<&RemovedJob>>::new());
+        for job in removed {
+            of_lanes.entry(job.lane).or_default().push(job);
         }
-        let named = self.queue.named(queue);
-        for (nth, gone) in of_lanes {
+        for (nth, jobs) in of_lanes {
+            let known: Vec<(Uuid, Option<u64>)> = jobs.iter().map(|job| (job.id, job.number)).collect();
+            let numbers = numbers_of(&named, nth, &known).await?;
+            let ended = |(job, number): (&RemovedJob, Option<u64>)| {
+                let to_add =
+                    JobToAdd { id: job.id, payload: job.payload.clone().into_bytes(), run_at_ms: None };
+                Ended { member: Job::member(&to_add, number), id: job.id, status: "removed".to_owned() }
+            };
+            let gone: Vec<Ended> = jobs.into_iter().zip(numbers).map(ended).collect();
             take_out(&named, nth, &gone).await?;
         }
         Ok(())

@@ -12,12 +12,20 @@ use crate::queue::inspect_jobs::LaneCounts;
 use crate::queue::jobs::lane;
 use crate::queue::take_out::Ended;
 use crate::queue::{Queue, QueueError};
+use crate::store::RemovedJob;
 
 /// Jobs that one call takes out of Redis, so that nobody else waits long for it.
 const AT_ONCE: usize = 500;
 
 /// Jobs that workers have at hand, by lane.
 type AtHand = Vec<(u16, Vec<Uuid>)>;
+
+/// What was ended, and what was not.
+pub(super) struct Emptied {
+    lanes: Vec<LaneCounts>,
+    at_hand: AtHand,
+    pub(super) ended: Vec<RemovedJob>,
+}
 
 impl Operations {
     /// Ends up to `limit` jobs of a named queue, or of one of its lanes, that wait, rest or are for later, oldest first, as
@@ -90,27 +98,40 @@ impl Operations {
         Ok(is_gone)
     }
 
-    /// In PostgreSQL first: what is lost on the way to Redis, or comes there only now, is passed over by the worker that
-    /// claims it. Returns how many ended.
-    async fn drain_lanes(
+    /// Ends jobs of a queue, of one of its lanes, or one alone, as `removed`, but for those that a worker has at hand. In
+    /// PostgreSQL first: what is lost on the way to Redis, or comes there only now, is passed over by the worker that claims
+    /// it.
+    pub(super) async fn end_waiting(
         &self,
         named: &Queue,
-        nth: Option<u16>,
+        (nth, only): (Option<u16>, Option<Uuid>),
         limit: usize,
-    ) -> Result<u64, OperationsError> {
+    ) -> Result<Emptied, OperationsError> {
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
         let (_, before) = at_hand_in(named, nth).await?;
-        let mut open = self.store.jobs_to_drain(named.name(), nth, &ids_of(&before), at_most).await?;
+        let spared = ids_of(&before);
+        let mut open = self.store.jobs_to_drain(named.name(), (nth, only), &spared, at_most).await?;
         // Once more: what was begun before they were read is at hand by now, and what is begun from here on has an attempt
         // more when they end. So none of them is done and yet removed.
         let (lanes, at_hand) = at_hand_in(named, nth).await?;
         let spared = ids_of(&at_hand);
         open.retain(|(id, _)| !spared.contains(id));
         let ended = self.store.drain_jobs(&open).await?;
+        Ok(Emptied { lanes, at_hand, ended })
+    }
+
+    /// Returns how many ended.
+    async fn drain_lanes(
+        &self,
+        named: &Queue,
+        nth: Option<u16>,
+        limit: usize,
+    ) -> Result<u64, OperationsError> {
+        let Emptied { lanes, at_hand, ended } = self.end_waiting(named, (nth, None), limit).await?;
         // Where to look for those that ended: at the heads, behind what is at hand.
         let mut looks: HashMap<u16, usize> = at_hand.iter().map(|(nth, jobs)| (*nth, jobs.len())).collect();
-        for of in &ended {
-            *looks.entry(*of).or_default() += 1;
+        for job in &ended {
+            *looks.entry(job.lane).or_default() += 1;
         }
         // Further ones may have been left there by a call before this one.
         let mut rest = limit.saturating_sub(ended.len());

@@ -11,7 +11,7 @@ use super::copy_controls;
 use super::jobs::queue_jobs;
 use crate::domain::{AreaId, BookingId, EventId, SeatId};
 use crate::queue::inspect::Finished;
-use crate::queue::jobs::partition;
+use crate::queue::jobs;
 use crate::queue::{Partition, Queue};
 use crate::rush;
 use crate::store::{DuePlace, Emptied, Lead, Store};
@@ -182,7 +182,7 @@ impl Sweeps {
     /// A store is away.
     pub async fn copy_controls(&self) -> Result<u64, Fault> {
         for name in self.store.named_queues().await? {
-            copy_controls(&self.store, &self.queue.named(&name), partition()).await?;
+            copy_controls(&self.store, &self.queue.named(&name), jobs::partition()).await?;
         }
         let controls = self.store.controls(self.queue.name()).await?;
         let mut changed = 0;
@@ -325,13 +325,24 @@ impl Sweeps {
             for event in self.store.past_events(&lanes).await? {
                 gone += u64::from(self.queue.obliterate(event).await?);
             }
-            let keep = Duration::from_secs(self.queue.config().queue_keep_finished_s);
-            for event in lanes {
-                for which in [Finished::Completed, Finished::Failed] {
-                    gone += self.queue.clean(event, which, keep, usize::MAX).await?;
-                }
-            }
+            gone += forget_finished(&self.queue, lanes).await?;
+        }
+        for name in self.store.queues_with_jobs().await? {
+            let named = self.queue.named(&name);
+            gone += forget_finished(&named, named.lanes(jobs::partition()).await?).await?;
         }
         Ok(gone)
     }
+}
+
+/// Forgets what Redis keeps of jobs of these lanes that finished long ago; returns how many jobs.
+async fn forget_finished(queue: &Queue, lanes: Vec<EventId>) -> Result<u64, Fault> {
+    let keep = Duration::from_secs(queue.config().queue_keep_finished_s);
+    let mut gone = 0;
+    for lane in lanes {
+        for which in [Finished::Completed, Finished::Failed] {
+            gone += queue.clean(lane, which, keep, usize::MAX).await?;
+        }
+    }
+    Ok(gone)
 }

@@ -4,56 +4,63 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::jobs::lane_column;
+use super::jobs::{RemovedJob, lane_column};
 use super::{Store, StoreError};
 
 /// Unfinished jobs are counted as far as this.
 const COUNTED: i64 = 100_000;
 
 impl Store {
-    /// Jobs of a queue, or of one of its lanes, that are not finished, oldest first, but for those that are `spared`; each
-    /// with how often it has been begun.
+    /// Jobs of a queue, or of one of its lanes, or `only` one, that are not finished, oldest first, but for those that are
+    /// `spared`; each with how often it has been begun.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn jobs_to_drain(
         &self,
         queue: &str,
-        lane: Option<u16>,
+        (lane, only): (Option<u16>, Option<Uuid>),
         spared: &[Uuid],
         at_most: i64,
     ) -> Result<Vec<(Uuid, i32)>, StoreError> {
         let rows = sqlx::query!(
             "select id, attempts from jobs
              where queue = $1 and finished_at is null and ($2::smallint is null or lane = $2) and id <> all($3)
+                 and ($5::uuid is null or id = $5)
              order by created_at, id limit $4",
             queue,
             lane.map(lane_column),
             spared,
-            at_most
+            at_most,
+            only
         );
         let rows = rows.fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| (row.id, row.attempts)).collect())
     }
 
     /// Ends those of these jobs as removed that are not finished and have not been begun since they were read, but for those
-    /// that somebody changes right now; returns the lane of each.
+    /// that somebody changes right now; returns them.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn drain_jobs(&self, jobs: &[(Uuid, i32)]) -> Result<Vec<u16>, StoreError> {
+    pub async fn drain_jobs(&self, jobs: &[(Uuid, i32)]) -> Result<Vec<RemovedJob>, StoreError> {
         let (ids, begun): (Vec<Uuid>, Vec<i32>) = jobs.iter().copied().unzip();
-        let lanes = sqlx::query_scalar!(
-            "update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
+        let removed = sqlx::query!(
+            r#"update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
              where finished_at is null and id = any (array(
                  select j.id from unnest($1::uuid[], $2::integer[]) as read (id, attempts) join jobs j on j.id = read.id
                  where j.finished_at is null and j.attempts = read.attempts for update of j skip locked))
-             returning lane",
+             returning id, lane, number, payload::text as "payload!""#,
             &ids,
             &begun
         );
-        let lanes = lanes.fetch_all(&self.pool).await?;
-        Ok(lanes.into_iter().map(|lane| u16::try_from(lane).unwrap_or(0)).collect())
+        let removed = removed.fetch_all(&self.pool).await?.into_iter().map(|row| RemovedJob {
+            id: row.id,
+            lane: u16::try_from(row.lane).unwrap_or(0),
+            number: row.number.and_then(|number| u64::try_from(number).ok()),
+            payload: row.payload,
+        });
+        Ok(removed.collect())
     }
 
     /// How many jobs of a queue, or of one of its lanes, are not finished; counted up to 100,000.

@@ -36,6 +36,10 @@ pub struct UnfinishedJob {
     pub payload: String,
     /// Not before.
     pub run_at: Option<DateTime<Utc>>,
+    /// It was queued in another epoch of Redis.
+    pub was_queued: bool,
+    /// Its number in the lane then, as far as it is known.
+    pub number: Option<u64>,
 }
 
 /// A job that was removed, as its row says.
@@ -164,6 +168,23 @@ impl Store {
         Ok(names.fetch_all(&self.pool).await?)
     }
 
+    /// Queues of which jobs are kept, finished or not.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn queues_with_jobs(&self) -> Result<Vec<String>, StoreError> {
+        let names = sqlx::query_scalar!(
+            r#"with recursive names as (
+                   (select queue from jobs order by queue limit 1)
+                   union all
+                   select (select j.queue from jobs j where j.queue > n.queue order by j.queue limit 1)
+                   from names n where n.queue is not null
+               )
+               select queue as "queue!" from names where queue is not null"#
+        );
+        Ok(names.fetch_all(&self.pool).await?)
+    }
+
     /// Queues beside the bookings that have work, or are paused or limited.
     ///
     /// # Errors
@@ -191,7 +212,7 @@ impl Store {
         at_most: i64,
     ) -> Result<Vec<UnfinishedJob>, StoreError> {
         let rows = sqlx::query!(
-            r#"select id, lane, payload::text as "payload!", run_at from jobs
+            r#"select id, lane, payload::text as "payload!", run_at, number, queued_in is not null as "was_queued!" from jobs
                where queue = $1 and finished_at is null and queued_in is distinct from $2
                    and (run_at is null or run_at < statement_timestamp() + interval '1 hour')
                    and lane <> all($3)
@@ -211,11 +232,14 @@ impl Store {
                 lane: of(row.lane),
                 payload: row.payload,
                 run_at: row.run_at,
+                was_queued: row.was_queued,
+                number: row.number.and_then(|number| u64::try_from(number).ok()),
             })
             .collect())
     }
 
-    /// These are queued in this epoch, each under its number in the lane, where it has one already.
+    /// These are queued in this epoch, each under its number in the lane, where it has one already; one of another epoch is
+    /// forgotten.
     ///
     /// # Errors
     /// PostgreSQL is away; they are then queued once more, which does no harm.
@@ -223,7 +247,8 @@ impl Store {
         let (ids, numbers): (Vec<Uuid>, Vec<Option<i64>>) =
             jobs.iter().map(|(id, number)| (*id, number.map(number_column))).unzip();
         sqlx::query!(
-            "update jobs set queued_in = $3, number = coalesce(($2::bigint[])[array_position($1, id)], number)
+            "update jobs set queued_in = $3, number = coalesce(
+                 ($2::bigint[])[array_position($1, id)], case when queued_in = $3 then number end)
              where id = any($1)",
             &ids,
             &numbers as &[Option<i64>],
@@ -534,37 +559,6 @@ impl Store {
             queued_in: row.queued_in,
             was_later: row.was_later,
         }))
-    }
-
-    /// Ends jobs that are not finished as removed, oldest first; returns them.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn remove_jobs(
-        &self,
-        queue: &str,
-        only: Option<Uuid>,
-        at_most: i64,
-    ) -> Result<Vec<RemovedJob>, StoreError> {
-        let removed = sqlx::query!(
-            r#"update jobs set status = 'removed', finished_at = clock_timestamp(), progress = null, progress_at = null
-             where finished_at is null and id in (
-                 select id from jobs where queue = $1 and finished_at is null and ($2::uuid is null or id = $2)
-                 order by created_at, id limit $3)
-             returning id, lane, number, payload::text as "payload!""#,
-            queue,
-            only,
-            at_most
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let of = removed.into_iter().map(|row| RemovedJob {
-            id: row.id,
-            lane: u16::try_from(row.lane).unwrap_or(0),
-            number: row.number.and_then(|number| u64::try_from(number).ok()),
-            payload: row.payload,
-        });
-        Ok(of.collect())
     }
 
     /// Forgets jobs of a queue that ended in one of these states longer ago than this, those first that were written

@@ -32,7 +32,7 @@
 local partition, ready, feed, meta, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local attempts, delayed, leased, idem = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local lane, worker, max_jobs, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local feed_keep_ms, look_again_ms = 60000, 100
+local feed_keep_ms, look_again_ms, day_s = 60000, 100, 86400
 
 local p = redis.call('HMGET', partition, 'epoch', 'controls', 'recovering_until', 'paused', 'run_id',
   'lanes_at_once', 'rate_max', 'rate_ms', 'rate_from', 'rate_used')
@@ -59,7 +59,12 @@ if tonumber(m[4] or 0) > now then return { 'later', m[4] } end
 local function digits(id)
   return (string.gsub(id, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
 end
+local function tell(kind, what)
+  redis.call('XADD', feed, 'MINID', '~', text(now - feed_keep_ms), '*', 'e', p[1],
+    's', redis.call('HINCRBY', partition, 'seq', 1), 'l', lane, 'k', kind, 'd', what)
+end
 local rested, last = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max_jobs), tonumber(m[5] or 0)
+local new, back = {}, {}
 for _, job in ipairs(rested) do
   redis.call('ZREM', delayed, job)
   if string.sub(job, 1, 2) == 's:' then
@@ -68,9 +73,15 @@ for _, job in ipairs(rested) do
     job = number .. string.sub(job, 2)
     redis.call('HSET', meta, 'last', number)
     redis.call('HSET', idem, digits(id), number .. id)
+    redis.call('EXPIRE', idem, day_s, 'NX')
+    new[#new + 1] = number
+  else
+    back[#back + 1] = string.match(job, '^%d+')
   end
   redis.call('ZADD', wait, string.match(job, '^%d+'), job)
 end
+if #new > 0 then tell('add', new[1] .. ':' .. #new .. ':') end
+if #back > 0 then tell('recall', table.concat(back, ',')) end
 
 -- At most so many jobs in a window, which begins with its first job; of this lane and of the whole queue.
 local function room(max, window_ms, from, used)
@@ -122,7 +133,5 @@ for i, job in ipairs(jobs) do
   reply[2 + 2 * i] = job
   reply[3 + 2 * i] = has_attempts and redis.call('HGET', attempts, string.match(job, '^%d+')) or '0'
 end
-local seq = redis.call('HINCRBY', partition, 'seq', 1)
-redis.call('XADD', feed, 'MINID', '~', text(now - feed_keep_ms), '*', 'e', p[1], 's', seq, 'l', lane,
-  'k', 'claim', 'd', upto)
+tell('claim', upto)
 return reply

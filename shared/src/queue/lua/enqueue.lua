@@ -134,6 +134,8 @@ if added > 0 then
   write('ZADD', wait, to_wait)
   write('HSET', owners, to_owners)
   write('HSET', idem, to_idem)
+  -- Also where nobody comes any more who would put the older ones away.
+  if #to_idem > 0 then call('EXPIRE', idem, 2 * half_day_s, 'NX') end
   call('HSET', meta, 'last', text(number - 1))
   call('SADD', lanes, lane)
   local seq = call('HINCRBY', partition, 'seq', 1)

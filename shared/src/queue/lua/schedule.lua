@@ -36,6 +36,7 @@ local function add(due_ms, idem_key, tag, payload)
   if count >= max_waiting then return 'full' end
   count = count + 1
   redis.call('HSET', idem, idem_key, string.rep('0', 16) .. tag)
+  redis.call('EXPIRE', idem, 2 * half_day_s, 'NX')
   redis.call('ZADD', delayed, due_ms, 's:' .. payload)
   return 'scheduled'
 end

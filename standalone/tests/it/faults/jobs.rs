@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
+use rstest::rstest;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::queue::Queue;
-use shared::queue::jobs::Job;
+use shared::queue::jobs::{Job, lane, partition};
+use shared::shop::Sweeps;
 use shared::store::{NewNamedJob, Store, insert_job};
 use standalone::settings::{Part, Settings};
 use tokio::runtime::Runtime;
@@ -21,7 +23,7 @@ use uuid::Uuid;
 use worker::progress::Progress;
 use worker::run_jobs::{Backoff, Handler, JobError, Policy};
 
-use crate::lab::{Lab, PATIENCE, TestResult, eventually};
+use crate::lab::{Lab, PATIENCE, Site, TestResult, eventually};
 
 pub(super) const QUEUE: &str = "post";
 
@@ -152,9 +154,12 @@ pub(super) async fn until_finished(lab: &Lab) {
     .await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_job_is_run_when_its_fact_was_committed_and_only_then() -> TestResult {
-    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+async fn a_job_is_run_when_its_fact_was_committed_and_only_then(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[Part::Sweeper], &[]).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
     let worker = start(&lab, &office, &stop)?;
     let mut lost = lab.store().pool().begin().await?;
@@ -176,9 +181,12 @@ async fn a_job_is_run_when_its_fact_was_committed_and_only_then() -> TestResult 
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn failures_rest_and_end_and_hold_nobody_up() -> TestResult {
-    let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
+async fn failures_rest_and_end_and_hold_nobody_up(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[Part::Sweeper], &[]).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
     sqlx::raw_sql(UNWRITTEN).execute(lab.store().pool()).await?;
     for word in ["hopeless", "fatal", "panic", "slow", "flaky", "flaky unwritten", "plain"] {
@@ -239,6 +247,43 @@ async fn jobs_survive_a_redis_that_comes_back_empty() -> TestResult {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_redis_has_still_is_queued_once_though_its_key_is_not_kept_any_more() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let queue = lab.system.queue.named(QUEUE);
+    let sweeps = Sweeps::new(lab.store().clone(), lab.system.queue.clone());
+    let in_half_an_hour = Some(chrono::Utc::now() + chrono::Duration::minutes(30));
+    for run_at in [None, None, in_half_an_hour] {
+        lab.store().add_job(&NewNamedJob { run_at, ..job("once") }).await?;
+    }
+    queue.begin_epoch(partition(), "", 0).await?;
+    assert_eq!(sweeps.queue_jobs().await?, 3);
+    let numbers = "select array_agg(number order by created_at) from jobs";
+    let numbers =
+        async || sqlx::query_scalar::<_, Vec<Option<i64>>>(numbers).fetch_one(lab.store().pool()).await;
+    let before = numbers().await?;
+    assert_eq!(before.iter().filter(|number| number.is_some()).count(), 2, "{before:?}");
+    let state = queue.partition_state(partition()).await?;
+    queue.begin_epoch(partition(), &state.epoch, 0).await?;
+    for kept in [queue.keys().idem(lane(0)), queue.keys().idem_old(lane(0))] {
+        let () = redis::cmd("DEL").arg(kept).query_async(&mut queue.connection()).await?;
+    }
+    // One of them was lost.
+    let () = redis::cmd("ZREMRANGEBYRANK")
+        .arg(queue.keys().wait(lane(0)))
+        .arg(0)
+        .arg(0)
+        .query_async(&mut queue.connection())
+        .await?;
+    assert_eq!(sweeps.queue_jobs().await?, 3);
+    let counts = &queue.lane_counts().await?[0];
+    assert_eq!((counts.waiting, counts.resting), (2, 1), "none is there twice, and none is missing");
+    let after = numbers().await?;
+    assert!(after[0] > before[1], "it comes after those that are there: {before:?}, {after:?}");
+    assert_eq!(after[1..], before[1..]);
+    Ok(())
+}
+
 /// Tasks that end with it, wherever they are, as those of a process do.
 struct Apart(Option<Runtime>);
 
@@ -273,12 +318,15 @@ pub(super) async fn stopped(
     Ok(stopping.elapsed())
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_worker_stops_in_time_and_the_next_one_goes_on() -> TestResult {
+async fn a_worker_stops_in_time_and_the_next_one_goes_on(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
     const LIMIT: Duration = Duration::from_secs(2);
     let words =
         ["--queue-lease-ms=1500", "--database-statement-timeout-ms=1200", "--database-lock-timeout-ms=1200"];
-    let lab = Lab::start_with(&[Part::Sweeper], &words).await?;
+    let lab = Lab::start_at(site, &[Part::Sweeper], &words).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
     let resting = Policy { backoff: Backoff::Fixed(Duration::from_secs(8)), ..policy() };
     let worker = start_by(&lab, &office, resting, &stop)?;

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Moments;
 use super::jobs::{Office, QUEUE, job, policy, start_by, until_finished};
-use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, TestResult, eventually, make_event, make_order};
+use crate::lab::{
+    EventPlan, Lab, PATIENCE, Shopper, TestResult, end_as_removed, eventually, make_event, make_order,
+};
 
 /// Lanes that the tickets are written to.
 const LANES: u16 = 4;
@@ -229,8 +231,8 @@ async fn write_letters(lab: &Lab, nth: u16, (jobs, about): (usize, &str)) -> Tes
 
 /// Ends the first four as operators and workers do, but for what they tell Redis: three are removed, and one has failed.
 async fn end_by_hand(lab: &Lab) -> TestResult {
-    assert_eq!(lab.store().remove_jobs(QUEUE, None, 3).await?.len(), 3);
-    let next = lab.store().jobs_to_drain(QUEUE, None, &[], 1).await?;
+    assert_eq!(end_as_removed(lab.store(), QUEUE, 3).await?, 3);
+    let next = lab.store().jobs_to_drain(QUEUE, (None, None), &[], 1).await?;
     let [(failed, _)] = next.as_slice() else { return Err("the next one".into()) };
     lab.store().note_attempt(*failed, Some("failed"), Some("no such address")).await?;
     Ok(())

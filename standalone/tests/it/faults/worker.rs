@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use reqwest::StatusCode;
+use rstest::rstest;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::{EventId, Outcome, Refusal};
@@ -16,11 +17,11 @@ use standalone::settings::Part;
 
 use super::{Mix, Moments, SLOW_COMMITS, decided, queue_up};
 use crate::lab::{
-    EventPlan, Lab, PATIENCE, TestResult, UsherProcess, assert_invariants, eventually, make_event,
+    EventPlan, Lab, PATIENCE, Site, TestResult, UsherProcess, assert_invariants, eventually, make_event,
 };
 
 /// Workers are killed so many times while so many jobs are decided, in the midst of whatever they do.
-async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
+async fn kill_workers(site: Site, rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     // A batch takes 40 ms at least, so a life ends before seven of them are decided: jobs for 140 a life are enough.
     const LIFE: Duration = Duration::from_millis(150);
     // Leases are short, as each death is followed by the wait for the end of one.
@@ -30,7 +31,7 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
         "--database-statement-timeout-ms=1200",
         "--database-lock-timeout-ms=1200",
     ];
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
+    let lab = Lab::start_at(site, &[Part::Gateway, Part::Sweeper], &words).await?;
     sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
     let standing = i32::try_from(jobs / 10)?;
     let mix = Mix::make(&lab, &EventPlan { standing, ..EventPlan::hall(rows, 20) }).await?;
@@ -82,14 +83,17 @@ async fn kill_workers(rows: i32, jobs: usize, wanted_kills: u32) -> TestResult {
     assert_invariants(lab.store(), event).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
-    kill_workers(45, 1_200, 6).await
+async fn killed_workers_lose_nothing_and_decide_nothing_twice(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    kill_workers(site, 45, 1_200, 6).await
 }
 
 #[tokio::test]
 async fn soak_two_hundred_killed_workers_lose_nothing_and_decide_nothing_twice() -> TestResult {
-    kill_workers(1_000, 50_000, 200).await
+    kill_workers(Site::Single, 1_000, 50_000, 200).await
 }
 
 /// Nobody has a transaction open in which nothing goes on.
@@ -130,8 +134,11 @@ async fn stop_under_lease(
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
+async fn a_worker_that_wakes_up_too_late_is_refused(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
     // Others look at the lanes once a second.
     const PROMISED_MS: u64 = 1_000;
     // For a machine that has other things to do.
@@ -142,7 +149,7 @@ async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
         "--database-statement-timeout-ms=1200",
         "--database-lock-timeout-ms=1200",
     ];
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
+    let lab = Lab::start_at(site, &[Part::Gateway, Part::Sweeper], &words).await?;
     sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(20, 50)).await?;
     let shoppers = lab.shoppers(1_000).await?;
@@ -186,12 +193,15 @@ async fn a_worker_that_wakes_up_too_late_is_refused() -> TestResult {
     assert_invariants(lab.store(), event).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_giant_lane_keeps_small_ones_waiting_for_one_turn_at_most() -> TestResult {
+async fn a_giant_lane_keeps_small_ones_waiting_for_one_turn_at_most(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
     // A turn is half a second: twelve batches of 20, each of which takes 40 ms at least.
     const TURN: i64 = 400;
     let words = ["--worker-lanes=1", "--worker-max-batch=20"];
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &words).await?;
+    let lab = Lab::start_at(site, &[Part::Gateway, Part::Sweeper], &words).await?;
     sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
     let (giant, _, _) = make_event(lab.store(), &EventPlan::hall(50, 20)).await?;
     let mut small = Vec::new();
@@ -348,9 +358,12 @@ async fn postgresql_refuses_a_fence_that_is_older_or_somebody_elses() -> TestRes
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_job_that_always_fails_ends_alone_and_in_its_place() -> TestResult {
-    let lab = Lab::start_with(&[], &["--worker-backoff-ms=20"]).await?;
+async fn a_job_that_always_fails_ends_alone_and_in_its_place(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &["--worker-backoff-ms=20"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
     let shoppers = lab.shoppers(40).await?;
     // PostgreSQL refuses whatever is written for this one person.
@@ -380,8 +393,11 @@ async fn a_job_that_always_fails_ends_alone_and_in_its_place() -> TestResult {
     assert_invariants(lab.store(), event).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_job_that_takes_too_long_each_time_ends_alone_and_in_its_place() -> TestResult {
+async fn a_job_that_takes_too_long_each_time_ends_alone_and_in_its_place(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
     // What PostgreSQL is still at keeps the next batch waiting for no longer than a lock may.
     let words = [
         "--worker-backoff-ms=20",
@@ -389,7 +405,7 @@ async fn a_job_that_takes_too_long_each_time_ends_alone_and_in_its_place() -> Te
         "--worker-max-batch=10",
         "--database-lock-timeout-ms=300",
     ];
-    let lab = Lab::start_with(&[], &words).await?;
+    let lab = Lab::start_at(site, &[], &words).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(5, 20)).await?;
     let shoppers = lab.shoppers(10).await?;
     let operator = lab.with_role(Role::Operator).await?;
@@ -430,9 +446,12 @@ async fn a_job_that_takes_too_long_each_time_ends_alone_and_in_its_place() -> Te
     assert_invariants(lab.store(), event).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stopping_worker_gives_its_lane_back_at_once() -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--worker-max-batch=10"]).await?;
+async fn a_stopping_worker_gives_its_lane_back_at_once(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[Part::Gateway, Part::Sweeper], &["--worker-max-batch=10"]).await?;
     let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 50)).await?;
     let shoppers = lab.shoppers(300).await?;
     let first = lab.add(&[Part::Worker]).await?;

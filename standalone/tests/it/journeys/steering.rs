@@ -3,20 +3,25 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use rstest::rstest;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::EventId;
 use shared::queue::claim::{Batch, Claim};
+use shared::queue::control::Controls;
 use shared::queue::feed::Done;
 use shared::queue::inspect::Finished;
-use shared::queue::jobs::{Job, JobEnding, lane};
+use shared::queue::jobs::{Job, JobEnding, lane, partition};
+use shared::queue::lease::GiveBack;
 use shared::shop::Sweeps;
 use shared::store::NewNamedJob;
 use standalone::settings::Part;
 use uuid::Uuid;
 
 use super::emptied::empty_a_named_queue;
-use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{
+    EventPlan, Lab, Shopper, Site, TestResult, assert_invariants, end_as_removed, eventually, make_event,
+};
 
 fn job(word: &str) -> NewNamedJob<String> {
     NewNamedJob { queue: "post", lane: 0, payload: word.to_owned(), run_at: None }
@@ -52,9 +57,12 @@ async fn run_next(lab: &Lab, ending: JobEnding) -> Result<Uuid, Box<dyn std::err
     Ok(job.id)
 }
 
+#[rstest]
 #[tokio::test]
-async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
-    let lab = Lab::start().await?;
+async fn named_queues_are_seen_retried_paused_and_emptied(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &[]).await?;
     let operator = lab.with_role(Role::Operator).await?;
     let (status, unknown) = operator.post("/api/admin/queue/pause", json!({"queue": "post"})).await?;
     assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
@@ -93,21 +101,28 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
     operator.post("/api/admin/queue/resume", json!({"queue": "post"})).await?;
     let limit = json!({"queue": "post", "maxJobs": 1, "windowMs": 60_000, "lanesAtOnce": 3});
     assert_eq!(operator.post("/api/admin/queue/limits", limit.clone()).await?, (StatusCode::OK, limit));
-    let mut claimed = Vec::new();
+    let (mut claimed, mut lease) = (Vec::new(), None);
     eventually("both jobs are queued", async || {
         named.lane_state(lane(0)).await.is_ok_and(|state| state.waiting == 2)
     })
     .await;
     if let Claim::Batch(batch) = named.claim_as::<Job>(lane(0), "w", 10).await? {
-        claimed.extend(batch.jobs.into_iter().map(|job| job.id));
+        lease = Some(batch.lease);
+        claimed.extend(batch.jobs.into_iter().map(|job| (job.id, job.number)));
     }
-    assert_eq!(claimed, [waiting], "one a minute");
+    let ids: Vec<Uuid> = claimed.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [waiting], "one a minute");
 
-    let (_, removed) = operator.post("/api/admin/queue/jobs/remove", json!({"queue": "post"})).await?;
-    assert_eq!(removed, json!({"removed": 2}));
-    assert!(lab.store().begin_attempts(&[(waiting, 2)]).await?.is_empty());
-    let gone = json!({"queue": "post", "id": waiting});
-    assert_eq!(operator.post("/api/admin/queue/jobs/remove", gone).await?.0, StatusCode::NOT_FOUND);
+    let remove = async |body: Value| operator.post("/api/admin/queue/jobs/remove", body).await;
+    let at_hand = json!({"queue": "post", "id": waiting});
+    assert_eq!(remove(at_hand.clone()).await?.0, StatusCode::NOT_FOUND, "a worker has it");
+    assert_eq!(remove(json!({"queue": "post"})).await?.1, json!({"removed": 1}), "the other one");
+    assert_eq!(lab.store().begin_attempts(&claimed).await?.len(), 1, "it goes on");
+    named.give_back(&lease.ok_or("a lease")?, &GiveBack::default()).await??;
+    assert_eq!(remove(at_hand.clone()).await?, (StatusCode::OK, json!({"removed": 1})));
+    assert!(lab.store().begin_attempts(&claimed).await?.is_empty());
+    assert_eq!(remove(at_hand).await?.0, StatusCode::NOT_FOUND);
+    assert_eq!(named.lane_state(lane(0)).await?.waiting, 0, "they have left their lane");
     let shopper = lab.shopper().await?;
     assert_eq!(shopper.get("/api/admin/queue/named").await?.0, StatusCode::FORBIDDEN);
     assert_eq!(shopper.get("/api/admin/queue/jobs?queue=post").await?.0, StatusCode::FORBIDDEN);
@@ -120,15 +135,25 @@ async fn named_queues_are_seen_retried_paused_and_emptied() -> TestResult {
             .bind(operator.id.0)
             .fetch_all(lab.store().pool())
             .await?;
-    let expected =
-        ["queue.retry", "queue.retry", "queue.pause", "queue.resume", "queue.limit", "queue.remove"];
+    let expected = [
+        "queue.retry",
+        "queue.retry",
+        "queue.pause",
+        "queue.resume",
+        "queue.limit",
+        "queue.remove",
+        "queue.remove",
+    ];
     assert_eq!(actions, expected);
     empty_a_named_queue(&lab, &operator).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_went_through_a_named_queue_is_told_minute_by_minute() -> TestResult {
-    let lab = Lab::start().await?;
+async fn what_went_through_a_named_queue_is_told_minute_by_minute(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &[]).await?;
     let operator = lab.with_role(Role::Operator).await?;
     let (status, unknown) = operator.get("/api/admin/queue/history?queue=post").await?;
     assert_eq!((status, &unknown["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
@@ -158,9 +183,12 @@ async fn what_went_through_a_named_queue_is_told_minute_by_minute() -> TestResul
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_job_of_a_named_queue_has_a_place_and_who_follows_the_queue_is_told_of_it() -> TestResult {
-    let lab = Lab::start().await?;
+async fn a_job_of_a_named_queue_has_a_place_and_who_follows_the_queue_is_told_of_it(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &[]).await?;
     let operator = lab.with_role(Role::Operator).await?;
     let named = lab.system.queue.named("post");
     let mut jobs = Vec::new();
@@ -212,6 +240,9 @@ async fn a_job_of_a_named_queue_has_a_place_and_who_follows_the_queue_is_told_of
     let left = [(jobs[1], None), (jobs[3], Some(1)), (jobs[4], Some(2)), (later, Some(3))];
     assert_eq!(places().await?, told(&left), "one that was for later has its place now");
 
+    operator.post("/api/admin/queue/jobs/remove", json!({"queue": "post", "id": later})).await?;
+    assert_eq!(named.lane_state(lane(0)).await?.waiting, 2, "it has left by its new number");
+
     for (id, status, place) in [(jobs[4], "waiting", json!(2)), (jobs[0], "completed", Value::Null)] {
         let (_, one) = operator.get(&format!("/api/admin/queue/jobs?queue=post&id={id}")).await?;
         assert_eq!(one["items"].as_array().map(Vec::len), Some(1), "{one}");
@@ -228,7 +259,7 @@ async fn a_job_of_a_named_queue_has_a_place_and_who_follows_the_queue_is_told_of
     let items = feed["items"].as_array().ok_or("entries")?;
     assert!(items.iter().all(|item| item["lane"] == 0 && item.get("eventId").is_none()), "{feed}");
     let kinds: Vec<&Value> = items.iter().map(|item| &item["kind"]).collect();
-    assert_eq!(kinds, ["claim", "done", "done"]);
+    assert_eq!(kinds, ["claim", "done", "done", "add", "done"], "what is promoted gets its number");
     let numbers: Vec<u64> = batch.jobs.iter().map(|job| job.number).collect();
     let said = |at: usize| serde_json::from_str::<Value>(items[at]["data"].as_str().unwrap_or_default());
     let gone = &said(1)?["j"][0];
@@ -319,7 +350,12 @@ async fn finished_jobs_of_a_named_queue_are_forgotten_and_no_others() -> TestRes
         run_next(&lab, ending).await?;
     }
     let removed = lab.store().add_job(&job("not sent")).await?;
-    lab.store().remove_jobs("post", Some(removed), 1).await?;
+    assert_eq!(end_as_removed(lab.store(), "post", 1).await?, 1);
+    let status: String = sqlx::query_scalar("select status from jobs where id = $1")
+        .bind(removed)
+        .fetch_one(lab.store().pool())
+        .await?;
+    assert_eq!(status, "removed");
     let waits = lab.store().add_job(&job("waits")).await?;
     let other = lab.store().add_job(&NewNamedJob { queue: "another", ..job("done") }).await?;
     lab.store().note_attempt(other, Some("completed"), None).await?;
@@ -381,9 +417,12 @@ async fn finished_jobs_of_a_named_queue_are_forgotten_and_no_others() -> TestRes
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn it_is_told_how_each_attempt_of_a_job_failed() -> TestResult {
-    let lab = Lab::start().await?;
+async fn it_is_told_how_each_attempt_of_a_job_failed(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &[]).await?;
     let operator = lab.with_role(Role::Operator).await?;
     let later = |error: &str| JobEnding::Later(Duration::ZERO, error.to_owned());
     let told = async |status: &str| -> Result<Vec<(Value, Value)>, Box<dyn std::error::Error>> {
@@ -410,9 +449,12 @@ async fn it_is_told_how_each_attempt_of_a_job_failed() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn it_is_told_what_is_in_each_lane_of_a_named_queue() -> TestResult {
-    let lab = Lab::start().await?;
+async fn it_is_told_what_is_in_each_lane_of_a_named_queue(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = Lab::start_at(site, &[], &[]).await?;
     let operator = lab.with_role(Role::Operator).await?;
     for ending in [JobEnding::Completed, JobEnding::Later(Duration::from_mins(5), "busy".to_owned())] {
         lab.store().add_job(&job("a letter")).await?;
@@ -653,9 +695,10 @@ async fn what_happens_can_be_followed_without_loss() -> TestResult {
     Ok(())
 }
 
+#[rstest]
 #[tokio::test]
-async fn finished_jobs_are_forgotten_by_age() -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+async fn finished_jobs_are_forgotten_by_age(#[values(Site::Single, Site::Cluster)] site: Site) -> TestResult {
+    let lab = Lab::start_at(site, &[Part::Gateway, Part::Worker], &[]).await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
     let operator = lab.with_role(Role::Operator).await?;
     for shopper in lab.shoppers(2).await? {
@@ -666,6 +709,16 @@ async fn finished_jobs_are_forgotten_by_age() -> TestResult {
         jobs.ok().map(|jobs| jobs.len())
     };
     eventually("both are kept", async || kept().await == Some(2)).await;
+    let named = lab.system.queue.named("post");
+    named.begin_epoch(partition(), "", 0).await?;
+    named.copy_controls(partition(), &Controls::default()).await?;
+    lab.store().add_job(&job("a letter")).await?;
+    Sweeps::new(lab.store().clone(), lab.system.queue.clone()).queue_jobs().await?;
+    run_next(&lab, JobEnding::Completed).await?;
+    let letters = async || -> Option<u64> {
+        let kept = redis::cmd("LLEN").arg(named.keys().completed(lane(0))).to_owned();
+        kept.query_async(&mut named.connection()).await.ok()
+    };
     let clean = |seconds: u32| json!({"state": "completed", "eventId": event, "olderThanSeconds": seconds, "limit": 1});
     let removed = async |seconds: u32| -> Result<Value, reqwest::Error> {
         Ok(operator.post("/api/admin/queue/clean", clean(seconds)).await?.1["removed"].clone())
@@ -675,9 +728,10 @@ async fn finished_jobs_are_forgotten_by_age() -> TestResult {
     assert_eq!(removed(1).await?, 1);
     // The sweeper does the same by itself, for what is older than is kept.
     Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old(400).await?;
-    assert_eq!(kept().await, Some(1), "a week has not passed");
+    assert_eq!((kept().await, letters().await), (Some(1), Some(1)), "a week has not passed");
     let sweeper = lab.add_with(&[Part::Sweeper], &["--queue-keep-finished-s=1"]).await?;
     eventually("the sweeper has forgotten the other one", async || kept().await == Some(0)).await;
+    eventually("nor is anything kept of a letter", async || letters().await == Some(0)).await;
     sweeper.stop().await;
     Ok(())
 }

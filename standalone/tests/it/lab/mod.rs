@@ -40,7 +40,7 @@ use shared::auth::{AccessTokens, Role};
 use shared::domain::{EventId, UserId};
 use shared::pay::Provider;
 use shared::shop::checkout::config::GivenProviders;
-use shared::store::Store;
+use shared::store::{Store, StoreError};
 use standalone::sandbox::PrivateSandbox;
 use standalone::servers::{PostgresOptions, PrivatePostgres, ScratchServers, scratch, scratch_with};
 use standalone::settings::{Part, Settings};
@@ -59,6 +59,13 @@ pub(crate) const TICKET_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJTTFSmGu5AXP4xhAR753GX
 
 /// How long a test waits for what should be there soon.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What queues lie on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Site {
+    Single,
+    Cluster,
+}
 
 /// A system with its servers.
 pub(crate) struct Lab {
@@ -87,9 +94,20 @@ impl Lab {
 
     /// The same with further settings.
     pub(crate) async fn start_on_cluster_with(words: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
-        let servers = scratch().await?;
-        let cluster = PrivateCluster::start(&servers.dir().join("cluster")).await?;
-        Self::start_on(servers, Some(cluster), GivenProviders::default(), (&[], words)).await
+        Self::start_at(Site::Cluster, &[], words).await
+    }
+
+    /// These parts, with further settings, on either.
+    pub(crate) async fn start_at(
+        site: Site,
+        parts: &[Part],
+        words: &[&str],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let (servers, mut cluster) = (scratch().await?, None);
+        if site == Site::Cluster {
+            cluster = Some(PrivateCluster::start(&servers.dir().join("cluster")).await?);
+        }
+        Self::start_on(servers, cluster, GivenProviders::default(), (parts, words)).await
     }
 
     /// All parts, with reads that may lag at a streaming replica, which is returned too.
@@ -138,7 +156,7 @@ impl Lab {
         parts: &[Part],
         words: &[&str],
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_on(scratch().await?, None, GivenProviders::default(), (parts, words)).await
+        Self::start_at(Site::Single, parts, words).await
     }
 
     /// The same with payment providers of the test's own; the first one takes new payments.
@@ -403,4 +421,10 @@ pub(crate) async fn eventually_within(limit: Duration, what: &str, mut condition
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(limit / 1_500).await;
     }
+}
+
+/// Ends the oldest jobs of a named queue as removed, and tells Redis nothing of it; how many.
+pub(crate) async fn end_as_removed(store: &Store, queue: &str, at_most: i64) -> Result<usize, StoreError> {
+    let open = store.jobs_to_drain(queue, (None, None), &[], at_most).await?;
+    Ok(store.drain_jobs(&open).await?.len())
 }

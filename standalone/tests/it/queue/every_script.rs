@@ -114,6 +114,17 @@ async fn each_script_of_the_folder_runs(#[values(Site::Single, Site::Cluster)] s
     Ok(())
 }
 
+#[test]
+fn the_document_names_each_script() -> TestResult {
+    let document = include_str!("../../../../docs/QUEUE.md");
+    for file in std::fs::read_dir(SCRIPTS)? {
+        let path = file?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a name")?;
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+    Ok(())
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_lane_is_forgotten_when_nobody_is_in_it_and_its_pause_stays(

@@ -23,6 +23,7 @@ use standalone::servers::{PrivateRedis, RedisOptions};
 use standalone::settings::Settings;
 
 use crate::lab::PrivateCluster;
+pub(super) use crate::lab::Site;
 
 /// A queue on a Redis of its own, ready to be claimed from.
 pub(super) struct QueueLab {
@@ -30,13 +31,6 @@ pub(super) struct QueueLab {
     /// One, or the three of a Cluster.
     pub(super) nodes: Vec<PrivateRedis>,
     _dir: tempfile::TempDir,
-}
-
-/// What a queue lies on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Site {
-    Single,
-    Cluster,
 }
 
 pub(super) const LANE: EventId = EventId(7);

@@ -77,6 +77,9 @@ async fn enqueue_keeps_an_idempotency_key_beyond_the_end_of_its_job(
     assert_eq!(number(&again[0]), number(&added[0]));
     assert!(matches!(again[0], Added::Queued { place: 0, is_new: false, .. }), "it no longer waits");
     assert_eq!(again[1], Added::Mismatch);
+    let idem = lab.queue.keys().idem(LANE);
+    let left_s: i64 = redis::cmd("TTL").arg(&idem).query_async(&mut lab.queue.connection()).await?;
+    assert!((43_200..=86_400).contains(&left_s), "also where nobody comes any more: {left_s}");
     Ok(())
 }
 
