@@ -1,7 +1,7 @@
 //! Jobs of named queues: each is run by its queue's handler, tried again after a rest when it fails, and ends in
 //! PostgreSQL, where it was written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -181,7 +181,10 @@ impl RunJobs {
         ends: &HashMap<Uuid, JobEnding>,
     ) -> Vec<(u64, JobEnding)> {
         let lane = batch.lease.event;
-        let turn = |job: &Job| match attempts.get(&job.id) {
+        let mut known = HashSet::new();
+        let mut turn = |job: &Job| match attempts.get(&job.id) {
+            // It stands there twice.
+            Some(_) if !known.insert(job.id) => Turn::Ended(JobEnding::Removed),
             Some(attempt) => Turn::Attempt(*attempt),
             // What is not kept any more counts nowhere either.
             None => Turn::Ended(ends.get(&job.id).cloned().unwrap_or(JobEnding::Removed)),

@@ -64,7 +64,7 @@ pub struct FeedItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 63)]
     lane: Option<u16>,
-    /// `add`, `claim`, `back`, `done`, `control`; of bookings also `recall`, `reenter`, `seats`.
+    /// `add`, `claim`, `back`, `done`, `recall`, `control`; of bookings also `reenter`, `seats`.
     kind: String,
     /// As `docs/QUEUE.md` says for each kind.
     data: String,

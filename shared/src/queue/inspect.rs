@@ -143,6 +143,7 @@ impl Queue {
             "failed",
             "stalled",
             "not_before",
+            "lease_upto",
         ];
         let mut pipe = redis::pipe();
         pipe.cmd("HMGET").arg(keys.meta(event)).arg(&fields);
@@ -163,10 +164,12 @@ impl Queue {
         });
         let active = lease.as_ref().filter(|lease| lease.until_ms > now_ms).map_or(0, |_| number(3));
         // Those at the head are active.
-        let first: Vec<Member> = redis::cmd("ZRANGE")
+        let upto = if active > 0 { number(11) } else { 0 };
+        let first: Vec<Member> = redis::cmd("ZRANGEBYSCORE")
             .arg(keys.wait(event))
-            .arg(active)
-            .arg(active)
+            .arg(format!("({upto}"))
+            .arg("+inf")
+            .arg(&["LIMIT", "0", "1"])
             .query_async(&mut self.connection())
             .await?;
         let is_one = |value: Option<&Option<String>>| value.and_then(Option::as_deref) == Some("1");

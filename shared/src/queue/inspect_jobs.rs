@@ -97,7 +97,9 @@ impl Queue {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
+        // All of one moment: what rested may be taken back meanwhile.
         let (wait, delayed, mut pipe) = (self.keys().wait(lane), self.keys().delayed(lane), redis::pipe());
+        pipe.atomic();
         for (job, number) in jobs {
             let (numbered, later) = (Job::member(job, *number), Job::member(job, None));
             for (set, member) in [(&wait, &numbered), (&delayed, &numbered), (&delayed, &later)] {

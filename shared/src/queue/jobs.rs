@@ -51,6 +51,13 @@ pub struct JobToAdd {
     pub run_at_ms: Option<i64>,
 }
 
+impl JobToAdd {
+    /// One for now.
+    pub fn now(id: Uuid, payload: &str) -> Self {
+        Self { id, payload: payload.as_bytes().to_vec(), run_at_ms: None }
+    }
+}
+
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobAdded {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Fault;
 use crate::queue::Queue;
 use crate::queue::jobs::{JobAdded, JobToAdd, lane, partition};
-use crate::store::{Store, UnfinishedJob};
+use crate::store::{QueuedJob, Store, UnfinishedJob};
 
 /// Jobs in one call.
 const JOBS: i64 = 500;
@@ -38,17 +38,14 @@ pub async fn queue_jobs(store: &Store, queue: &Queue) -> Result<usize, Fault> {
 }
 
 fn to_add(job: &UnfinishedJob) -> JobToAdd {
-    JobToAdd {
-        id: job.id,
-        payload: job.payload.clone().into_bytes(),
-        run_at_ms: job.run_at.map(|at| at.timestamp_millis()),
-    }
+    let run_at_ms = job.run_at.map(|at| at.timestamp_millis());
+    JobToAdd { run_at_ms, ..JobToAdd::now(job.id, &job.payload) }
 }
 
 /// Lanes that take no more are added to `full`.
 async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i16>) -> Result<usize, Fault> {
     let jobs = store.jobs_to_queue(named.name(), epoch, full, JOBS).await?;
-    let mut queued = Vec::new();
+    let mut queued = HashMap::new();
     let mut lanes: Vec<u16> = jobs.iter().map(|job| job.lane).collect();
     lanes.sort_unstable();
     lanes.dedup();
@@ -78,6 +75,11 @@ async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i1
         };
         queued.extend(of_lane.iter().zip(added).filter_map(of));
     }
+    let noted = |job: &UnfinishedJob| {
+        let number = *queued.get(&job.id)?;
+        Some(QueuedJob { id: job.id, number, number_before: job.number })
+    };
+    let queued: Vec<QueuedJob> = jobs.iter().filter_map(noted).collect();
     store.note_queued(&queued, epoch).await?;
     Ok(queued.len())
 }

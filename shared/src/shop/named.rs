@@ -1,4 +1,4 @@
-//! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that most of it works while Redis
+//! What operators see of named queues and do to them. The jobs stand in PostgreSQL, so that much of it works while Redis
 //! is away; workers pass over what was removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +26,10 @@ const OWED: [&str; 3] = [tickets::QUEUE, REFUNDS, FREE_BOOKINGS];
 
 /// Jobs of one answer of which it is told how each attempt failed.
 const WITH_ERRORS: usize = 100;
+
+/// So often it is tried to remove a job that does not wait, or whose row somebody is writing.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(30);
 
 /// Limits of a queue or a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -311,14 +315,15 @@ impl Operations {
     /// read its old time queues it for then.
     async fn promote_queued(&self, queue: &str, id: Uuid, job: &PromotedJob) -> Result<bool, QueueError> {
         let (named, lane) = (self.queue.named(queue), lane(job.lane));
-        let to_add = JobToAdd { id, payload: job.payload.clone().into_bytes(), run_at_ms: None };
+        let to_add = JobToAdd::now(id, &job.payload);
         if job.was_later {
             let state = named.partition_state(partition()).await?;
             if job.queued_in.as_deref() != Some(state.epoch.as_str()) {
                 named.add_jobs(lane, std::slice::from_ref(&to_add)).await?;
             }
         }
-        named.promote(lane, &to_add, job.number).await
+        let numbers = numbers_of(&named, job.lane, &[(id, job.number)]).await?;
+        named.promote(lane, &to_add, numbers.first().copied().flatten()).await
     }
 
     /// Removes jobs that are not finished, one or so many, oldest first; returns how many. What a worker has at hand goes on.
@@ -333,20 +338,41 @@ impl Operations {
         (by, ip): (UserId, Option<IpAddr>),
     ) -> Result<u64, OperationsError> {
         self.may_remove(queue).await?;
-        let removed = self.end_waiting(&self.queue.named(queue), (None, only), at_most).await?.ended;
-        if only.is_some() && removed.is_empty() {
-            return Err(OperationsError::NoSuchJob);
-        }
-        let object = only.map_or_else(|| queue.to_owned(), |id| format!("job {id} of {queue}"));
-        self.audit(by, ip, "queue.remove", &object).await?;
-        if let Err(error) = self.take_out_removed(queue, &removed).await {
+        let removed = match only {
+            Some(id) => self.remove_one(queue, id).await,
+            None => {
+                self.end_waiting(&self.queue.named(queue), (None, None), at_most).await.map(|all| all.ended)
+            }
+        };
+        if let Ok(removed) = &removed
+            && let Err(error) = self.take_out_removed(queue, removed).await
+        {
             tracing::warn!(
                 queue,
                 error = crate::telemetry::chain(&error),
                 "what was removed stays in its lane until a worker passes over it"
             );
         }
-        Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
+        if only.is_some() && removed.as_ref().is_ok_and(Vec::is_empty) {
+            return Err(OperationsError::NoSuchJob);
+        }
+        let object = only.map_or_else(|| queue.to_owned(), |id| format!("job {id} of {queue}"));
+        self.audit_end(by, ip, "queue.remove", &object, removed.is_ok()).await?;
+        Ok(u64::try_from(removed?.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Ends one job as `removed`; empty when it does not wait. Somebody may be writing its row for a moment.
+    async fn remove_one(&self, queue: &str, id: Uuid) -> Result<Vec<RemovedJob>, OperationsError> {
+        let job = self.store.job_record(queue, id).await?.ok_or(OperationsError::NoSuchJob)?;
+        let (named, nth) = (self.queue.named(queue), u16::try_from(job.lane).ok());
+        for _ in 0..TRIES {
+            let removed = self.end_waiting(&named, (nth, Some(id)), 1).await?.ended;
+            if !removed.is_empty() {
+                return Ok(removed);
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Ok(Vec::new())
     }
 
     /// So that nobody stands behind somebody who is gone.
@@ -359,9 +385,8 @@ impl Operations {
             let known: Vec<(Uuid, Option<u64>)> = jobs.iter().map(|job| (job.id, job.number)).collect();
             let numbers = numbers_of(&named, nth, &known).await?;
             let ended = |(job, number): (&RemovedJob, Option<u64>)| {
-                let to_add =
-                    JobToAdd { id: job.id, payload: job.payload.clone().into_bytes(), run_at_ms: None };
-                Ended { member: Job::member(&to_add, number), id: job.id, status: "removed".to_owned() }
+                let member = Job::member(&JobToAdd::now(job.id, &job.payload), number);
+                Ended { member, id: job.id, status: "removed".to_owned() }
             };
             let gone: Vec<Ended> = jobs.into_iter().zip(numbers).map(ended).collect();
             take_out(&named, nth, &gone).await?;

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 500;
 type AtHand = Vec<(u16, Vec<Uuid>)>;
 
 /// What was ended, and what was not.
-pub(super) struct Emptied {
+pub(super) struct Cleared {
     lanes: Vec<LaneCounts>,
     at_hand: AtHand,
     pub(super) ended: Vec<RemovedJob>,
@@ -106,7 +106,7 @@ impl Operations {
         named: &Queue,
         (nth, only): (Option<u16>, Option<Uuid>),
         limit: usize,
-    ) -> Result<Emptied, OperationsError> {
+    ) -> Result<Cleared, OperationsError> {
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
         let (_, before) = at_hand_in(named, nth).await?;
         let spared = ids_of(&before);
@@ -117,7 +117,7 @@ impl Operations {
         let spared = ids_of(&at_hand);
         open.retain(|(id, _)| !spared.contains(id));
         let ended = self.store.drain_jobs(&open).await?;
-        Ok(Emptied { lanes, at_hand, ended })
+        Ok(Cleared { lanes, at_hand, ended })
     }
 
     /// Returns how many ended.
@@ -127,7 +127,7 @@ impl Operations {
         nth: Option<u16>,
         limit: usize,
     ) -> Result<u64, OperationsError> {
-        let Emptied { lanes, at_hand, ended } = self.end_waiting(named, (nth, None), limit).await?;
+        let Cleared { lanes, at_hand, ended } = self.end_waiting(named, (nth, None), limit).await?;
         // Where to look for those that ended: at the heads, behind what is at hand.
         let mut looks: HashMap<u16, usize> = at_hand.iter().map(|(nth, jobs)| (*nth, jobs.len())).collect();
         for job in &ended {

@@ -42,6 +42,17 @@ pub struct UnfinishedJob {
     pub number: Option<u64>,
 }
 
+/// A job that was queued.
+#[derive(Debug, Clone, Copy)]
+pub struct QueuedJob {
+    /// Its id.
+    pub id: Uuid,
+    /// Its number in the lane; `None` for one that is for later.
+    pub number: Option<u64>,
+    /// What its row said before.
+    pub number_before: Option<u64>,
+}
+
 /// A job that was removed, as its row says.
 #[derive(Debug, Clone)]
 pub struct RemovedJob {
@@ -212,10 +223,20 @@ impl Store {
         at_most: i64,
     ) -> Result<Vec<UnfinishedJob>, StoreError> {
         let rows = sqlx::query!(
-            r#"select id, lane, payload::text as "payload!", run_at, number, queued_in is not null as "was_queued!" from jobs
-               where queue = $1 and finished_at is null and queued_in is distinct from $2
-                   and (run_at is null or run_at < statement_timestamp() + interval '1 hour')
-                   and lane <> all($3)
+            r#"select id as "id!", lane as "lane!", payload::text as "payload!", run_at as "run_at?", number as "number?",
+                   queued_in is not null as "was_queued!"
+               from (
+                   (select * from jobs where queue = $1 and finished_at is null and queued_in is null
+                        and (run_at is null or run_at < statement_timestamp() + interval '1 hour') and lane <> all($3)
+                    order by created_at, id limit $4)
+                   union all
+                   (select * from jobs where queue = $1 and finished_at is null and queued_in < $2
+                        and (run_at is null or run_at < statement_timestamp() + interval '1 hour') and lane <> all($3)
+                    order by created_at, id limit $4)
+                   union all
+                   (select * from jobs where queue = $1 and finished_at is null and queued_in > $2
+                        and (run_at is null or run_at < statement_timestamp() + interval '1 hour') and lane <> all($3)
+                    order by created_at, id limit $4)) to_queue
                order by created_at, id limit $4"#,
             queue,
             epoch,
@@ -238,20 +259,26 @@ impl Store {
             .collect())
     }
 
-    /// These are queued in this epoch, each under its number in the lane, where it has one already; one of another epoch is
-    /// forgotten.
+    /// These are queued in this epoch, each under its number in the lane, where it has one already. Without one, that of an
+    /// epoch before is forgotten, which is the one that was read; it may have been begun under a new one meanwhile.
     ///
     /// # Errors
     /// PostgreSQL is away; they are then queued once more, which does no harm.
-    pub async fn note_queued(&self, jobs: &[(Uuid, Option<u64>)], epoch: &str) -> Result<(), StoreError> {
-        let (ids, numbers): (Vec<Uuid>, Vec<Option<i64>>) =
-            jobs.iter().map(|(id, number)| (*id, number.map(number_column))).unzip();
+    pub async fn note_queued(&self, jobs: &[QueuedJob], epoch: &str) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+        let column = |number: fn(&QueuedJob) -> Option<u64>| -> Vec<Option<i64>> {
+            jobs.iter().map(|job| number(job).map(number_column)).collect()
+        };
         sqlx::query!(
-            "update jobs set queued_in = $3, number = coalesce(
-                 ($2::bigint[])[array_position($1, id)], case when queued_in = $3 then number end)
-             where id = any($1)",
+            "update jobs set queued_in = $4, number = case
+                 when queued.number is not null then queued.number
+                 when jobs.queued_in is distinct from $4 and jobs.number is not distinct from queued.before then null
+                 else jobs.number end
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as queued (id, number, before)
+             where jobs.id = queued.id",
             &ids,
-            &numbers as &[Option<i64>],
+            &column(|job| job.number) as &[Option<i64>],
+            &column(|job| job.number_before) as &[Option<i64>],
             epoch
         )
         .execute(&self.pool)
@@ -386,7 +413,7 @@ pub struct JobRecord {
     pub number: Option<i64>,
     /// `waiting`, `completed`, `failed`, `removed`.
     pub status: String,
-    /// Attempts that have ended.
+    /// Attempts that were begun.
     pub attempts: i32,
     /// How the last failed one ended.
     pub error: Option<String>,

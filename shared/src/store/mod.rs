@@ -64,7 +64,8 @@ pub use figures::{BookingTimes, Counts, CountsAt, EventFigures, MinuteRecord, Re
 pub use idempotency::Begun;
 pub use in_time::{ROUND, STATEMENT, in_time};
 pub use jobs::{
-    JobRecord, NewNamedJob, PromotedJob, QueueRecord, RemovedJob, UnfinishedJob, insert_job, insert_jobs_once,
+    JobRecord, NewNamedJob, PromotedJob, QueueRecord, QueuedJob, RemovedJob, UnfinishedJob, insert_job,
+    insert_jobs_once,
 };
 pub use messages::{
     Addressee, CodeTarget, LocalTime, MailboxAttachment, MailboxEntry, MailboxRecord, SentMessage, ToldCart,

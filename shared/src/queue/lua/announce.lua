@@ -17,7 +17,7 @@
 
   Returns  { 'announced', how many were recalled }
   Twice    tells the same again, and may recall further ones: they find nothing and stand by again
-  Cost     O(recall · log n)
+  Cost     O(recall · log n + places)
   Caller   queue::announce
 ]]
 local partition, ready, feed, standby, wait, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

@@ -73,7 +73,7 @@ for _, job in ipairs(rested) do
     job = number .. string.sub(job, 2)
     redis.call('HSET', meta, 'last', number)
     redis.call('HSET', idem, digits(id), number .. id)
-    redis.call('EXPIRE', idem, day_s, 'NX')
+    redis.call('EXPIRE', idem, day_s)
     new[#new + 1] = number
   else
     back[#back + 1] = string.match(job, '^%d+')

@@ -35,7 +35,7 @@ if redis.call('ZREM', delayed, 's:' .. payload) == 1 then
   redis.call('HSET', meta, 'last', last)
   redis.call('ZADD', wait, last, last .. ':' .. payload)
   redis.call('HSET', idem, idem_key, last .. tag)
-  redis.call('EXPIRE', idem, day_s, 'NX')
+  redis.call('EXPIRE', idem, day_s)
   local epoch, seq = redis.call('HGET', partition, 'epoch'), redis.call('HINCRBY', partition, 'seq', 1)
   redis.call('XADD', feed, 'MINID', '~', text(now - feed_keep_ms), '*', 'e', epoch or '', 's', seq, 'l', lane,
     'k', 'add', 'd', last .. ':1:')

@@ -38,7 +38,7 @@
   A batch is settled in parts, so that nobody else waits long for Redis.
   Twice    the second call answers 'settled' again and changes nothing; of a part that is not the last, no job ends or is
            counted again, but the feed is told again, and a batch that ends with it counts twice in the history
-  Cost     O(jobs · log n)
+  Cost     O(jobs · log n + locks)
   Caller   queue::settle
 ]]
 local partition, ready, feed, meta, wait = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

@@ -5,7 +5,7 @@
 
   KEYS[1]  partition  HASH    epoch, seq
   KEYS[2]  feed       STREAM
-  KEYS[3]  meta       HASH    lease_until, lease_upto
+  KEYS[3]  meta       HASH    lease_until, lease_upto, lease_count
   KEYS[4]  wait       ZSET    job (number:payload) -> number
   KEYS[5]  delayed    ZSET    job, or s:payload when it has no number yet -> due at (ms)
   KEYS[6]  attempts   HASH    number -> failed attempts
@@ -24,13 +24,18 @@ local feed_keep_ms = 60000
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local m = redis.call('HMGET', meta, 'lease_until', 'lease_upto')
-local upto = tonumber(m[1] or 0) > now and tonumber(m[2] or 0) or 0
+local leased, is_over = tonumber(m[2] or 0), tonumber(m[1] or 0) <= now
 local taken = {}
 for i = 2, #ARGV, 3 do
   local job, id, word = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local number = string.match(job, '^%d+')
   local gone = redis.call('ZREM', delayed, job)
-  if not number or tonumber(number) > upto then gone = gone + redis.call('ZREM', wait, job) end
+  local is_at_hand = number and tonumber(number) <= leased
+  if (is_over or not is_at_hand) and redis.call('ZREM', wait, job) == 1 then
+    gone = gone + 1
+    -- A lease that has run out may be renewed.
+    if is_at_hand then redis.call('HINCRBY', meta, 'lease_count', -1) end
+  end
   if gone > 0 and number then
     redis.call('HDEL', attempts, number)
     redis.call('HDEL', errors, number)

@@ -44,7 +44,12 @@ async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
     let third = watcher.book(event, json!({"quantity": 1})).await?;
     let mut losing = Socket::open(&watcher).await?;
     losing.say(json!({"type": "subscribe", "jobId": third})).await?;
-    assert_eq!(losing.until("status").await?["place"], 3);
+    let mut place = losing.until("status").await?["place"].clone();
+    if place.is_null() {
+        // The gateway had not read of it in the feed yet.
+        place = losing.until("place").await?["place"].clone();
+    }
+    assert_eq!(place, 3);
     let waiting = lab.system.queue.waiting_after(event, 0, 10, false).await?;
     let (number, _) = waiting.last().ok_or("somebody waits")?;
     operator.post("/api/admin/queue/remove", json!({"eventId": event, "number": number})).await?;
