@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::future::{join_all, try_join};
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::Money;
 use shared::pay::{PaymentState, PaymentStatus};
@@ -332,7 +332,9 @@ async fn a_chargeback_revokes_the_ticket_and_one_that_is_won_waits_for_a_person(
     let won = PaymentState { status: PaymentStatus::Captured, ..state };
     assert_eq!(till.tell("late", &won).await?, StatusCode::OK);
     asked().await;
-    assert_eq!(till.count("select count(*) from payment_differences").await?, 0);
+    // Who compares the books may have found the chargeback before the bank told of it.
+    let won_back = "select count(*) from payment_differences where kind = 'dispute_won'";
+    assert_eq!(till.count(won_back).await?, 0);
     till.bank.change(&purchase.reference, |state| state.status = PaymentStatus::Captured);
     for id in ["won", "won again"] {
         assert_eq!(till.tell(id, &won).await?, StatusCode::OK);
@@ -340,11 +342,10 @@ async fn a_chargeback_revokes_the_ticket_and_one_that_is_won_waits_for_a_person(
     }
     let admin = till.lab.with_role(Role::Admin).await?;
     let (_, list) = admin.get("/api/admin/payments/differences").await?;
-    assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
-    assert_eq!(
-        (&list["items"][0]["kind"], &list["items"][0]["repaired"]),
-        (&json!("dispute_won"), &json!(false))
-    );
+    let items = list["items"].as_array().ok_or("differences")?;
+    let of_dispute: Vec<&Value> = items.iter().filter(|item| item["kind"] == "dispute_won").collect();
+    assert_eq!(of_dispute.len(), 1, "{list}");
+    assert_eq!(of_dispute[0]["repaired"], false);
     assert_eq!(till.count(TOLD).await?, 1);
     till.until_books_agree().await;
     // A refund waits for whoever decides.
