@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::inspect::Finished;
-use super::jobs::{Job, JobToAdd, nth_of, partition};
+use super::jobs::{Job, JobAdded, JobToAdd, nth_of, partition};
 use super::{Queue, QueueError};
 use crate::domain::EventId;
 
@@ -84,8 +84,7 @@ impl Queue {
         Ok(lanes.iter().zip(&metas).zip(sizes.chunks(2)).map(of).collect())
     }
 
-    /// Whether jobs are in a lane: `Some(true)` for one that waits or rests under its number, `Some(false)` for one that is for
-    /// later and has none.
+    /// What adding these jobs would tell that are in a lane already, under the numbers that are known of them or for later.
     ///
     /// # Errors
     /// Redis is away.
@@ -93,7 +92,7 @@ impl Queue {
         &self,
         lane: EventId,
         jobs: &[(JobToAdd, Option<u64>)],
-    ) -> Result<Vec<Option<bool>>, QueueError> {
+    ) -> Result<Vec<Option<JobAdded>>, QueueError> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -109,8 +108,8 @@ impl Queue {
         let scores: Vec<Option<f64>> = pipe.query_async(&mut self.connection()).await?;
         let found = |(scores, (_, number)): (&[Option<f64>], &(JobToAdd, Option<u64>))| {
             let is_there = |at: usize| scores.get(at).copied().flatten().is_some();
-            let under_number = number.is_some() && (is_there(0) || is_there(1));
-            (under_number || is_there(2)).then_some(under_number)
+            let number = number.filter(|_| is_there(0) || is_there(1));
+            (number.is_some() || is_there(2)).then_some(JobAdded::Queued(number))
         };
         Ok(scores.chunks(3).zip(jobs).map(found).collect())
     }

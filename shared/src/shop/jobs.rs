@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use super::Fault;
 use crate::queue::Queue;
 use crate::queue::jobs::{JobAdded, JobToAdd, lane, partition};
@@ -14,8 +16,8 @@ const CALLS: usize = 100;
 
 /// Queues what was written and is not in Redis, all queues; returns how many jobs.
 ///
-/// A job that Redis lost is queued anew, as the epoch is another one then; one that Redis has is not added twice, as its
-/// id is its idempotency key.
+/// A job that Redis lost is queued anew, as the epoch is another one then; one that Redis has is not added twice: it is
+/// found in its lane, and its id is its idempotency key.
 ///
 /// # Errors
 /// A store is away.
@@ -42,6 +44,14 @@ fn to_add(job: &UnfinishedJob) -> JobToAdd {
     JobToAdd { run_at_ms, ..JobToAdd::now(job.id, &job.payload) }
 }
 
+/// Notes the numbers of those that are queued.
+fn note<'a>(queued: &mut HashMap<Uuid, Option<u64>>, jobs: impl Iterator<Item = (&'a JobToAdd, JobAdded)>) {
+    queued.extend(jobs.filter_map(|(job, added)| match added {
+        JobAdded::Queued(number) => Some((job.id, number)),
+        JobAdded::Full => None,
+    }));
+}
+
 /// Lanes that take no more are added to `full`.
 async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i16>) -> Result<usize, Fault> {
     let jobs = store.jobs_to_queue(named.name(), epoch, full, JOBS).await?;
@@ -50,30 +60,19 @@ async fn queue_some(store: &Store, named: &Queue, epoch: &str, full: &mut Vec<i1
     lanes.sort_unstable();
     lanes.dedup();
     for nth in lanes {
-        let of_lane: Vec<(JobToAdd, &UnfinishedJob)> =
-            jobs.iter().filter(|job| job.lane == nth).map(|job| (to_add(job), job)).collect();
+        let of_lane: Vec<&UnfinishedJob> = jobs.iter().filter(|job| job.lane == nth).collect();
         // What Redis has still is not added once more, though its key may be kept no longer.
-        let before = of_lane.iter().filter(|(_, job)| job.was_queued);
-        let before: Vec<(JobToAdd, Option<u64>)> =
-            before.map(|(to_add, job)| (to_add.clone(), job.number)).collect();
-        let mut kept = HashMap::new();
-        for ((job, number), kept_so) in before.iter().zip(named.still_in(lane(nth), &before).await?) {
-            if let Some(under_number) = kept_so {
-                kept.insert(job.id, number.filter(|_| under_number));
-            }
-        }
-        let of_lane: Vec<JobToAdd> =
-            of_lane.into_iter().map(|(to_add, _)| to_add).filter(|job| !kept.contains_key(&job.id)).collect();
-        queued.extend(kept);
-        let Some(added) = named.add_jobs(lane(nth), &of_lane).await? else { return Ok(0) };
+        let before = of_lane.iter().filter(|job| job.was_queued);
+        let before: Vec<(JobToAdd, Option<u64>)> = before.map(|job| (to_add(job), job.number)).collect();
+        let kept = named.still_in(lane(nth), &before).await?;
+        note(&mut queued, before.iter().zip(kept).filter_map(|((job, _), kept)| Some((job, kept?))));
+        let new = of_lane.into_iter().filter(|job| !queued.contains_key(&job.id));
+        let new: Vec<JobToAdd> = new.map(to_add).collect();
+        let Some(added) = named.add_jobs(lane(nth), &new).await? else { return Ok(0) };
         if added.contains(&JobAdded::Full) {
             full.push(i16::try_from(nth).unwrap_or(i16::MAX));
         }
-        let of = |(job, added): (&JobToAdd, JobAdded)| match added {
-            JobAdded::Queued(number) => Some((job.id, number)),
-            JobAdded::Full => None,
-        };
-        queued.extend(of_lane.iter().zip(added).filter_map(of));
+        note(&mut queued, new.iter().zip(added));
     }
     let noted = |job: &UnfinishedJob| {
         let number = *queued.get(&job.id)?;

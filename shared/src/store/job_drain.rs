@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::jobs::{RemovedJob, lane_column};
+use super::jobs::{RemovedJob, lane_column, lane_of, number_of};
 use super::{Store, StoreError};
 
 /// Unfinished jobs are counted as far as this.
@@ -56,8 +56,8 @@ impl Store {
         );
         let removed = removed.fetch_all(&self.pool).await?.into_iter().map(|row| RemovedJob {
             id: row.id,
-            lane: u16::try_from(row.lane).unwrap_or(0),
-            number: row.number.and_then(|number| u64::try_from(number).ok()),
+            lane: lane_of(row.lane),
+            number: number_of(row.number),
             payload: row.payload,
         });
         Ok(removed.collect())

@@ -86,6 +86,16 @@ pub(super) fn lane_column(lane: u16) -> i16 {
     i16::try_from(lane).unwrap_or(-1)
 }
 
+/// A lane as its column says.
+pub(super) fn lane_of(column: i16) -> u16 {
+    u16::try_from(column).unwrap_or(0)
+}
+
+/// A number in a lane as its column says.
+pub(super) fn number_of(column: Option<i64>) -> Option<u64> {
+    column.and_then(|number| u64::try_from(number).ok())
+}
+
 /// A number in a lane as its column has it.
 fn number_column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -184,6 +194,7 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn queues_with_jobs(&self) -> Result<Vec<String>, StoreError> {
+        // From name to name by the index, as above.
         let names = sqlx::query_scalar!(
             r#"with recursive names as (
                    (select queue from jobs order by queue limit 1)
@@ -245,16 +256,15 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let of = |lane: i16| u16::try_from(lane).unwrap_or(0);
         Ok(rows
             .into_iter()
             .map(|row| UnfinishedJob {
                 id: row.id,
-                lane: of(row.lane),
+                lane: lane_of(row.lane),
                 payload: row.payload,
                 run_at: row.run_at,
                 was_queued: row.was_queued,
-                number: row.number.and_then(|number| u64::try_from(number).ok()),
+                number: number_of(row.number),
             })
             .collect())
     }
@@ -451,15 +461,10 @@ impl Store {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn queue_records(&self) -> Result<Vec<QueueRecord>, StoreError> {
-        // Names are found from one to the next by the index, whatever is kept of each.
+        let with_jobs = self.queues_with_jobs().await?;
         let rows = sqlx::query!(
-            r#"with recursive names as (
-                   (select queue from jobs order by queue limit 1)
-                   union all
-                   select (select j.queue from jobs j where j.queue > n.queue order by j.queue limit 1)
-                   from names n where n.queue is not null
-               ), known as (
-                   select queue from names where queue is not null
+            r#"with known as (
+                   select unnest($2::text[]) as queue
                    union select queue from queue_controls where queue <> $1
                ), counted as (
                    select queue, count(*) filter (where finished_at is null) as waiting,
@@ -472,7 +477,8 @@ impl Store {
                    coalesce(counted.retrying, 0) as "retrying!", coalesce(counted.failed, 0) as "failed!",
                    counted.oldest as "oldest?"
                from known left join counted on counted.queue = known.queue order by known.queue"#,
-            BOOKINGS
+            BOOKINGS,
+            &with_jobs
         )
         .fetch_all(&self.pool)
         .await?;
@@ -580,9 +586,9 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|row| PromotedJob {
-            lane: u16::try_from(row.lane).unwrap_or(0),
+            lane: lane_of(row.lane),
             payload: row.payload,
-            number: row.number.and_then(|number| u64::try_from(number).ok()),
+            number: number_of(row.number),
             queued_in: row.queued_in,
             was_later: row.was_later,
         }))

@@ -73,14 +73,16 @@ for _, job in ipairs(rested) do
     job = number .. string.sub(job, 2)
     redis.call('HSET', meta, 'last', number)
     redis.call('HSET', idem, digits(id), number .. id)
-    redis.call('EXPIRE', idem, day_s)
     new[#new + 1] = number
   else
     back[#back + 1] = string.match(job, '^%d+')
   end
   redis.call('ZADD', wait, string.match(job, '^%d+'), job)
 end
-if #new > 0 then tell('add', new[1] .. ':' .. #new .. ':') end
+if #new > 0 then
+  redis.call('EXPIRE', idem, day_s)
+  tell('add', new[1] .. ':' .. #new .. ':')
+end
 if #back > 0 then tell('recall', table.concat(back, ',')) end
 
 -- At most so many jobs in a window, which begins with its first job; of this lane and of the whole queue.

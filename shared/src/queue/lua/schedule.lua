@@ -36,7 +36,6 @@ local function add(due_ms, idem_key, tag, payload)
   if count >= max_waiting then return 'full' end
   count = count + 1
   redis.call('HSET', idem, idem_key, string.rep('0', 16) .. tag)
-  redis.call('EXPIRE', idem, 2 * half_day_s, 'NX')
   redis.call('ZADD', delayed, due_ms, 's:' .. payload)
   return 'scheduled'
 end
@@ -44,6 +43,7 @@ for i = 3, #ARGV, 4 do
   reply[#reply + 1] = add(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 redis.call('SADD', lanes, lane)
+redis.call('EXPIRE', idem, 2 * half_day_s, 'NX')
 -- A lease keeps its own end, and the end of its batch minds what is due next.
 local next_due = tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2])
 if next_due then
