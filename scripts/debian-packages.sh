@@ -15,6 +15,8 @@ tidy() {
     rmdir "${cluster%/*}" 2>/dev/null || true
 }
 trap tidy EXIT
+# Debian's sh does not tidy up when a signal ends it, as Ctrl-C does.
+trap 'exit 130' HUP INT TERM
 
 if [ ! -e "$policy" ]; then
     made="$made $policy"

@@ -104,10 +104,10 @@ line_to_type() {
     fi
     ! wants --faketime || more=" libfaketime"
     case $like in
-    *" debian "* | *" ubuntu "*) echo "apt-get install ${packages[*]}    (as root)" ;;
+    *" debian "* | *" ubuntu "*) echo "apt-get update && apt-get install ${packages[*]} # as root" ;;
     *" fedora "* | *" rhel "*) echo "sudo dnf install $(running redis postgresql-server nodejs npm util-linux)gcc gcc-c++ make git curl ca-certificates python3$more" ;;
     *" arch "*) echo "sudo pacman -S --needed $(running redis postgresql nodejs npm util-linux)gcc make git curl ca-certificates python$more" ;;
-    *" alpine "*) echo "apk add bash $(running redis postgresql nodejs npm setpriv)build-base git curl ca-certificates python3$more    (as root)" ;;
+    *" alpine "*) echo "apk add bash $(running redis postgresql nodejs npm setpriv)build-base git curl ca-certificates python3$more # as root" ;;
     *" suse "* | *" opensuse"*) echo "sudo zypper install $(running redis postgresql-server nodejs npm util-linux)gcc gcc-c++ make git curl ca-certificates python3$more" ;;
     *) echo "install $(running "Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, setpriv (of util-linux),")a C and a C++ compiler, make, git, curl, CA certificates${more:+,$more}, and Python 3 with venv" ;;
     esac

@@ -3,7 +3,7 @@
 //! - [`config`]: its settings. [`app`]: what handlers share. [`serve`]: connections, [`wire`]: the bytes of one.
 //!   [`router`]: every path.
 //! - [`caller`]: who asks. [`limits`]: how often they may. [`idempotency`]: the same request twice.
-//!   [`problem`]: every error that is sent. [`answer`]: what the busiest paths send.
+//!   [`problem`]: every error that is sent, `codes`: what they mean. [`answer`]: what the busiest paths send.
 //! - [`seldom`]: log lines that every request would write. [`headers`]: what browsers are told. [`tls`]: certificates.
 //!   [`per_address`]: how many of something an address holds.
 //! - One folder a resource: [`auth`], [`account`], [`people`], [`events`], [`seats`], [`bookings`], [`cart`],
@@ -23,6 +23,7 @@ pub mod caller;
 pub mod cart;
 pub mod checkin;
 pub mod checkout;
+mod codes;
 pub mod config;
 mod document;
 pub mod events;

@@ -50,7 +50,8 @@ macro_rules! codes {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            fn title(self) -> &'static str {
+            /// What it means, in a sentence without its full stop.
+            pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
         }

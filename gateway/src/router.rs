@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -19,8 +19,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::{
-    account, admin, auth, bookings, cart, checkin, checkout, document, events, headers, idempotency, limits,
-    operations, oversight, payments, people, probes, seats, tickets, web, ws,
+    account, admin, auth, bookings, cart, checkin, checkout, codes, document, events, headers, idempotency,
+    limits, operations, oversight, payments, people, probes, seats, tickets, web, ws,
 };
 
 /// Bodies larger than this are refused; the largest that makes sense has twenty seat ids.
@@ -78,6 +78,7 @@ pub fn router(app: App) -> Router {
     let Api { polls, lines, rest, document } = api();
     let around = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(panicked))
+        .map_response(explain_timeout)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let has_tls = app.config.has_tls();
@@ -85,6 +86,7 @@ pub fn router(app: App) -> Router {
     let rest = rest
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
         .route("/ws", get(ws::open_socket))
+        .route("/docs/errors", get(codes::explain_codes))
         .merge(web::router(&app))
         .merge(SwaggerUi::new("/docs").url("/api/openapi.json", document))
         .layer(from_fn_with_state(app.clone(), oversight::note_refused))
@@ -108,6 +110,13 @@ async fn not_found(request: Request<axum::body::Body>) -> Problem {
 
 async fn method_not_allowed() -> Problem {
     Problem::plain(Code::MethodNotAllowed)
+}
+
+/// The time-out's own answer is an empty one.
+fn explain_timeout(response: Response) -> Response {
+    let is_bare = response.status() == StatusCode::SERVICE_UNAVAILABLE
+        && !response.headers().contains_key(header::CONTENT_TYPE);
+    if is_bare { Problem::plain(Code::Timeout).into_response() } else { response }
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {

@@ -47,6 +47,9 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// The private servers of this run, each where no URL was given.
+/// Where `make crowd` goes when it is told nothing.
+const CROWD_URL: &str = "http://127.0.0.1:8000";
+
 #[derive(Default)]
 struct Private {
     postgres: Option<PrivatePostgres>,
@@ -146,7 +149,10 @@ fn greet(url: &str, is_demo: bool) {
         say(&format!(
             "log in as       shopper@, operator@, admin@ or scanner@usher.test, password {DEMO_PASSWORD}"
         ));
-        say("try it with     make crowd    (in another terminal); Ctrl-C stops everything");
+        let elsewhere = if url == CROWD_URL { String::new() } else { format!(" ARGS=\"--url {url}\"") };
+        say(&format!(
+            "try it with     make crowd{elsewhere}    (in another terminal); Ctrl-C stops everything"
+        ));
     }
 }
 

@@ -118,7 +118,10 @@ impl Api {
         loop {
             tries += 1;
             let started = Instant::now();
-            let (answer, retry_after) = match self.send(call, token).await {
+            let sent = self.send(call, token).await;
+            // What had no answer has taken that long as well.
+            self.record(call.name, started.elapsed());
+            let (answer, retry_after) = match sent {
                 Ok(answer) => answer,
                 Err(error) => {
                     let code = if error.is_timeout() { "no answer in time" } else { "no connection" };
@@ -127,7 +130,6 @@ impl Api {
                     return None;
                 }
             };
-            self.record(call.name, started.elapsed());
             let is_error = answer.status.as_u16() >= 400 && answer.refusal().is_none();
             if is_error {
                 self.error(&answer.code());

@@ -39,6 +39,9 @@ pub struct CrowdArgs {
     /// The data folder of `make run`, for the secret that signs tokens
     #[arg(long, default_value = ".data")]
     data: PathBuf,
+    /// The secret that signs tokens, where Usher was given one; by default what lies in the data folder
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<SecretString>,
     /// How many shoppers come
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     shoppers: u64,
@@ -133,9 +136,15 @@ pub async fn run(args: CrowdArgs) -> Result<Went> {
 }
 
 fn read_secret(args: &CrowdArgs) -> Result<SecretString> {
+    if let Some(secret) = &args.jwt_secret {
+        return Ok(secret.clone());
+    }
     let path = args.data.join("secrets/jwt");
     let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("read {}, which `make run` makes; --data names its folder", path.display())
+        format!(
+            "read {}, which `make run` makes where no secret is given; --data names its folder, --jwt-secret a given one",
+            path.display()
+        )
     })?;
     Ok(SecretString::from(text.trim()))
 }

@@ -112,6 +112,7 @@ fn promises(closing: &Closing<'_>, counts: &Counts) -> (String, bool) {
     add("calls do not fail", beyond(outcomes.failed, outcomes.calls), &of_calls);
     let of_shoppers = format!("{} gave up, one in {TOLERATED} may", thousands(counts.gave_up));
     add("shoppers do not give up", beyond(counts.gave_up, closing.shoppers as u64), &of_shoppers);
+    add("nobody is left in line", counts.still_waiting, "");
     add("no job fails by itself", failed_jobs(counts), "");
     add("somebody had an outcome", u64::from(!has_outcome(counts)), "");
     match &closing.rules {
@@ -183,6 +184,7 @@ mod tests {
             !is_kept(&Counts { refused: refused("internal"), ..served.clone() }, Ok(Vec::new())),
             "a job failed"
         );
+        assert!(!is_kept(&Counts { still_waiting: 1, ..served.clone() }, Ok(Vec::new())), "one waits on");
         assert!(!is_kept(&Counts { gave_up: 3, ..served }, Ok(Vec::new())), "too many gave up");
         assert!(!is_kept(&Counts::default(), Ok(Vec::new())), "nobody had an outcome");
     }

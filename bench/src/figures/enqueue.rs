@@ -24,9 +24,9 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let event = Event::create(&lab.pool, "Enqueues flat out", 1_000).await?;
     let (usher, bare) = (lab.start_usher().await?, lab.start_bare().await?);
     lab.pause(&usher, event.id).await?;
-    let before = book(lab, &bare, &event).await?;
+    let before = book(lab, &bare, &event).await?.as_limit()?;
     let measured = book(lab, &usher, &event).await?;
-    let after = book(lab, &bare, &event).await?;
+    let after = book(lab, &bare, &event).await?.as_limit()?;
     bare.stop().await?;
     usher.stop().await?;
     let limit = f64::midpoint(before.per_second(), after.per_second());

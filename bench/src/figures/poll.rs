@@ -37,7 +37,8 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let by_reference = poll(lab, &usher, &jobs, false).await?;
     let after = lab.calls().await?;
     let signed_in = poll(lab, &usher, &jobs, true).await?;
-    let limits = [poll(lab, &bare, &jobs, false).await?, poll(lab, &bare, &jobs, true).await?];
+    let limit = async |is_signed_in| poll(lab, &bare, &jobs, is_signed_in).await?.as_limit();
+    let limits = [limit(false).await?, limit(true).await?];
     bare.stop().await?;
     usher.stop().await?;
 

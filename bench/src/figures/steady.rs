@@ -25,10 +25,10 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let (usher, bare) = (lab.start_usher().await?, lab.start_bare().await?);
     warm_up(lab, &usher, &event).await?;
     let pace = Pace::Steady { per_second: PER_SECOND, total: TOTAL };
-    let steady_limit = book(lab, &bare, &event, pace, 0).await?;
+    let steady_limit = book(lab, &bare, &event, pace, 0).await?.as_limit()?;
     let steady = book(lab, &usher, &event, pace, 0).await?;
     wait_until_decided(&lab.queue, &[event.id], DECIDED_LIMIT).await?;
-    let burst_limit = book(lab, &bare, &event, Pace::Burst, 0).await?;
+    let burst_limit = book(lab, &bare, &event, Pace::Burst, 0).await?.as_limit()?;
     let next = usize::try_from(TOTAL)?;
     let burst = book(lab, &usher, &event, Pace::Burst, next).await?;
     wait_until_decided(&lab.queue, &[event.id], DECIDED_LIMIT).await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use sqlx::PgPool;
 
 use super::row::{Quantity, Row, Target};
@@ -36,6 +36,7 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let statements = slow.end(lab).await?;
     usher.stop().await?;
 
+    ensure!(!statements.is_empty(), "PostgreSQL's log tells of none of the sweeper's statements");
     let left = event.claimed(&lab.pool).await?;
     let total = Row::new(
         "sweep of 100,000 that have run out",

@@ -112,6 +112,8 @@ impl Lab {
     /// Starts Usher afresh: nothing in Redis, no pause, nothing left to tell of what was there before. Events must be
     /// there already.
     pub async fn start_usher(&self) -> Result<Server> {
+        // Alone, as it cannot be part of a transaction; else what the measure before left is cleared away during this one.
+        sqlx::raw_sql("vacuum (analyze)").execute(&self.pool).await?;
         sqlx::raw_sql(include_str!("sql/begin_afresh.sql")).execute(&self.pool).await?;
         let _: String = redis::cmd("FLUSHALL").query_async(&mut self.queue.connection()).await?;
         let web = self.dir.path().join("web");

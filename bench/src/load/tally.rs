@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use crate::report::float;
@@ -91,6 +92,15 @@ impl Tally {
         self.counted += other.counted;
         self.counted_for = self.counted_for.max(other.counted_for);
         self.last = self.last.max(other.last);
+    }
+
+    /// The same as the limit that others are held against, which no answer may be missing of.
+    ///
+    /// # Errors
+    /// One is.
+    pub fn as_limit(self) -> Result<Self> {
+        ensure!(self.errors() == 0, "the limit could not be measured: {}", self.complaints());
+        Ok(self)
     }
 
     /// Answers a second.

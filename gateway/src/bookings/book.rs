@@ -6,7 +6,6 @@ use serde::Deserialize;
 use shared::domain::{AreaId, BookingRequest, EventId, SeatId, SectionId, TierId, Wanted};
 use utoipa::ToSchema;
 
-use super::reserve::one_place;
 use super::{Accepted, check_room, note_refusal};
 use crate::answer::Answer;
 use crate::app::App;
@@ -21,7 +20,7 @@ pub struct BookBody {
     /// These very seats, all or none.
     #[serde(alias = "seat_ids")]
     seat_ids: Option<Vec<SeatId>>,
-    /// Or so many of the best; one without a number, and one wherever without anything.
+    /// Or so many of the best, one without a number: seats, and where not so many are left, places in an area.
     quantity: Option<u32>,
     #[serde(alias = "tier_id")]
     tier_id: Option<TierId>,
@@ -64,23 +63,15 @@ pub async fn book_event(
 ) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     app.limits.check_write(caller.user)?;
     check_room(&app)?;
-    let request = match parse(body)? {
-        Some(request) => request,
-        None => one_place(&app, event, None).await?,
-    };
-    let booked = app.desk.book(event, caller.user, request, key.as_deref(), Some(ip)).await;
+    let booked = app.desk.book(event, caller.user, parse(body)?, key.as_deref(), Some(ip)).await;
     let booked = booked.inspect_err(|error| note_refusal(error, format!("event {event}"), &caller, ip))?;
     Ok((StatusCode::ACCEPTED, Answer(booked.into())))
 }
 
-/// What is asked for; `None` for one place, whichever.
-fn parse(body: BookBody) -> Result<Option<BookingRequest>, Problem> {
+/// What is asked for. It depends on the body alone, so that the same body is the same request, whatever is free by then.
+fn parse(body: BookBody) -> Result<BookingRequest, Problem> {
     let refuse = |detail: &str| Problem::new(Code::Validation, detail);
     let or_best = body.fallback == Some(Fallback::Any);
-    let is_anywhere = body.tier_id.is_none() && body.section_id.is_none() && body.area_id.is_none();
-    if body.seat_ids.is_none() && body.quantity.is_none() && is_anywhere {
-        return Ok(None);
-    }
     let quantity = body.quantity.or(body.seat_ids.is_none().then_some(1));
     let mut request = match (body.seat_ids, quantity, body.area_id) {
         (Some(seats), None, None) => BookingRequest::named(seats, or_best),
@@ -96,5 +87,5 @@ fn parse(body: BookBody) -> Result<Option<BookingRequest>, Problem> {
     }
     .map_err(|error| refuse(&error.to_string()))?;
     request.standby = body.standby;
-    Ok(Some(request))
+    Ok(request)
 }

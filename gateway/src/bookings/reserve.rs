@@ -29,7 +29,7 @@ pub struct NewReservation {
     /// Whose it will be: an id or a login name. The caller's own, but for admins and services.
     #[serde(rename = "userId", alias = "user_id")]
     user: Option<Person>,
-    /// In which area; without one, in the first that has room, or on the best seat where there is none.
+    /// In which area; without one, on the best seat, or where none is free in the first area that has room.
     #[serde(rename = "areaId", alias = "area_id")]
     area: Option<AreaId>,
 }
@@ -64,7 +64,7 @@ pub async fn reserve_place(
     let owner = owner(&app, &caller, body.user).await;
     let owner = owner.inspect_err(|problem| note_presumption(problem, body.event, &caller, ip))?;
     let whose = if owner == caller.user { String::new() } else { format!(" for user {owner}") };
-    let request = one_place(&app, body.event, body.area).await?;
+    let request = one_place(body.area)?;
     let booked = app.desk.book(body.event, owner, request, key.as_deref(), Some(ip)).await;
     let object = || format!("event {}{whose}", body.event);
     let booked = booked.inspect_err(|error| note_refusal(error, object(), &caller, ip))?;
@@ -122,21 +122,8 @@ async fn owner(app: &App, caller: &Caller, person: Option<Person>) -> Result<Use
     }
 }
 
-/// One place: in the area that was named, in the first with room, or on the best seat.
-pub(super) async fn one_place(
-    app: &App,
-    event: EventId,
-    area: Option<AreaId>,
-) -> Result<BookingRequest, Problem> {
-    let (event, lane) = crate::events::load(app, event).await?;
-    let seats = lane.seats.read();
-    let has_room = |area: &AreaId| {
-        let index = event.layout.area_index(*area);
-        seats.as_ref().zip(index).is_some_and(|(seats, index)| seats.area_free(index) > 0)
-    };
-    let mut areas = event.layout.areas.iter().map(|area| area.id);
-    let area = area.or_else(|| areas.clone().find(has_room)).or_else(|| areas.next());
-    drop(seats);
+/// One place: in the area that was named, or the best.
+fn one_place(area: Option<AreaId>) -> Result<BookingRequest, Problem> {
     let wanted = match area {
         Some(area) => Wanted::Area { area, quantity: 1 },
         None => Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false },

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use shared::domain::{EventId, Layout, Money, SeatId, TierId};
 use shared::shop::SeatStatus;
 use utoipa::{IntoParams, ToSchema};
@@ -29,9 +30,21 @@ pub struct Wanted {
     #[param(minimum = 1, maximum = 1_000)]
     page_size: u32,
     /// Only of rows with this label.
+    #[serde(default, deserialize_with = "unless_empty")]
     row: Option<String>,
     /// Only with this status.
+    #[serde(default, deserialize_with = "unless_empty")]
     status: Option<SeatStatus>,
+}
+
+/// A filter that is left empty is none.
+fn unless_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { T::deserialize(text.into_deserializer()).map(Some) }
 }
 
 fn first() -> u32 {

@@ -247,7 +247,8 @@ impl Hub {
         let audience = lanes.entry(event).or_insert_with(|| Audience::of(lane));
         audience.claimed = Some(Instant::now());
         let board = lane.read();
-        let claimed = audience.jobs.range(..=upto).filter(|(number, _)| board.is_processing(**number));
+        let Some(first) = board.first_waiting().filter(|first| *first <= upto) else { return };
+        let claimed = audience.jobs.range(first..=upto).filter(|(number, _)| board.is_processing(**number));
         for (number, sockets) in claimed {
             for socket in sockets {
                 socket.tell(Note::Processing(event, *number));

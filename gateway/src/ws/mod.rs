@@ -10,6 +10,7 @@ pub use hub::Hub;
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
 use axum::response::Response;
@@ -29,8 +30,9 @@ pub async fn open_socket(
     MaybeCaller(caller): MaybeCaller,
     ClientIp(ip): ClientIp,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))?;
     check_origin(&app, &headers)?;
     let held = app
         .hub

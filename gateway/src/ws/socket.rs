@@ -243,9 +243,6 @@ impl Socket {
     }
 
     async fn subscribe(&mut self, reference: String) -> Result<(), End> {
-        if self.jobs.len() >= MAX_JOBS {
-            return self.refuse("too_many_requests", "one socket follows at most 16 jobs").await;
-        }
         let job = match self.app.desk.read(&reference) {
             Ok(job) => job,
             Err(error) => {
@@ -254,8 +251,11 @@ impl Socket {
             }
         };
         let key = (job.event, job.number);
-        // Subscribed before the state is read, so that no end is missed in between.
         let is_new = !self.jobs.contains_key(&key);
+        if is_new && self.jobs.len() >= MAX_JOBS {
+            return self.refuse("too_many_requests", "one socket follows at most 16 jobs").await;
+        }
+        // Subscribed before the state is read, so that no end is missed in between.
         if is_new {
             let lane = self.app.desk.lanes().lane(job.event);
             self.app.hub.subscribe(&self.listening, &lane.board, job.number);
@@ -287,10 +287,8 @@ impl Socket {
     }
 
     async fn watch(&mut self, id: EventId) -> Result<(), End> {
-        if self.events.contains(&id) {
-            return Ok(());
-        }
-        if self.events.len() >= MAX_EVENTS {
+        let is_new = !self.events.contains(&id);
+        if is_new && self.events.len() >= MAX_EVENTS {
             return self.refuse("too_many_requests", "one socket watches at most 4 events").await;
         }
         if let Err(problem) = self.app.limits.check_read(self.ip) {
@@ -300,8 +298,10 @@ impl Socket {
             Ok((_, lane)) => lane,
             Err(problem) => return self.refuse(problem.code.word(), &problem.detail).await,
         };
-        self.events.push(id);
-        self.app.hub.watch(&self.listening, &lane.board);
+        if is_new {
+            self.events.push(id);
+            self.app.hub.watch(&self.listening, &lane.board);
+        }
         let message = {
             let version = lane.seats.read().as_ref().map_or(0, LiveSeats::version);
             let board = lane.board.read();

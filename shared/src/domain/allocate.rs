@@ -1,5 +1,7 @@
 //! The choice of places for one request, on the map as it is believed to be.
 
+use std::ops::Range;
+
 use super::{AreaId, Hold, Layout, Place, Refusal, Seat, SeatMap, SectionId, TierId, Wanted};
 
 /// The places chosen for a request.
@@ -12,7 +14,8 @@ pub struct Choice {
 /// Chooses places; nothing is marked as taken.
 ///
 /// Best available means: rows in the layout's order; side by side, nearest to the middle of the row, and
-/// without leaving a single seat between taken ones as long as any row permits that.
+/// without leaving a single seat between taken ones as long as any row permits that. Where not so many seats are left, as
+/// where there are none at all, it means the first area that has room for everybody.
 ///
 /// # Errors
 /// Why nothing fits.
@@ -34,11 +37,25 @@ pub fn choose(layout: &Layout, map: &mut SeatMap, wanted: &Wanted) -> Result<Cho
         }
         Wanted::Best { quantity, tier, section, adjacent } => {
             let filter = Filter::new(layout, *tier, *section);
-            best(layout, map, &filter, *quantity, *adjacent)?
+            match best(layout, map, &filter, *quantity, *adjacent) {
+                Err(Refusal::SoldOut) if section.is_none() => standing(layout, map, *tier, *quantity)?,
+                seats => seats?,
+            }
         }
         Wanted::Area { area, quantity } => area_slots(layout, map, *area, *quantity)?,
     };
     Ok(Choice { places })
+}
+
+fn standing(
+    layout: &Layout,
+    map: &mut SeatMap,
+    tier: Option<TierId>,
+    quantity: u32,
+) -> Result<Vec<Place>, Refusal> {
+    let areas = layout.areas.iter().filter(|area| tier.is_none_or(|tier| tier == area.tier));
+    let mut fitting = areas.filter_map(|area| area_slots(layout, map, area.id, quantity).ok());
+    fitting.next().ok_or(Refusal::SoldOut)
 }
 
 fn area_slots(
@@ -131,22 +148,16 @@ fn side_by_side(
     quantity: u32,
     is_clean: bool,
 ) -> Option<u32> {
+    let all_fit = filter.row(layout, row)?;
     let row = layout.rows.get(row)?;
-    let is_free = |index: u32| {
-        map.get(Place::Seat(index)) == Hold::Free
-            && layout.seats.get(index as usize).is_some_and(|seat| filter.seat(seat))
-    };
-    let end = row.first + row.len;
-    let middle = row.first * 2 + row.len;
-    let (mut start, mut found) = (row.first, None);
-    while start < end {
-        let length = (start..end).take_while(|index| is_free(*index)).count();
-        let run_end = start + u32::try_from(length).unwrap_or(0);
-        for at in start..(run_end + 1).saturating_sub(quantity).max(start) {
-            let leaves_single = at - start == 1 || run_end - at - quantity == 1;
-            if is_clean && leaves_single {
-                continue;
-            }
+    let (first, end) = (row.first as usize, (row.first + row.len) as usize);
+    let seats = layout.seats.get(first..end)?.iter().zip(map.seats().get(first..end)?);
+    let mut is_free = seats.map(|(seat, hold)| *hold == Hold::Free && (all_fit || filter.seat(seat)));
+    let (middle, mut start, mut found) = (row.first * 2 + row.len, row.first, None);
+    while start < row.first + row.len {
+        let run = is_free.by_ref().take_while(|is_free| *is_free).count();
+        let run_end = start + u32::try_from(run).unwrap_or(0);
+        if let Some(at) = nearest_start(start..run_end, middle, quantity, is_clean) {
             let distance = (at * 2 + quantity).abs_diff(middle);
             if found.is_none_or(|(nearest, _)| distance < nearest) {
                 found = Some((distance, at));
@@ -155,6 +166,19 @@ fn side_by_side(
         start = run_end + 1;
     }
     found.map(|(_, at)| at)
+}
+
+/// Where a group starts within a run of free seats, to be nearest to the middle of its row (twice that, so that it is whole).
+/// A clean one leaves no single seat: it starts anywhere but at the second place, or at the last but one, so one that may
+/// be is within two places of the nearest.
+fn nearest_start(run: Range<u32>, middle: u32, quantity: u32, is_clean: bool) -> Option<u32> {
+    let last = run.end.checked_sub(quantity).filter(|last| *last >= run.start)?;
+    let nearest = (middle.saturating_sub(quantity) / 2).clamp(run.start, last);
+    let around = nearest.saturating_sub(2).max(run.start)..=(nearest + 3).min(last);
+    let leaves_single = |at: u32| at - run.start == 1 || last - at == 1;
+    around
+        .filter(|at| !(is_clean && leaves_single(*at)))
+        .min_by_key(|at| (at * 2 + quantity).abs_diff(middle))
 }
 
 fn scattered(layout: &Layout, map: &SeatMap, filter: &Filter, first: usize, quantity: usize) -> Vec<Place> {
@@ -181,7 +205,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{EventId, Money, SeatId, SeatRecord, Section, Tier};
+    use crate::domain::{Area, EventId, Money, SeatId, SeatRecord, Section, Tier};
 
     /// Two sections with rows of these lengths; the second section costs less.
     fn hall(rows: &[u32]) -> Layout {
@@ -209,6 +233,19 @@ mod tests {
         }
         let tiers = vec![tier(1, "A"), tier(2, "B")];
         Layout::new(EventId(1), 1, tiers, vec![section(1), section(2)], seats, vec![])
+    }
+
+    /// The same with two areas of one place and three, the second of the cheaper tier.
+    fn hall_with_areas(rows: &[u32]) -> Layout {
+        let mut layout = hall(rows);
+        let area = |id, tier, capacity| Area {
+            id: AreaId(id),
+            name: format!("floor {id}"),
+            tier: TierId(tier),
+            capacity,
+        };
+        layout.areas = vec![area(7, 1, 1), area(8, 2, 3)];
+        layout
     }
 
     fn best_of(quantity: u32, adjacent: bool) -> Wanted {
@@ -250,6 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn where_no_seat_is_left_the_best_is_the_first_area_with_room_for_all() {
+        let layout = hall_with_areas(&[1]);
+        let mut map = SeatMap::new(&layout);
+        let mut best = |quantity| take(&layout, &mut map, &best_of(quantity, false));
+        assert_eq!(best(2).expect("seats"), [Place::Seat(0), Place::Seat(1)]);
+        assert_eq!(best(2).expect("the first area is too small"), [Place::Slot(1, 1), Place::Slot(1, 2)]);
+        assert_eq!(best(2), Err(Refusal::SoldOut), "nobody is split between areas");
+        assert_eq!(best(1).expect("the first area"), [Place::Slot(0, 1)]);
+        assert_eq!(best(1).expect("the second"), [Place::Slot(1, 3)]);
+        assert_eq!(best(1), Err(Refusal::SoldOut));
+        let mut map = SeatMap::new(&layout);
+        let mut cheaper = || {
+            let wanted = Wanted::Best { quantity: 1, tier: Some(TierId(2)), section: None, adjacent: true };
+            take(&layout, &mut map, &wanted)
+        };
+        let taken = [cheaper(), cheaper(), cheaper()].map(|places| places.expect("room"));
+        assert_eq!(taken.concat(), [Place::Seat(1), Place::Slot(1, 1), Place::Slot(1, 2)]);
+        let in_section =
+            Wanted::Best { quantity: 1, tier: None, section: Some(SectionId(2)), adjacent: false };
+        assert_eq!(choose(&layout, &mut map, &in_section), Err(Refusal::SoldOut), "an area is in no section");
+    }
+
+    #[test]
     fn named_seat_that_is_gone_is_refused_or_replaced() {
         let layout = hall(&[4]);
         let mut map = SeatMap::new(&layout);
@@ -274,6 +334,19 @@ mod tests {
     }
 
     proptest! {
+        /// The few starts that are looked at have the one that a look at all of them finds.
+        #[test]
+        fn nearest_start_is_the_one_that_all_would_give(
+            (start, length, quantity, middle, is_clean) in (0u32..9, 0u32..14, 1u32..6, 0u32..50, any::<bool>()),
+        ) {
+            let end = start + length;
+            let fits = |at: &u32| at + quantity <= end;
+            let is_allowed = |at: &u32| !is_clean || (at - start != 1 && end - at - quantity != 1);
+            let all = (start..end).filter(fits).filter(is_allowed);
+            let expected = all.min_by_key(|at| (at * 2 + quantity).abs_diff(middle));
+            prop_assert_eq!(nearest_start(start..end, middle, quantity, is_clean), expected);
+        }
+
         /// Whatever was taken and given back before: a choice is of free seats, each once, as many as asked
         /// for; a refusal means that there really are too few (or none side by side).
         #[test]

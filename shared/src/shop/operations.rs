@@ -293,13 +293,14 @@ impl Operations {
     /// What happened in the partition of an event, after an entry.
     ///
     /// # Errors
-    /// Redis is away.
+    /// No such event, or a store is away.
     pub async fn feed(
         &self,
         event: EventId,
         after: Option<&str>,
         at_most: usize,
     ) -> Result<FeedPage, OperationsError> {
+        self.known(event).await?;
         Ok(self.queue.feed_page(Partition::of(event), after, at_most).await.map_err(Fault::from)?)
     }
 

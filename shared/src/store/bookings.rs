@@ -90,7 +90,7 @@ impl Store {
             // Somebody is closing the one that ran out just now.
             tokio::time::sleep(OPEN_AGAIN).await;
         }
-        Err(StoreError::Row("an open booking just made"))
+        Err(StoreError::Late(OPEN_AGAIN * OPENINGS))
     }
 
     async fn try_open(

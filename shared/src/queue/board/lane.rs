@@ -1,6 +1,6 @@
 //! What one process knows of one lane.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Ranks, Rate, Wait};
 use crate::domain::{EventId, Outcome, SeatId, UserId};
@@ -44,7 +44,7 @@ pub struct LaneBoard {
     waiting: Ranks,
     /// Waiting numbers up to this one are being decided.
     active_upto: u64,
-    standby: BTreeSet<u64>,
+    standby: Ranks,
     named: BTreeMap<u64, Vec<SeatId>>,
     wanted: HashMap<SeatId, u32>,
     /// Seats that nobody who waits has named any more, until somebody takes note of them.
@@ -65,7 +65,7 @@ impl LaneBoard {
             event,
             waiting: Ranks::default(),
             active_upto: 0,
-            standby: BTreeSet::new(),
+            standby: Ranks::default(),
             named: BTreeMap::new(),
             wanted: HashMap::new(),
             unwanted: Vec::new(),
@@ -125,8 +125,8 @@ impl LaneBoard {
             let place = self.waiting.below(number) - self.active() + 1;
             return JobState::Waiting { place, waiting: self.waiting(), wait: self.rate.wait(place) };
         }
-        if self.standby.contains(&number) {
-            return JobState::StandsBy { place: self.standby.range(..number).count() as u64 + 1 };
+        if self.standby.contains(number) {
+            return JobState::StandsBy { place: self.standby.below(number) + 1 };
         }
         JobState::Unknown
     }
@@ -134,6 +134,11 @@ impl LaneBoard {
     /// Whether a worker decides a job now; told in less time than the whole of its state.
     pub fn is_processing(&self, number: u64) -> bool {
         number <= self.active_upto && self.waiting.contains(number)
+    }
+
+    /// The first of those who wait, those that a worker decides among them.
+    pub fn first_waiting(&self) -> Option<u64> {
+        self.waiting.first()
     }
 
     /// How long somebody at this place waits.
@@ -158,7 +163,7 @@ impl LaneBoard {
             Change::Done(done) => self.end(done, second),
             Change::Recalled(numbers) => {
                 for number in numbers {
-                    self.standby.remove(number);
+                    self.standby.remove(*number);
                     self.waiting.insert(*number);
                 }
             }
@@ -188,7 +193,7 @@ impl LaneBoard {
     pub fn forget_waiting(&mut self) {
         self.waiting = Ranks::default();
         self.active_upto = 0;
-        self.standby.clear();
+        self.standby = Ranks::default();
         self.named.clear();
         self.unwanted.extend(self.wanted.drain().map(|(seat, _)| seat));
         self.version += 1;
@@ -202,7 +207,7 @@ impl LaneBoard {
     /// Notes the end of a job that was read from PostgreSQL and not from the feed.
     pub fn note_ended(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
         self.drop_waiting(number);
-        self.standby.remove(&number);
+        self.standby.remove(number);
         self.note_outcome(number, owner, outcome, second);
     }
 
@@ -225,7 +230,7 @@ impl LaneBoard {
         }
         for (number, owner, outcome) in done.outcomes() {
             self.drop_waiting(number);
-            self.standby.remove(&number);
+            self.standby.remove(number);
             self.note_outcome(number, owner, outcome, second);
             decided += 1;
         }

@@ -48,6 +48,11 @@ impl<const CHUNK: usize, const GROUP: usize> Ranks<CHUNK, GROUP> {
         self.len == 0
     }
 
+    /// The lowest.
+    pub fn first(&self) -> Option<u64> {
+        self.groups.front()?.chunks.first()?.first().copied()
+    }
+
     /// Adds a number; false when it was there.
     pub fn insert(&mut self, number: u64) -> bool {
         let at = self.group_of(number);
@@ -161,6 +166,7 @@ mod tests {
                     prop_assert_eq!(ranks.remove(number), model.remove(&number));
                 }
                 prop_assert_eq!(ranks.len(), model.len() as u64);
+                prop_assert_eq!(ranks.first(), model.first().copied());
             }
             for number in (0..6_100).step_by(97) {
                 prop_assert_eq!(ranks.below(number), model.range(..number).count() as u64);

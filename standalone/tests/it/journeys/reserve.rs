@@ -57,6 +57,51 @@ async fn a_place_is_reserved_once_a_person_where_the_event_says_so() -> TestResu
 }
 
 #[tokio::test]
+async fn a_place_wherever_is_the_best_seat_then_one_in_an_area_and_the_same_request_whatever_is_free()
+-> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, area) =
+        make_event(lab.store(), &EventPlan { standing: 2, ..EventPlan::hall(1, 1) }).await?;
+    let [first, second, third]: [_; 3] = lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    let (status, seated) = reserve(&first, json!({"event_id": event})).await?;
+    assert_eq!((status, &seated["seats"][0]["seatId"]), (StatusCode::CREATED, &json!(seats[0])), "{seated}");
+    let keyed = async |body: Value| {
+        let request = lab.http.post(format!("{}/api/bookings/{event}/book", second.url)).json(&body);
+        let answer = request.bearer_auth(&second.token).header("Idempotency-Key", "once").send().await?;
+        Ok::<_, AnyError>((answer.status(), answer.json::<Value>().await?))
+    };
+    let (status, standing) = keyed(json!({})).await?;
+    assert_eq!(status, StatusCode::ACCEPTED, "{standing}");
+    let job = standing["jobId"].as_str().ok_or("job")?;
+    let won = second.outcome(job).await?;
+    assert_eq!(won["result"]["seats"][0]["areaId"], json!(area), "{won}");
+    let (status, _) = reserve(&first, json!({"event_id": event})).await?;
+    assert_eq!(status, StatusCode::CREATED, "the last place");
+    let (status, again) = keyed(json!({})).await?;
+    assert_eq!(
+        (status, &again["jobId"]),
+        (StatusCode::ACCEPTED, &json!(job)),
+        "nothing is free by now: {again}"
+    );
+    let refused = third.outcome(&third.book(event, json!({})).await?).await?;
+    assert_eq!(refused["code"], "sold_out", "{refused}");
+    let waits = third.book(event, json!({"standby": true})).await?;
+    eventually("whoever says so stands by, without a number too", async || {
+        third.status(&waits).await.is_ok_and(|status| status["standby"] == true)
+    })
+    .await;
+    let (club, ..) = make_event(lab.store(), &EventPlan::club(5)).await?;
+    let won = third.outcome(&third.book(club, json!({"quantity": 2})).await?).await?;
+    assert_eq!(
+        won["result"]["seats"].as_array().map(Vec::len),
+        Some(2),
+        "a number is enough in a club: {won}"
+    );
+    assert_invariants(lab.store(), event).await?;
+    assert_invariants(lab.store(), club).await
+}
+
+#[tokio::test]
 async fn requests_at_once_of_one_person_win_one_place() -> TestResult {
     let lab = Lab::start().await?;
     let event = make_club(&lab, 50).await?;

@@ -1,5 +1,6 @@
 //! A part of Usher as a process of its own, to be killed.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -75,6 +76,8 @@ impl UsherProcess {
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
+            // As a shell starts it, whose Ctrl-C goes to the whole group.
+            .process_group(0)
             // Whatever the shell is set to, no URL is given.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

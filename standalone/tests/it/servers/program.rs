@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use serde_json::{Value, json};
 use shared::domain::{EventId, UserId};
 
@@ -47,9 +47,9 @@ async fn start(
     }
 }
 
-/// Ctrl-C, and its end.
+/// Ctrl-C, which reaches everything that was started in the group of the program, and its end.
 async fn stop(mut usher: UsherProcess, told: &Path) -> TestResult {
-    kill(usher.pid(), Signal::SIGINT)?;
+    killpg(usher.pid(), Signal::SIGINT)?;
     let deadline = Instant::now() + STOP_LIMIT;
     loop {
         if let Some(status) = usher.ended()? {
@@ -81,6 +81,19 @@ async fn bookings(shopper: &Shopper) -> Result<Vec<Value>, Box<dyn std::error::E
     Ok(items.iter().map(|booking| booking["id"].clone()).collect())
 }
 
+/// A stadium, a theatre and a club without seats, each with artists and a date to come.
+fn assert_shows(events: &[Value]) -> TestResult {
+    let mut sizes = Vec::new();
+    for event in events {
+        assert!(event["artists"].as_array().is_some_and(|artists| !artists.is_empty()), "{event}");
+        let starts: chrono::DateTime<chrono::Utc> = event["startsAt"].as_str().ok_or("a date")?.parse()?;
+        assert!(starts > chrono::Utc::now(), "{event}");
+        sizes.push(event["totalSeats"].as_u64().ok_or("a size")?);
+    }
+    assert!(sizes.contains(&100_000) && sizes.contains(&500) && sizes.len() >= 3, "{sizes:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_program_sells_demo_seats_stops_cleanly_and_finds_its_data_again() -> TestResult {
     let dir = open_dir()?;
@@ -96,6 +109,7 @@ async fn the_program_sells_demo_seats_stops_cleanly_and_finds_its_data_again() -
     let of_the_theatre =
         |event: &&Value| event["name"].as_str().is_some_and(|name| name.contains("Night Tram"));
     let events = events["items"].as_array().ok_or("events")?;
+    assert_shows(events)?;
     let event = events.iter().find(of_the_theatre).and_then(|event| event["id"].as_i64());
     let event = EventId(event.ok_or("a show at the theatre")?);
     let job = shopper.book(event, json!({"quantity": 2})).await?;

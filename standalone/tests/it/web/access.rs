@@ -255,7 +255,7 @@ async fn every_route_of_the_document_stands_in_the_table() -> TestResult {
 }
 
 #[test]
-fn every_route_of_the_gateway_is_in_the_document_but_for_the_socket() -> TestResult {
+fn every_route_of_the_gateway_is_in_the_document_but_for_the_socket_and_the_page_of_codes() -> TestResult {
     let (mut folders, mut outside) = (vec![PathBuf::from(GATEWAY)], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder)? {
@@ -271,6 +271,8 @@ fn every_route_of_the_gateway_is_in_the_document_but_for_the_socket() -> TestRes
         }
     }
     // Who may open one, and subscribe to what, is tested with the sockets.
-    assert_eq!(outside, [r#".route("/ws", get(ws::open_socket))"#]);
+    let known =
+        [r#".route("/ws", get(ws::open_socket))"#, r#".route("/docs/errors", get(codes::explain_codes))"#];
+    assert_eq!(outside, known);
     Ok(())
 }

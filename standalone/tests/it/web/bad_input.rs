@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::auth::{AccessTokens, Role};
 use shared::domain::{BookingRequest, Envelope, JobRef, JobRefKeys, SeatId};
 
-use crate::lab::{EventPlan, Lab, SECRET, TestResult, make_event};
+use crate::lab::{EventPlan, Lab, SECRET, Socket, TestResult, make_event};
 
 #[tokio::test]
 async fn every_mistake_has_its_own_code() -> TestResult {
@@ -49,6 +49,8 @@ async fn every_mistake_has_its_own_code() -> TestResult {
         (Method::GET, "/api/bookings/status/forged", Value::Null, 400, "bad_job_reference"),
         (Method::DELETE, "/api/bookings/queue/forged", Value::Null, 400, "bad_job_reference"),
         (Method::GET, "/nowhere", Value::Null, 404, "not_found"),
+        (Method::GET, "/ws", Value::Null, 400, "bad_request"),
+        (Method::POST, "/ws", Value::Null, 405, "method_not_allowed"),
         (Method::DELETE, "/api/events", Value::Null, 405, "method_not_allowed"),
         (Method::GET, "/api/admin/queue/stats", Value::Null, 403, "forbidden"),
     ];
@@ -133,8 +135,20 @@ async fn references_of_others_and_of_yesterday_do_nothing() -> TestResult {
     };
     let job = JobRef { event, number: 1, expires_s: 1, envelope };
     let expired = JobRefKeys::new(&[SECRET.as_bytes()]).sign(&job);
-    let (status, problem) = shopper.get(&format!("/api/bookings/status/{expired}")).await?;
-    assert_eq!((status, &problem["code"]), (StatusCode::GONE, &json!("job_expired")));
+    let mut socket = Socket::open(&shopper).await?;
+    for (method, path) in [(Method::GET, "status"), (Method::DELETE, "queue")] {
+        let (status, problem) =
+            shopper.call(method, &format!("/api/bookings/{path}/{expired}"), None).await?;
+        assert_eq!((status, &problem["code"]), (StatusCode::GONE, &json!("job_expired")));
+    }
+    socket.say(json!({"type": "subscribe", "jobId": expired})).await?;
+    assert_eq!(socket.until("error").await?["code"], "job_expired");
+    let other = lab.shopper().await?;
+    let theirs = other.book(event, json!({"quantity": 1})).await?;
+    other.outcome(&theirs).await?;
+    let (status, problem) =
+        shopper.call(Method::DELETE, &format!("/api/bookings/queue/{theirs}"), None).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("not_owner")));
     let forged = JobRefKeys::new(&[b"another secret"]).sign(&JobRef { expires_s: u64::MAX, ..job });
     let (status, problem) = shopper.get(&format!("/api/bookings/status/{forged}")).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("bad_job_reference")));

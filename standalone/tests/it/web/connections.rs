@@ -27,6 +27,30 @@ async fn a_header_that_never_ends_is_cut_off() -> TestResult {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_body_that_never_ends_is_answered_with_a_problem() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let shopper = lab.shopper().await?;
+    for path in [format!("/api/bookings/{event}/book"), "/api/bookings".to_owned()] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: usher\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{{",
+            shopper.token
+        );
+        let mut stream = TcpStream::connect(address(&lab)).await?;
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = Vec::new();
+        tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await??;
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        assert!(answer.starts_with("http/1.1 503"), "{answer}");
+        for part in ["content-type: application/problem+json", "retry-after: ", "\"code\":\"timeout\""] {
+            assert!(answer.contains(part), "{part} is missing in {answer}");
+        }
+    }
+    Ok(())
+}
+
 /// A connection from this address of the machine, which takes little in unless it is read.
 async fn connect_from(lab: &Lab, from: [u8; 4]) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;

@@ -181,6 +181,45 @@ async fn what_scales_by_itself_finds_its_processes_and_the_connections_are_told(
 }
 
 #[test]
+fn what_the_images_are_made_of_is_there() -> TestResult {
+    let toolchain = std::fs::read_to_string(file("Cargo.toml"))?;
+    let rust = toolchain.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let rust = rust.ok_or("the Rust that it takes")?;
+    let named = COMPOSE.split("dockerfile: ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+    let named: BTreeSet<&str> = named.collect();
+    assert_eq!(named.len(), 5, "{named:?}");
+    for path in named {
+        let text = std::fs::read_to_string(file(path))?;
+        let built = text.lines().find_map(|line| line.strip_prefix("FROM rust:")?.split('-').next());
+        assert_eq!(built, Some(rust), "{path}");
+        let (mut copied, mut made) = (0, BTreeSet::new());
+        for line in text.lines().filter_map(|line| line.strip_prefix("COPY ")) {
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            words.pop().ok_or("where to")?;
+            match words.first().and_then(|word| word.strip_prefix("--from=")) {
+                None => {
+                    for source in words {
+                        assert!(file(source).exists(), "{path}: there is no {source}");
+                        copied += 1;
+                    }
+                }
+                Some(stage) => {
+                    assert!(text.contains(&format!(" AS {stage}\n")), "{path}: no stage {stage}");
+                    made.extend(words.into_iter().skip(1).filter_map(|word| word.strip_prefix("/out/")));
+                }
+            }
+        }
+        assert!(copied > 0 && !made.is_empty(), "{path}");
+        for program in made {
+            assert!(text.contains(&format!("/release/{program} ")), "{path}: {program} is not built");
+            let is_run = text.lines().any(|line| line.starts_with("ENTRYPOINT") && line.contains(program));
+            assert!(is_run, "{path}: {program} is not run");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn targets_of_make_call_what_is_there_and_documents_name_no_others() -> TestResult {
     let is_target = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());
     let heads = MAKEFILE.lines().filter(is_target).filter_map(|line| line.split_once(": ## "));
