@@ -40,6 +40,9 @@ use lane_source::{LaneSource, Scheduler};
 use reserve_seats::{ReserveSeats, reserve_seats};
 use run_jobs::{Handler, Policy, RunJobs, run_jobs};
 
+/// How long a worker that ends shows what was won in a rush.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// What ended the worker against its will.
 #[derive(Debug, thiserror::Error)]
 #[error("the worker ended by itself")]
@@ -77,6 +80,9 @@ async fn run_bookings(
     let backoff = Duration::from_millis(config.worker_backoff_ms);
     let reserver = Reserver::new(store.clone(), queue.clone(), config.worker_max_attempts, backoff);
     let scheduler = Scheduler::start(store, queue.clone(), name.clone(), config.clone(), &shutdown);
+    let (showing, until) = (reserver.clone(), shutdown.clone());
+    tokio::spawn(async move { until.run_until_cancelled(showing.show_after_rushes()).await });
+    let last = reserver.clone();
     let job = ReserveSeats { reserver, queue, scheduler: scheduler.clone(), limit: config.batch_limit() };
     tracing::info!(
         worker = name,
@@ -93,7 +99,10 @@ async fn run_bookings(
             .parallelize(tokio::spawn)
             .build(reserve_seats)
     };
-    monitor(Monitor::new().register(build), config.worker_shutdown_ms, shutdown).await
+    monitor(Monitor::new().register(build), config.worker_shutdown_ms, shutdown).await?;
+    // They are for display only, and keep nobody from ending.
+    let _ = tokio::time::timeout(FAREWELL, last.show_unshown()).await;
+    Ok(())
 }
 
 /// Works on a named queue until `shutdown`, likewise.

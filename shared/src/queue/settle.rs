@@ -38,6 +38,8 @@ pub struct Decided {
     pub delay: Duration,
     /// How long it took to decide.
     pub took: Duration,
+    /// What was won is shown by somebody else, later.
+    pub is_shown_later: bool,
 }
 
 /// Jobs in one call at most: one or two milliseconds in which nobody else is served by Redis.
@@ -86,7 +88,8 @@ impl ToKeep {
 }
 
 impl Queue {
-    /// Ends jobs, shows their reservations, and releases their locks; the lease as well when `gives_back`. Returns how
+    /// Ends jobs, shows their reservations unless that is for later, and releases their locks; the lease as well when
+    /// `gives_back`. Returns how
     /// many wait on.
     ///
     /// # Errors
@@ -232,6 +235,9 @@ impl Queue {
     /// Writes the reservation keys of what was won, for display. They are nobody's proof, and what stands in PostgreSQL is
     /// settled without them.
     async fn show_won(&self, batch: &Batch, decided: &Decided) {
+        if decided.is_shown_later {
+            return;
+        }
         let (keys, event) = (self.keys(), batch.lease.event);
         let mut held = Vec::new();
         for job in &batch.jobs {

@@ -32,6 +32,7 @@ mod named_drain;
 mod operations;
 mod oversight;
 pub mod recover;
+mod reservation_keys;
 mod reserve;
 mod sweeps;
 mod tickets;

@@ -9,7 +9,8 @@ use super::admin::cut_area;
 use super::carts::announce;
 use super::copy_controls;
 use super::jobs::queue_jobs;
-use crate::domain::{AreaId, BookingId, EventId, SeatId};
+use super::reservation_keys::show_event;
+use crate::domain::{BookingId, EventId};
 use crate::queue::inspect::Finished;
 use crate::queue::jobs;
 use crate::queue::{Partition, Queue};
@@ -42,8 +43,6 @@ const WEBHOOK_DAYS: i32 = 60;
 const STREAM_DAYS: i32 = 30;
 /// Areas that are made smaller looked at in one run.
 const AREAS: i64 = 20;
-/// Reservation keys in one call.
-const KEYS: i64 = 1_000;
 
 /// The sweeps; clones share the connections.
 #[derive(Clone)]
@@ -222,46 +221,10 @@ impl Sweeps {
         let mut written = 0;
         for event in self.store.events_with_claims().await? {
             if Partition::of(event) == partition {
-                written += self.rebuild_event(event).await?;
+                written += show_event(&self.store, &self.queue, event).await?;
             }
         }
         Ok(written)
-    }
-
-    async fn rebuild_event(&self, event: EventId) -> Result<usize, Fault> {
-        Ok(self.rebuild_seats(event).await? + self.rebuild_slots(event).await?)
-    }
-
-    async fn rebuild_seats(&self, event: EventId) -> Result<usize, Fault> {
-        let (mut after, mut written) = (SeatId(0), 0);
-        loop {
-            let page = self.store.reservations_after(event, after, KEYS).await?;
-            let Some((last, ..)) = page.last() else { return Ok(written) };
-            after = *last;
-            written += page.len();
-            let keys = self.queue.keys();
-            let held: Vec<_> = page
-                .into_iter()
-                .map(|(seat, user, ttl_ms)| (keys.seat_reserved(event, seat), user, ttl_ms))
-                .collect();
-            self.queue.show_reservations(&held).await?;
-        }
-    }
-
-    async fn rebuild_slots(&self, event: EventId) -> Result<usize, Fault> {
-        let (mut after, mut written) = ((AreaId(0), 0), 0);
-        loop {
-            let page = self.store.slot_reservations_after(event, after, KEYS).await?;
-            let Some((last, ..)) = page.last() else { return Ok(written) };
-            after = *last;
-            written += page.len();
-            let keys = self.queue.keys();
-            let held: Vec<_> = page
-                .into_iter()
-                .map(|((area, slot), user, ttl_ms)| (keys.slot_reserved(event, area, slot), user, ttl_ms))
-                .collect();
-            self.queue.show_reservations(&held).await?;
-        }
     }
 
     /// The epochs of all partitions, to notice a new one by.

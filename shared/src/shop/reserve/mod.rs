@@ -11,9 +11,9 @@ mod run;
 
 pub use run::BatchSize;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
@@ -21,10 +21,12 @@ use tokio::sync::Mutex as AsyncMutex;
 use self::kept::{Kept, growing};
 use self::run::Run;
 use super::Fault;
+use super::reservation_keys::show_event;
 use crate::domain::EventId;
 use crate::queue::claim::{Batch, Lease};
 use crate::queue::lease::GiveBack;
 use crate::queue::{Queue, QueueError};
+use crate::rush;
 use crate::store::{Store, StoreError, in_time};
 
 /// PostgreSQL is there when it answers within this.
@@ -33,6 +35,11 @@ const ANSWER: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// The longest rest after a batch could not be decided, as when a store is away: it shall be found soon after it is back.
 const LONGEST_REST_OF_LANE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a rush is over, to show what was won in it.
+const SHOW: Duration = Duration::from_secs(1);
+/// In one that does not end it is shown this often.
+const SHOW_IN_A_RUSH: Duration = Duration::from_mins(1);
 
 /// What became of a batch and those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +100,8 @@ pub struct Reserver {
     max_attempts: u32,
     backoff: Duration,
     kept: Arc<Mutex<HashMap<EventId, Shared>>>,
+    /// Events of which something was won in a rush that is not shown yet.
+    unshown: Arc<Mutex<HashSet<EventId>>>,
 }
 
 type Shared = Arc<AsyncMutex<Kept>>;
@@ -101,7 +110,7 @@ impl Reserver {
     /// A job that fails by itself is tried so many times, resting from `backoff` on, twice as long each time. So does a lane
     /// that cannot be decided, which is tried for ever.
     pub fn new(store: Store, queue: Queue, max_attempts: u32, backoff: Duration) -> Self {
-        Self { store, queue, max_attempts, backoff, kept: Arc::default() }
+        Self { store, queue, max_attempts, backoff, kept: Arc::default(), unshown: Arc::default() }
     }
 
     /// Decides a batch, and further ones of that size, which is fitted on the way, under the same lease for a while, which
@@ -144,6 +153,34 @@ impl Reserver {
         let how = GiveBack { delay, failed, ..GiveBack::default() };
         // A lease that was lost needs no giving back.
         self.queue.give_back(lease, &how).await.map(|_| ())
+    }
+
+    /// Shows, for ever, what is won in rushes when each is over, or has lasted long.
+    pub async fn show_after_rushes(&self) {
+        loop {
+            let began = Instant::now();
+            tokio::time::sleep(SHOW).await;
+            while rush::is_on() && began.elapsed() < SHOW_IN_A_RUSH {
+                tokio::time::sleep(SHOW).await;
+            }
+            self.show_unshown().await;
+        }
+    }
+
+    /// Shows what was won and is not shown yet; what cannot be shown now remains to be.
+    pub async fn show_unshown(&self) {
+        let events = std::mem::take(&mut *self.unshown.lock());
+        for event in events {
+            if let Err(error) = show_event(&self.store, &self.queue, event).await {
+                let error = crate::telemetry::chain(&error);
+                tracing::debug!(event.id = event.0, error, "reservations are not shown; trying again");
+                self.show_later(event);
+            }
+        }
+    }
+
+    fn show_later(&self, event: EventId) {
+        self.unshown.lock().insert(event);
     }
 
     /// How long a lane rests after a failure, with so many before it.

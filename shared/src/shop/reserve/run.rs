@@ -147,6 +147,10 @@ impl<'a> Run<'a> {
             }
             let Turn { batch, mut decided, next, .. } = turn;
             decided.took = began.elapsed();
+            decided.is_shown_later = rush::is_on();
+            if decided.is_shown_later {
+                self.reserver.show_later(self.lease.event);
+            }
             record(&decided);
             self.failures = 0;
             reserved.ended += decided.endings.len();

@@ -1,8 +1,10 @@
 //! Many at once.
 
 use serde_json::json;
+use shared::auth::Role;
+use shared::domain::AreaId;
 
-use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, make_event};
+use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn a_thousand_buyers_get_a_hundred_seats_in_the_order_of_their_arrival() -> TestResult {
@@ -26,6 +28,38 @@ async fn a_thousand_buyers_get_a_hundred_seats_in_the_order_of_their_arrival() -
     .await?;
     assert_eq!(won, 100);
     assert!(last_winner < first_loser, "the first hundred numbers win");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_is_won_in_a_rush_is_shown_in_redis_when_it_is_over() -> TestResult {
+    let lab = Lab::start().await?;
+    let plan = EventPlan { standing: 50, ..EventPlan::hall(10, 20) };
+    let (event, seats, area) = make_event(lab.store(), &plan).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
+    let booked = lab.shoppers(250).await?.into_iter().map(|shopper| async move {
+        shopper.book(event, json!({"quantity": 1})).await.map_err(|error| error.to_string())
+    });
+    for job in futures_util::future::join_all(booked).await {
+        job?;
+    }
+    // All in one batch.
+    operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
+    lab.until_decided(event, 250).await?;
+    let keys = lab.system.queue.keys();
+    let seats = seats.iter().map(|seat| keys.seat_reserved(event, *seat));
+    let slots = (1..=50).map(|slot| keys.slot_reserved(event, AreaId(area), slot));
+    let mut asked = redis::cmd("MGET");
+    for key in seats.chain(slots) {
+        asked.arg(key);
+    }
+    let mut redis = lab.system.queue.connection();
+    eventually("every place is shown with its owner", async || {
+        let shown: Result<Vec<Option<i64>>, _> = asked.query_async(&mut redis).await;
+        shown.is_ok_and(|owners| owners.len() == 250 && owners.iter().all(Option::is_some))
+    })
+    .await;
     assert_invariants(lab.store(), event).await
 }
 
