@@ -53,9 +53,8 @@ fn standing(
     tier: Option<TierId>,
     quantity: u32,
 ) -> Result<Vec<Place>, Refusal> {
-    let areas = layout.areas.iter().filter(|area| tier.is_none_or(|tier| tier == area.tier));
-    let mut fitting = areas.filter_map(|area| area_slots(layout, map, area.id, quantity).ok());
-    fitting.next().ok_or(Refusal::SoldOut)
+    let mut areas = layout.areas.iter().filter(|area| tier.is_none_or(|tier| tier == area.tier));
+    areas.find_map(|area| area_slots(layout, map, area.id, quantity).ok()).ok_or(Refusal::SoldOut)
 }
 
 fn area_slots(
@@ -148,11 +147,10 @@ fn side_by_side(
     quantity: u32,
     is_clean: bool,
 ) -> Option<u32> {
-    let all_fit = filter.row(layout, row)?;
     let row = layout.rows.get(row)?;
     let (first, end) = (row.first as usize, (row.first + row.len) as usize);
     let seats = layout.seats.get(first..end)?.iter().zip(map.seats().get(first..end)?);
-    let mut is_free = seats.map(|(seat, hold)| *hold == Hold::Free && (all_fit || filter.seat(seat)));
+    let mut is_free = seats.map(|(seat, hold)| *hold == Hold::Free && filter.seat(seat));
     let (middle, mut start, mut found) = (row.first * 2 + row.len, row.first, None);
     while start < row.first + row.len {
         let run = is_free.by_ref().take_while(|is_free| *is_free).count();

@@ -169,8 +169,10 @@ impl Reserver {
 
     /// Shows what was won and is not shown yet; what cannot be shown now remains to be.
     pub async fn show_unshown(&self) {
-        let events = std::mem::take(&mut *self.unshown.lock());
+        let events: Vec<EventId> = self.unshown.lock().iter().copied().collect();
         for event in events {
+            // One by one, so that the others are kept when this is cut short.
+            self.unshown.lock().remove(&event);
             if let Err(error) = show_event(&self.store, &self.queue, event).await {
                 let error = crate::telemetry::chain(&error);
                 tracing::debug!(event.id = event.0, error, "reservations are not shown; trying again");

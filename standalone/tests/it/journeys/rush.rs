@@ -2,21 +2,26 @@
 
 use serde_json::json;
 use shared::auth::Role;
-use shared::domain::AreaId;
+use shared::domain::{AreaId, EventId};
 
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
-#[tokio::test]
-async fn a_thousand_buyers_get_a_hundred_seats_in_the_order_of_their_arrival() -> TestResult {
-    let lab = Lab::start().await?;
-    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 10)).await?;
-    let shoppers = lab.shoppers(1_000).await?;
-    let booked = shoppers.into_iter().map(|shopper| async move {
+/// So many shoppers ask at once, each for a place of the best.
+async fn each_books_one(lab: &Lab, event: EventId, shoppers: usize) -> TestResult {
+    let booked = lab.shoppers(shoppers).await?.into_iter().map(|shopper| async move {
         shopper.book(event, json!({"quantity": 1})).await.map_err(|error| error.to_string())
     });
     for job in futures_util::future::join_all(booked).await {
         job?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thousand_buyers_get_a_hundred_seats_in_the_order_of_their_arrival() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(10, 10)).await?;
+    each_books_one(&lab, event, 1_000).await?;
     lab.until_decided(event, 1_000).await?;
     let (won, last_winner, first_loser): (i64, i64, i64) = sqlx::query_as(
         "select count(*) filter (where status = 'completed'),
@@ -38,12 +43,7 @@ async fn what_is_won_in_a_rush_is_shown_in_redis_when_it_is_over() -> TestResult
     let (event, seats, area) = make_event(lab.store(), &plan).await?;
     let operator = lab.with_role(Role::Operator).await?;
     operator.post("/api/admin/queue/pause", json!({"eventId": event})).await?;
-    let booked = lab.shoppers(250).await?.into_iter().map(|shopper| async move {
-        shopper.book(event, json!({"quantity": 1})).await.map_err(|error| error.to_string())
-    });
-    for job in futures_util::future::join_all(booked).await {
-        job?;
-    }
+    each_books_one(&lab, event, 250).await?;
     // All in one batch.
     operator.post("/api/admin/queue/resume", json!({"eventId": event})).await?;
     lab.until_decided(event, 250).await?;
