@@ -2,11 +2,13 @@
 //!
 //! - [`config`]: its settings.
 //! - [`mod@tick`]: what happens every second, by whoever leads.
+//! - `mend`: what it mends and tidies beside that.
 //! - `turns`: one tick at a time, and at most one that waits.
 //!
 //! [`run`] lets apalis-cron tick. Any number may run; PostgreSQL's advisory lock makes them act as one.
 
 pub mod config;
+mod mend;
 pub mod tick;
 mod turns;
 

@@ -1,33 +1,28 @@
-//! One tick: the leader releases what has run out, mends what stalled, and tidies now and then.
+//! One tick: the leader releases what has run out, and begins what is done beside it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apalis::prelude::{BoxDynError, Data};
 use apalis_cron::Tick;
-use shared::queue::Partition;
 use shared::seen::{self, Part};
 use shared::shop::checkout::Payments;
 use shared::shop::{Fault, Sweeps};
 use shared::store::{Lead, ROUND, in_time};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::mend::Mending;
 use crate::turns::Turns;
 
 /// Within a tick expired reservations are looked for this often, so that none is a second late.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks in one tick; the last one begins before the next tick does.
 const LOOKS: u32 = 4;
-/// How often those who stand by are asked again, whether or not anything came free.
-const RECALL: Duration = Duration::from_secs(5);
 /// Refusals copied into the audit log at once; the next look goes on.
 const REFUSALS: i64 = 2_000;
-/// How often old rows are forgotten.
-const FORGET: Duration = Duration::from_mins(1);
-
 /// How often it is looked whether the daily comparison is due.
 const COMPARE: Duration = Duration::from_mins(1);
 
@@ -50,9 +45,10 @@ pub struct Ticker {
 #[derive(Default)]
 struct State {
     lead: Option<Lead>,
-    epochs: HashMap<Partition, String>,
-    recalled: Option<Instant>,
-    forgot: Option<Instant>,
+    mend: Arc<Mutex<Mending>>,
+    /// Redis may take its time, and what has run out comes free without it.
+    queueing: Option<JoinHandle<()>>,
+    mending: Option<JoinHandle<()>>,
     /// Providers take their time: what they are asked does not hold up anything else.
     expiring: Option<JoinHandle<()>>,
     polling: Option<JoinHandle<()>>,
@@ -95,7 +91,7 @@ impl Ticker {
             }
             tracing::info!("this sweeper leads now");
         }
-        // PostgreSQL's side first: it must go on while Redis is away.
+        // Only PostgreSQL's side is waited for: it must go on while Redis is away.
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for look in 0..LOOKS {
@@ -107,15 +103,13 @@ impl Ticker {
             if let Err(error) = self.sweeps.release_expired().await {
                 warn("what has run out could not be released; the next look goes on", &error);
             }
-            if let Err(error) = self.sweeps.queue_jobs().await {
-                warn("jobs could not be queued; they stand in PostgreSQL", &error);
-            }
+            self.queue_jobs(state);
             if let Err(error) = self.sweeps.audit_refusals(REFUSALS).await {
                 warn("refusals could not be copied into the audit log", &error);
             }
             if look == 0 {
                 self.cut_areas(state);
-                self.mend(state).await;
+                self.mend(state);
             }
         }
         Ok(())
@@ -140,6 +134,30 @@ impl Ticker {
             let work = async move { payments.reconcile_daily().await };
             let what = "payments could not be compared with the provider's list";
             state.comparing = Some(self.beside(COMPARING, work, what));
+        }
+    }
+
+    /// Queues what only stands in PostgreSQL, in a task of its own, as Redis may hang.
+    fn queue_jobs(&self, state: &mut State) {
+        if is_over(state.queueing.as_ref()) {
+            let sweeps = self.sweeps.clone();
+            let work = async move { sweeps.queue_jobs().await };
+            let what = "jobs could not be queued; they stand in PostgreSQL";
+            state.queueing = Some(self.beside(ROUND, work, what));
+        }
+    }
+
+    /// Mends Redis and tidies, in a task of its own.
+    fn mend(&self, state: &mut State) {
+        if is_over(state.mending.as_ref()) {
+            let (sweeps, keep_days) = (self.sweeps.clone(), self.audit_keep_days);
+            let mend = Arc::clone(&state.mend);
+            let work = async move {
+                mend.lock().await.round(&sweeps, keep_days).await;
+                Ok(())
+            };
+            let what = "a round of mending was cut short; the next one goes on";
+            state.mending = Some(self.beside(ROUND, work, what));
         }
     }
 
@@ -170,50 +188,6 @@ impl Ticker {
             }
         })
     }
-
-    /// Redis' side, and what has time.
-    async fn mend(&self, state: &mut State) {
-        if let Err(error) = self.sweeps.copy_controls().await {
-            warn("pauses could not be copied", &error);
-        }
-        if let Err(error) = self.rebuild(state).await {
-            warn("reservation keys could not be rebuilt", &error);
-        }
-        if state.recalled.is_none_or(|last| last.elapsed() > RECALL) {
-            // Before it: a round that is cut short must not begin with the same again and again.
-            state.recalled = Some(Instant::now());
-            if let Err(error) = self.sweeps.recall_standby().await {
-                warn("those who stand by could not be asked again", &error);
-            }
-        }
-        if state.forgot.is_none_or(|last| last.elapsed() > FORGET) {
-            state.forgot = Some(Instant::now());
-            match self.sweeps.forget_old(self.audit_keep_days).await {
-                Ok(rows) if rows > 0 => tracing::info!(rows, "{rows} old rows forgotten"),
-                Ok(_) => {}
-                Err(error) => warn("old rows could not be forgotten", &error),
-            }
-        }
-    }
-
-    /// Redis may have lost reservation keys where an epoch is new.
-    async fn rebuild(&self, state: &mut State) -> Result<(), Fault> {
-        for (partition, epoch) in self.sweeps.epochs().await? {
-            if state.epochs.get(&partition) == Some(&epoch) {
-                continue;
-            }
-            let written = self.sweeps.rebuild_reservations(partition).await?;
-            state.epochs.insert(partition, epoch);
-            if written > 0 {
-                tracing::info!(
-                    partition = partition.index(),
-                    keys = written,
-                    "{written} reservations are shown in Redis again"
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
 /// One tick. A tick that comes while another one works begins when that one has ended, unless one waits for it already.
@@ -231,7 +205,8 @@ pub async fn tick(_: Tick, ticker: Data<Ticker>) -> Result<(), BoxDynError> {
     Ok(())
 }
 
-fn warn(what: &str, error: &Fault) {
+/// Tells what went wrong, in the log and where operators see it.
+pub(crate) fn warn(what: &str, error: &Fault) {
     let code = match error {
         Fault::Store(_) => "store_unavailable",
         Fault::Queue(_) => "queue_unavailable",

@@ -52,8 +52,17 @@ pub struct Catalogue {
     store: Store,
     events: Arc<RwLock<HashMap<EventId, Known>>>,
     seats: Arc<RwLock<HashMap<SeatId, Option<EventId>>>>,
-    refreshing: Arc<[tokio::sync::Mutex<()>; SHARDS]>,
-    loading: Arc<[tokio::sync::Mutex<()>; SHARDS]>,
+    refreshing: Arc<Gates>,
+    loading: Arc<Gates>,
+}
+
+/// Passed by one reader at a time, who leaves word if it got nothing.
+type Gates = [tokio::sync::Mutex<Option<Failed>>; SHARDS];
+
+#[derive(Clone, Copy)]
+struct Failed {
+    event: EventId,
+    at: Instant,
 }
 
 #[derive(Clone)]
@@ -86,7 +95,8 @@ impl Catalogue {
         let shard = usize::try_from(id.0.unsigned_abs() % SHARDS as u64).unwrap_or(0);
         // What is known is read anew by one, while the others go on with it; what is not known is read by one,
         // and the others wait: a rush must not ask for one layout a thousand times.
-        let _reading = match &before {
+        let began = Instant::now();
+        let mut reading = match &before {
             Some(event) => match self.refreshing[shard].try_lock() {
                 Ok(reading) => reading,
                 Err(_) => return Ok(Some(event.clone())),
@@ -95,6 +105,10 @@ impl Catalogue {
         };
         if let Some(event) = self.fresh(id) {
             return Ok(event);
+        }
+        // Who waited for one that failed does not try as long again, one after another.
+        if reading.is_some_and(|failed| failed.event == id && failed.at > began) {
+            return Err(StoreError::Late(began.elapsed()));
         }
         let event = match in_time(ROUND, self.load(id, before.as_ref())).await {
             Ok(event) => event,
@@ -106,7 +120,10 @@ impl Catalogue {
                 );
                 before
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                *reading = Some(Failed { event: id, at: Instant::now() });
+                return Err(error);
+            }
         };
         let mut events = self.events.write();
         if event.is_none() && events.len() > UNKNOWN {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
+use shared::domain::EventId;
+use shared::shop::Catalogue;
 use shared::store::{Store, StoreError, in_time};
 use sqlx::{Connection as _, PgConnection};
 use standalone::servers::scratch;
@@ -42,6 +45,23 @@ async fn a_statement_that_is_never_answered_is_given_up_and_its_connection_made_
         store.ping().await.is_ok()
     })
     .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_event_that_another_one_could_not_read_does_not_try_as_long_again() -> TestResult
+{
+    let servers = scratch().await?;
+    let passage = Passage::to(End::Socket(servers.postgres.socket())).await?;
+    let url = format!("--database-url=postgres://usher@127.0.0.1:{}/usher", passage.port());
+    let settings = Settings::from_words([url.as_str(), "--database-max-connections=1"])?;
+    let store = Store::connect(&settings.store).await?;
+    let catalogue = Catalogue::new(store);
+    passage.silence();
+    let asked = (0..20).map(|_| catalogue.event(EventId(1)));
+    let errors: Vec<_> = join_all(asked).await.into_iter().filter_map(Result::err).collect();
+    let late = errors.iter().filter(|error| matches!(error, StoreError::Late(_))).count();
+    assert_eq!((errors.len(), late), (20, 19), "one of them has tried: {errors:?}");
     Ok(())
 }
 
