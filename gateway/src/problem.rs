@@ -313,6 +313,7 @@ impl From<CartError> for Problem {
     fn from(error: CartError) -> Self {
         match error {
             CartError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            CartError::SaleClosed => Self::new(Code::SaleClosed, error.to_string()),
             CartError::AlreadyBooked => Self::new(Code::AlreadyBooked, error.to_string()),
             CartError::Closed(_) => Self::new(Code::BookingClosed, error.to_string()),
             CartError::Fault(fault) => fault.into(),

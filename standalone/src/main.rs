@@ -46,10 +46,10 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// The private servers of this run, each where no URL was given.
 /// Where `make crowd` goes when it is told nothing.
 const CROWD_URL: &str = "http://127.0.0.1:8000";
 
+/// The private servers of this run, each where no URL was given.
 #[derive(Default)]
 struct Private {
     postgres: Option<PrivatePostgres>,

@@ -16,6 +16,9 @@ pub enum CartError {
     /// No such event, booking or place of this shopper.
     #[error("there is no such event, booking or place in your cart")]
     NotFound,
+    /// The event is not being sold.
+    #[error("this event is not on sale now")]
+    SaleClosed,
     /// The event gives one booking a person.
     #[error("you have already booked a place at this event")]
     AlreadyBooked,
@@ -47,18 +50,21 @@ impl Carts {
         Self { store, queue, catalogue }
     }
 
-    /// Opens a booking, or finds the open one; true when it is new.
+    /// Opens a booking, or finds the open one; true when it is new. None is opened when the event is not on sale.
     ///
     /// # Errors
-    /// No such event, or a store is away.
+    /// No such event, its sale is closed and no booking open, or a store is away.
     pub async fn open(
         &self,
         event: EventId,
         user: UserId,
         ip: Option<IpAddr>,
     ) -> Result<(BookingView, bool), CartError> {
-        if self.catalogue.event(event).await?.is_none() {
-            return Err(CartError::NotFound);
+        let known = self.catalogue.event(event).await?.ok_or(CartError::NotFound)?;
+        if !known.is_on_sale() {
+            let mut bookings = self.store.bookings(user, Some(event), None).await?.into_iter();
+            let open = bookings.find(|booking| booking.status == "created").ok_or(CartError::SaleClosed)?;
+            return Ok((self.view(open).await?, false));
         }
         let opened =
             self.store.open_booking(event, user, ip).await.map_err(|error| match error.constraint() {

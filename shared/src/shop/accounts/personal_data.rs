@@ -54,7 +54,13 @@ impl Accounts {
     async fn cancel_bookings(&self, user: UserId, ip: Option<IpAddr>) -> Result<(), AccountError> {
         for booking in self.store.open_bookings(user).await? {
             match self.carts.cancel(user, booking, ip).await {
-                Ok(_) | Err(CartError::NotFound | CartError::Closed(_) | CartError::AlreadyBooked) => {}
+                Ok(_)
+                | Err(
+                    CartError::NotFound
+                    | CartError::Closed(_)
+                    | CartError::AlreadyBooked
+                    | CartError::SaleClosed,
+                ) => {}
                 Err(CartError::Fault(fault)) => return Err(fault.into()),
             }
         }

@@ -55,8 +55,8 @@ impl From<StoreError> for CheckoutError {
 impl From<CartError> for CheckoutError {
     fn from(error: CartError) -> Self {
         match error {
-            // Nothing is opened here, so nobody has booked already.
-            CartError::NotFound | CartError::AlreadyBooked => Self::NotFound,
+            // Nothing is opened here, so nobody has booked already and no sale is over.
+            CartError::NotFound | CartError::AlreadyBooked | CartError::SaleClosed => Self::NotFound,
             CartError::Closed(status) => Self::BookingClosed(status),
             CartError::Fault(fault) => Self::Fault(fault),
         }

@@ -292,6 +292,30 @@ async fn cancelling_returns_every_seat_and_an_empty_booking_lapses() -> TestResu
 }
 
 #[tokio::test]
+async fn no_booking_is_opened_when_the_sale_is_over_and_an_open_one_is_still_found() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let [early, late] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let open = async |shopper: &Shopper| shopper.post("/api/bookings", json!({"eventId": event})).await;
+    let (status, opened) = open(&early).await?;
+    assert_eq!(status, StatusCode::CREATED, "{opened}");
+    sqlx::query("update events set sales_close_at = now() - interval '1 minute'")
+        .execute(lab.store().pool())
+        .await?;
+    // Events are known from memory for some seconds.
+    eventually("the sale is over", async || {
+        let (_, shown) = late.get(&format!("/api/events/{event}")).await.unwrap_or_default();
+        shown["status"] == "closed"
+    })
+    .await;
+    let (status, refused) = open(&late).await?;
+    assert_eq!((status.as_u16(), &refused["code"]), (422, &json!("sale_closed")), "{refused}");
+    let (status, found) = open(&early).await?;
+    assert_eq!((status, &found["id"]), (StatusCode::OK, &opened["id"]), "{found}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_a_sweeper_ones_own_expired_seats_can_be_had_again_and_too_much_is_still_refused()
 -> TestResult {
     use standalone::settings::Part;
