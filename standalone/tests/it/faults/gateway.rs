@@ -1,13 +1,19 @@
 //! Gateways that are killed, or miss what the others have seen.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
 use shared::auth::Role;
 use standalone::settings::Part;
+use tokio::sync::Notify;
 
 use super::Mix;
-use crate::lab::{EventPlan, Lab, PATIENCE, Socket, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{
+    EventPlan, Lab, PATIENCE, Shopper, Socket, TestResult, assert_invariants, eventually, free_port,
+    make_event,
+};
 
 #[tokio::test]
 async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
@@ -15,13 +21,10 @@ async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
     let mix = Mix::make(&lab, &EventPlan { standing: 30, ..EventPlan::hall(8, 20) }).await?;
     let operator = lab.with_role(Role::Operator).await?;
     operator.post("/api/admin/queue/pause", json!({})).await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let url = format!("http://127.0.0.1:{port}");
     let mut killed = lab.spawn_gateway(port)?;
-    eventually("the other gateway answers", async || {
-        lab.http.get(format!("{url}/ready")).send().await.is_ok_and(|answer| answer.status().is_success())
-    })
-    .await;
+    lab.until_ready(&url).await;
     let shoppers = lab.shoppers(50).await?;
     let there: Vec<_> = shoppers.iter().map(|shopper| shopper.at(&url)).collect();
     let jobs = mix.queue_up(&there, 0).await?;
@@ -40,6 +43,52 @@ async fn a_killed_gateway_costs_nobody_their_place() -> TestResult {
     }
     survivor.stop().await;
     assert_invariants(lab.store(), mix.event).await
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_killed_while_it_is_asked_books_for_nobody_twice() -> TestResult {
+    const SHOPPERS: usize = 200;
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(10, 40)).await?;
+    let port = free_port()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let mut killed = lab.spawn_gateway(port)?;
+    lab.until_ready(&url).await;
+    let shoppers = lab.shoppers(SHOPPERS).await?;
+    let (answered, enough) = (AtomicUsize::new(0), Notify::new());
+    let book = async |shopper: &Shopper, url: &str| -> Result<String, reqwest::Error> {
+        let path = format!("{url}/api/bookings/{event}/book");
+        let request = lab.http.post(path).bearer_auth(&shopper.token).header("Idempotency-Key", "once");
+        let answer = request.json(&json!({"quantity": 1})).send().await?.error_for_status()?;
+        let answer: Value = answer.json().await?;
+        Ok(answer["jobId"].as_str().unwrap_or_default().to_owned())
+    };
+    // A little apart, so that some are answered, some are under way and some come too late.
+    let booking = try_join_all(shoppers.iter().zip(0..).map(async |(shopper, at)| {
+        tokio::time::sleep(Duration::from_millis(at)).await;
+        let first = book(shopper, &url).await;
+        if first.is_ok() && answered.fetch_add(1, Ordering::Relaxed) == SHOPPERS / 4 {
+            enough.notify_one();
+        }
+        let is_lost = first.is_err();
+        // Whoever was not answered asks elsewhere, with the same key.
+        let job = if is_lost { book(shopper, &lab.system.url).await? } else { first? };
+        Ok::<_, reqwest::Error>((job, is_lost))
+    }));
+    let (jobs, ()) = tokio::join!(booking, async {
+        enough.notified().await;
+        killed.kill();
+    });
+    let jobs = jobs?;
+    assert!(jobs.iter().any(|(_, is_lost)| *is_lost), "it was killed in time");
+    for (shopper, (job, _)) in shoppers.iter().zip(&jobs) {
+        assert_eq!(shopper.outcome(job).await?["status"], "completed");
+    }
+    let won =
+        "select count(*) from (select from seat_claims group by user_id having count(*) = 1) as one_each";
+    assert_eq!(lab.count(won).await?, i64::try_from(SHOPPERS)?);
+    assert_eq!(lab.count("select count(*) from job_outcomes").await?, i64::try_from(SHOPPERS)?);
+    assert_invariants(lab.store(), event).await
 }
 
 /// Asks for a job again and again until the answer is of this type.

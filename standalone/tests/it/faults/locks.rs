@@ -1,7 +1,9 @@
 //! Seats that somebody else has locked.
 
+use reqwest::StatusCode;
 use serde_json::json;
 use shared::auth::Role;
+use standalone::settings::Part;
 
 use super::decided;
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
@@ -61,4 +63,26 @@ async fn a_foreign_lock_delays_its_job_in_its_place_and_takes_no_seat_away() -> 
     let wanted: Vec<_> = seats.iter().zip(&shoppers).map(|(seat, shopper)| (seat.0, shopper.id.0)).collect();
     assert_eq!(held, wanted, "each has the seat that was asked for");
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn a_booking_that_somebody_is_closing_is_opened_anew_afterwards() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 5)).await?;
+    let shopper = lab.shopper().await?;
+    let open = async || shopper.post("/api/bookings", json!({"eventId": event})).await;
+    let (status, first) = open().await?;
+    assert_eq!(status, StatusCode::CREATED, "{first}");
+    sqlx::query("update bookings set expires_at = now() - interval '1 second'")
+        .execute(lab.store().pool())
+        .await?;
+    let mut closing = lab.store().pool().begin().await?;
+    sqlx::query("select 1 from bookings for update").execute(&mut *closing).await?;
+    let (status, refused) = open().await?;
+    assert_eq!((status.as_u16(), &refused["code"]), (503, &json!("store_unavailable")), "{refused}");
+    closing.rollback().await?;
+    let (status, second) = open().await?;
+    assert_eq!(status, StatusCode::CREATED, "{second}");
+    assert_ne!(first["id"], second["id"]);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use standalone::servers::scratch;
 use standalone::settings::{Part, Settings};
 
-use crate::lab::{Lab, TestResult, eventually};
+use crate::lab::{Lab, TestResult, eventually, free_port};
 
 /// What another sweeper says that is started now; nothing when it starts.
 async fn refusal(lab: &Lab) -> String {
@@ -116,7 +116,7 @@ async fn why_there_is_no_connection_to_postgres_is_told_without_the_password() -
     let told = unreachable(&servers.postgres.url_of("nowhere")).await?;
     assert!(told.contains("database \"nowhere\" does not exist"), "{told}");
 
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let started = Instant::now();
     let told = unreachable(&format!("postgres://usher:hush-hush@127.0.0.1:{port}/usher")).await?;
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());

@@ -6,18 +6,19 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::Role;
-use shared::domain::{BookingId, SeatId};
+use shared::domain::{AreaId, BookingId, SeatId};
 use shared::queue::claim::Claim;
 use shared::queue::feed::{SeatsChanged, Told};
 use shared::queue::lease::GiveBack;
 use standalone::settings::Part;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::lab::{EventPlan, Lab, PATIENCE, Socket, TestResult, eventually, make_event};
+use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, Socket, TestResult, eventually, make_event};
 
 #[tokio::test]
 async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
@@ -240,6 +241,101 @@ async fn a_socket_is_asked_whether_it_is_there_and_closed_when_it_says_nothing()
     Ok(())
 }
 
+/// A socket whose buffers are small, and that nobody reads yet.
+async fn open_with_little_room(
+    shopper: &Shopper,
+) -> Result<WebSocketStream<TcpStream>, Box<dyn std::error::Error>> {
+    let address = shopper.url.trim_start_matches("http://");
+    let connection = TcpSocket::new_v4()?;
+    connection.set_recv_buffer_size(4_096)?;
+    let connection = connection.connect(address.parse()?).await?;
+    let mut request = format!("ws://{address}/ws").into_client_request()?;
+    request.headers_mut().insert("authorization", format!("Bearer {}", shopper.token).parse()?);
+    Ok(tokio_tungstenite::client_async(request, connection).await?.0)
+}
+
+/// So many seats of this person have run out; a message of 20 bytes for each.
+fn told_of(shopper: &Shopper, seats: i64) -> SeatsChanged {
+    let first = 4_000_000_000_000_000_000;
+    let seats = (first..first + seats).map(SeatId).collect();
+    let told =
+        Told { user: shopper.id, booking: BookingId::new(), is_expiry: true, seats, slots: Vec::new() };
+    SeatsChanged { told: vec![told], ..SeatsChanged::default() }
+}
+
+#[tokio::test]
+async fn whoever_watches_hears_of_areas_and_of_more_than_can_be_told_one_by_one() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let plan = EventPlan { standing: 30, ..EventPlan::hall(100, 100) };
+    let (event, seats, area) = make_event(lab.store(), &plan).await?;
+    let shopper = lab.shopper().await?;
+    // What is announced from here on is of seats that the gateway has read.
+    let (status, _) = shopper.get(&format!("/api/events/{event}/availability")).await?;
+    assert!(status.is_success(), "{status}");
+    let mut socket = Socket::open(&shopper).await?;
+    socket.say(json!({"type": "watch", "eventId": event})).await?;
+    let before = socket.until("event").await?;
+    let few = SeatsChanged {
+        sold: seats[..2].to_vec(),
+        sold_slots: (1..=3).map(|slot| (AreaId(area), slot)).collect(),
+        ..SeatsChanged::default()
+    };
+    lab.system.queue.announce_sold(event, &few).await?;
+    let told = loop {
+        // That the seats were read is told as well.
+        let told = socket.until("availability").await?;
+        if told["areas"] != json!([[area, 30]]) {
+            break told;
+        }
+    };
+    assert_eq!(
+        (&told["changes"], &told["areas"]),
+        (&json!([[0, 2], [1, 2]]), &json!([[area, 27]])),
+        "{told}"
+    );
+    assert!(told["version"].as_u64() > before["version"].as_u64() && told["reload"].is_null(), "{told}");
+    let many = SeatsChanged { sold: seats[2..].to_vec(), ..SeatsChanged::default() };
+    lab.system.queue.announce_sold(event, &many).await?;
+    // They come in parts, and what a part of them tells may be few enough.
+    let told = loop {
+        let told = socket.until("availability").await?;
+        if told["reload"] == true {
+            break told;
+        }
+    };
+    assert_eq!(told["changes"], json!([]), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_behind_by_too_many_messages_is_told_to_begin_anew() -> TestResult {
+    // What may wait for it, and a few more.
+    const SMALL: usize = 70;
+    let lab = Lab::start_with(&[Part::Gateway], &["--socket-send-ms=60000"]).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
+    let shopper = lab.shopper().await?;
+    let mut slow = open_with_little_room(&shopper).await?;
+    let mut quick = Socket::open(&shopper).await?;
+    // The first is more than fits into all buffers in between, so that the others wait.
+    lab.system.queue.announce_seats(event, &told_of(&shopper, 330_000)).await?;
+    quick.until("expired").await?;
+    for _ in 0..SMALL {
+        lab.system.queue.announce_seats(event, &told_of(&shopper, 1)).await?;
+        quick.until("expired").await?;
+    }
+    let mut told = 0;
+    let closed = loop {
+        match tokio::time::timeout(PATIENCE, slow.next()).await?.ok_or("it ended without a word")?? {
+            Message::Text(_) => told += 1,
+            Message::Close(frame) => break frame.ok_or("it is not told why")?,
+            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+        }
+    };
+    assert_eq!(closed.code, CloseCode::Again, "{closed:?}");
+    assert!(told < SMALL, "what it did not read is not kept for it: {told}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_reader_with_no_room_for_the_next_message_is_cut_off() -> TestResult {
     // What the setting is by itself.
@@ -248,19 +344,10 @@ async fn a_reader_with_no_room_for_the_next_message_is_cut_off() -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway], &words).await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 4)).await?;
     let shopper = lab.shopper().await?;
-    let address = lab.system.url.trim_start_matches("http://");
-    let connection = TcpSocket::new_v4()?;
-    connection.set_recv_buffer_size(4_096)?;
-    let connection = connection.connect(address.parse()?).await?;
-    let mut request = format!("ws://{address}/ws").into_client_request()?;
-    request.headers_mut().insert("authorization", format!("Bearer {}", shopper.token).parse()?);
-    let (_stuck, _) = tokio_tungstenite::client_async(request, connection).await?;
+    let _stuck = open_with_little_room(&shopper).await?;
     assert!(Socket::open(&shopper).await.is_err(), "there is room for one");
     // Each is more than fits into all buffers in between.
-    let seats = (4_000_000_000_000_000_000..4_000_000_000_000_330_000).map(SeatId).collect();
-    let told =
-        Told { user: shopper.id, booking: BookingId::new(), is_expiry: true, seats, slots: Vec::new() };
-    let changed = SeatsChanged { told: vec![told], ..SeatsChanged::default() };
+    let changed = told_of(&shopper, 330_000);
     let begun = Instant::now();
     for _ in 0..2 {
         lab.system.queue.announce_seats(event, &changed).await?;

@@ -26,7 +26,7 @@ pub(crate) use invariants::{assert_invariants, broken_invariants};
 pub(crate) use mail_server::{MailServer, python};
 pub(crate) use order::make_order;
 pub(crate) use passage::{End, Passage};
-pub(crate) use process::UsherProcess;
+pub(crate) use process::{UsherProcess, free_port};
 pub(crate) use provider_book::{Booked, ProviderBook};
 pub(crate) use shopper::Shopper;
 pub(crate) use socket::Socket;

@@ -9,6 +9,11 @@ pub(crate) struct UsherProcess {
     child: Child,
 }
 
+/// A port of this machine that nobody listens on yet.
+pub(crate) fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 impl UsherProcess {
     /// Starts a part with these settings.
     pub(crate) fn spawn(words: &[String], part: &str) -> Result<Self, Box<dyn std::error::Error>> {

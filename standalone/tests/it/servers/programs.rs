@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use standalone::settings::Part;
 
 use super::TestResult;
-use crate::lab::{EventPlan, Lab, UsherProcess, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, UsherProcess, assert_invariants, eventually, free_port, make_event};
 
 /// SIGTERM, and its end.
 async fn stop(mut program: UsherProcess) -> TestResult {
@@ -24,7 +24,7 @@ async fn a_gateway_a_worker_and_a_sweeper_sell_and_release() -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
     let plan = EventPlan { hold_seconds: 4, ..EventPlan::hall(1, 1) };
     let (event, seats, _) = make_event(lab.store(), &plan).await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let url = format!("http://127.0.0.1:{port}");
     let gateway = lab.spawn_program("gateway", port)?;
     lab.until_ready(&url).await;

@@ -7,7 +7,7 @@ use gateway::problem::Code;
 use serde_json::{Value, json};
 use standalone::settings::Part;
 
-use crate::lab::{Lab, TestResult, eventually};
+use crate::lab::{Lab, TestResult, eventually, free_port};
 
 /// Whatever a document's parts refer to.
 fn referred_to(part: &Value) -> BTreeSet<&str> {
@@ -119,7 +119,7 @@ async fn a_worker_and_a_sweeper_tell_figures_of_their_own_where_they_are_told_to
     let (event, _, _) = crate::lab::make_event(lab.store(), &crate::lab::EventPlan::hall(1, 2)).await?;
     let shopper = lab.shopper().await?;
     for (part, figure) in [("worker", "usher_jobs_total"), ("sweeper", "usher_expired_places_total")] {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let listen = format!("--metrics-listen=127.0.0.1:{port}");
         let log = lab.servers.dir().join(format!("{part}.log"));
         let mut process = lab.spawn_logging_with(part, &log, &[listen.as_str(), "--log-format=json"])?;

@@ -9,7 +9,8 @@ use super::logs_ways::{
     Known, administer, buy, change_all, erase, reset_password, set_up_second_factor, take_along, verify,
 };
 use crate::lab::{
-    DATABASE_PASSWORD, EventPlan, Lab, SECRET, Shopper, TICKET_KEY, TestResult, eventually, make_event,
+    DATABASE_PASSWORD, EventPlan, Lab, SECRET, Shopper, TICKET_KEY, TestResult, eventually, free_port,
+    make_event,
 };
 
 /// What belongs to somebody, each as a word that stands nowhere else.
@@ -131,7 +132,7 @@ fn a_code_is_told_from_the_figures_around_it() {
 #[tokio::test]
 async fn a_whole_way_with_every_log_on_leaves_nothing_of_a_person_in_them() -> TestResult {
     let lab = Lab::start_with(&[Part::Sweeper], &[]).await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let url = format!("http://127.0.0.1:{port}");
     let log = lab.servers.dir().join("usher.log");
     let mut usher = lab.spawn_whole(port, &log)?;

@@ -17,7 +17,7 @@ use self::visitor::Visitor;
 use super::Fallible;
 use crate::lab::{
     Booked, EventPlan, Lab, ProviderBook, Shopper, TestResult, UsherProcess, assert_invariants,
-    eventually_within, make_event,
+    eventually_within, free_port, make_event,
 };
 
 /// How large a sale is.
@@ -53,10 +53,6 @@ struct Staff {
     sweeper: UsherProcess,
     gateways: [UsherProcess; 2],
     ports: [u16; 2],
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Sale {
