@@ -115,9 +115,8 @@ fn best(
     quantity: u32,
     adjacent: bool,
 ) -> Result<Vec<Place>, Refusal> {
-    let first = map.first_open_row();
     for is_clean in [true, false] {
-        for row in first..layout.rows.len() {
+        for row in map.first_fit(quantity, is_clean)..layout.rows.len() {
             let Some(all_fit) = filter.row(layout, row) else { continue };
             if !map.may_fit(row, quantity, is_clean) {
                 continue;
@@ -130,6 +129,7 @@ fn best(
             }
         }
     }
+    let first = map.first_open_row();
     let split = scattered(layout, map, filter, first, quantity as usize);
     match (split.len() == quantity as usize, adjacent) {
         (true, false) => Ok(split),
@@ -361,7 +361,15 @@ mod tests {
                     let row = &free[row.first as usize..(row.first + row.len) as usize];
                     row.windows(quantity as usize).any(|run| run.iter().all(|free| *free))
                 });
-                match take(&layout, &mut map, &best_of(quantity, adjacent)) {
+                // What is remembered of rows changes no choice.
+                let mut fresh = SeatMap::new(&layout);
+                for (index, hold) in (0u32..).zip(map.seats()) {
+                    fresh.set(&layout, Place::Seat(index), *hold);
+                }
+                let anew = choose(&layout, &mut fresh, &best_of(quantity, adjacent));
+                let taken = take(&layout, &mut map, &best_of(quantity, adjacent));
+                prop_assert_eq!(&taken, &anew.map(|choice| choice.places));
+                match taken {
                     Ok(places) => {
                         let mut once = places.clone();
                         once.sort_unstable();

@@ -30,9 +30,15 @@ pub struct SeatMap {
     rows: Vec<RowState>,
     areas: Vec<AreaState>,
     first_open_row: usize,
+    /// By whether it must be clean, and by its size: no group fits into a row before this one. A hall that sells from the
+    /// front leaves a seat or two in many rows, and nobody is to look at all of them again.
+    first_fit: [[u32; GROUPS]; 2],
     free: u64,
     sold: u64,
 }
+
+/// Sizes of groups whose rows are remembered; larger ones look from the first open row.
+const GROUPS: usize = 16;
 
 /// What is known of a row without looking at its seats.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +72,7 @@ impl SeatMap {
             rows: rows.collect(),
             areas: areas.collect(),
             first_open_row: 0,
+            first_fit: [[0; GROUPS]; 2],
             free: layout.capacity(),
             sold: 0,
         }
@@ -102,6 +109,9 @@ impl SeatMap {
                     row.no_clean_fit = 0;
                     row.no_fit = 0;
                     row.free = moved(row.free, before, hold);
+                }
+                for first in self.first_fit.as_flattened_mut() {
+                    *first = (*first).min(seat.row);
                 }
                 if hold == Hold::Free {
                     self.first_open_row = self.first_open_row.min(row_index);
@@ -153,6 +163,17 @@ impl SeatMap {
             self.first_open_row += 1;
         }
         self.first_open_row
+    }
+
+    /// The first row in which a group may fit, as far as is known.
+    pub(super) fn first_fit(&mut self, quantity: u32, is_clean: bool) -> usize {
+        let known = self.first_fit[usize::from(is_clean)].get(quantity as usize).copied();
+        let Some(mut first) = known else { return self.first_open_row() };
+        while (first as usize) < self.rows.len() && !self.may_fit(first as usize, quantity, is_clean) {
+            first += 1;
+        }
+        self.first_fit[usize::from(is_clean)][quantity as usize] = first;
+        first as usize
     }
 
     pub(super) fn may_fit(&self, row: usize, quantity: u32, is_clean: bool) -> bool {

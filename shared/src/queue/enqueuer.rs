@@ -1,4 +1,4 @@
-//! One script call a lane for all who come within the same millisecond or two.
+//! One script call a lane for all who come within the same two milliseconds or three.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -21,9 +21,9 @@ const BATCH: usize = 500;
 const CALLS: usize = 3;
 /// From one round of calls to the next at least, unless many wait: whoever comes after a quiet moment does not wait, and
 /// in a rush each call carries more, which costs Redis and this process less.
-const BETWEEN: Duration = Duration::from_millis(1);
+const BETWEEN: Duration = Duration::from_millis(2);
 /// So many do not wait any longer.
-const MANY: usize = 32;
+const MANY: usize = 64;
 /// Requests that wait for a call at most; beyond it a request is refused at once.
 const WAITING: usize = 20_000;
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 use shared::auth::Role;
 use shared::domain::{AreaId, EventId};
+use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, TestResult, assert_invariants, eventually, make_event};
 
@@ -150,4 +151,28 @@ async fn overlapping_groups_are_refused_as_taken_and_hold_nobody_up() -> TestRes
     }
     assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
     assert_invariants(lab.store(), event).await
+}
+
+/// Autovacuum analyzes in the middle of a rush, and its sample is that of the column that wants the largest one.
+#[tokio::test]
+async fn tables_of_a_rush_are_analyzed_by_small_samples() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let large: Vec<String> = sqlx::query_scalar(
+        "with hot as (
+             select oid from pg_class
+             where relname in ('bookings', 'seat_claims', 'area_claims', 'job_outcomes', 'outbox', 'claim_frees')
+         )
+         select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+         where a.attnum > 0 and not a.attisdropped and coalesce(a.attstattarget, -1) <> 10 and (
+             a.attrelid in (select oid from hot)
+             or exists (
+                 select from pg_index i
+                 where i.indexrelid = a.attrelid and i.indrelid in (select oid from hot) and i.indkey[a.attnum - 1] = 0
+             )
+         )",
+    )
+    .fetch_all(lab.store().pool())
+    .await?;
+    assert!(large.is_empty(), "{large:?}");
+    Ok(())
 }
