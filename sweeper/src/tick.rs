@@ -91,7 +91,7 @@ impl Ticker {
             }
             tracing::info!("this sweeper leads now");
         }
-        // Only PostgreSQL's side is waited for: it must go on while Redis is away.
+        // Releases, and the telling of them, are waited for; whatever else Redis or a provider may hold up is not.
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for look in 0..LOOKS {
@@ -118,75 +118,72 @@ impl Ticker {
     /// Ends orders, asks about payments and compares them, in tasks of their own; none begins before the one before has
     /// ended, and none waits for another: money that is set aside is taken while thousands of orders end.
     fn look_after_payments(&self, state: &mut State) {
-        if is_over(state.expiring.as_ref()) {
-            let payments = self.payments.clone();
-            let work = async move { payments.expire_orders().await };
-            state.expiring = Some(self.beside(BESIDE, work, "orders could not be ended"));
-        }
-        if is_over(state.polling.as_ref()) {
-            let payments = self.payments.clone();
-            let work = async move { payments.poll().await };
-            state.polling = Some(self.beside(BESIDE, work, "payments could not be asked about"));
-        }
+        let payments = self.payments.clone();
+        let work = async move { payments.expire_orders().await };
+        self.beside(&mut state.expiring, BESIDE, work, "orders could not be ended");
+        let payments = self.payments.clone();
+        let work = async move { payments.poll().await };
+        self.beside(&mut state.polling, BESIDE, work, "payments could not be asked about");
         if is_over(state.comparing.as_ref()) && state.compared.is_none_or(|last| last.elapsed() > COMPARE) {
             state.compared = Some(Instant::now());
             let payments = self.payments.clone();
             let work = async move { payments.reconcile_daily().await };
             let what = "payments could not be compared with the provider's list";
-            state.comparing = Some(self.beside(COMPARING, work, what));
+            self.beside(&mut state.comparing, COMPARING, work, what);
         }
     }
 
     /// Queues what only stands in PostgreSQL, in a task of its own, as Redis may hang.
     fn queue_jobs(&self, state: &mut State) {
-        if is_over(state.queueing.as_ref()) {
-            let sweeps = self.sweeps.clone();
-            let work = async move { sweeps.queue_jobs().await };
-            let what = "jobs could not be queued; they stand in PostgreSQL";
-            state.queueing = Some(self.beside(ROUND, work, what));
-        }
+        let sweeps = self.sweeps.clone();
+        let work = async move { sweeps.queue_jobs().await };
+        self.beside(&mut state.queueing, ROUND, work, "jobs could not be queued; they stand in PostgreSQL");
     }
 
     /// Mends Redis and tidies, in a task of its own.
     fn mend(&self, state: &mut State) {
-        if is_over(state.mending.as_ref()) {
-            let (sweeps, keep_days) = (self.sweeps.clone(), self.audit_keep_days);
-            let mend = Arc::clone(&state.mend);
-            let work = async move {
-                mend.lock().await.round(&sweeps, keep_days).await;
-                Ok(())
-            };
-            let what = "a round of mending was cut short; the next one goes on";
-            state.mending = Some(self.beside(ROUND, work, what));
-        }
+        let (sweeps, keep_days) = (self.sweeps.clone(), self.audit_keep_days);
+        let mend = Arc::clone(&state.mend);
+        let work = async move {
+            mend.lock().await.round(&sweeps, keep_days).await;
+            Ok(())
+        };
+        self.beside(
+            &mut state.mending,
+            ROUND,
+            work,
+            "a round of mending was cut short; the next one goes on",
+        );
     }
 
     /// Takes places away from areas that were made smaller, in a task of its own.
     fn cut_areas(&self, state: &mut State) {
-        if is_over(state.cutting.as_ref()) {
-            let sweeps = self.sweeps.clone();
-            let work = async move { sweeps.cut_areas().await };
-            let what = "places of areas that were made smaller are taken away later";
-            state.cutting = Some(self.beside(BESIDE, work, what));
-        }
+        let sweeps = self.sweeps.clone();
+        let work = async move { sweeps.cut_areas().await };
+        let what = "places of areas that were made smaller are taken away later";
+        self.beside(&mut state.cutting, BESIDE, work, what);
     }
 
-    /// Begins work that no tick waits for; it ends when it is done, takes too long, or the process stops.
+    /// Begins work that no tick waits for, unless the last one of its kind goes on; it ends when it is done, takes too
+    /// long, or the process stops.
     fn beside<T>(
         &self,
+        task: &mut Option<JoinHandle<()>>,
         limit: Duration,
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
         what: &'static str,
-    ) -> JoinHandle<()>
-    where
+    ) where
         T: Send + 'static,
     {
+        if !is_over(task.as_ref()) {
+            return;
+        }
         let shutdown = self.shutdown.clone();
-        tokio::spawn(async move {
+        *task = Some(tokio::spawn(async move {
             if let Some(Err(error)) = shutdown.run_until_cancelled(in_time(limit, work)).await {
                 warn(what, &error);
             }
-        })
+        }));
     }
 }
 
