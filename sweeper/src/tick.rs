@@ -91,7 +91,7 @@ impl Ticker {
             }
             tracing::info!("this sweeper leads now");
         }
-        // Releases, and the telling of them, are waited for; whatever else Redis or a provider may hold up is not.
+        // Releases are waited for; what Redis or a provider may hold up is not.
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for look in 0..LOOKS {

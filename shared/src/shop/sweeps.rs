@@ -21,7 +21,9 @@ use crate::store::{DuePlace, Emptied, Lead, Store};
 const BOOKINGS: usize = 200;
 /// Such transactions at the same time: while one is announced in Redis others work in PostgreSQL.
 const AT_ONCE: usize = 3;
-/// The same where bookings are only closed, which nobody waits for.
+/// How long a pass waits until what it freed is told, so that passes do not outrun a Redis that keeps up.
+const TELLING: Duration = Duration::from_millis(250);
+/// The same as [`AT_ONCE`] where bookings are only closed, which nobody waits for.
 const CLOSING_AT_ONCE: usize = 2;
 /// Bookings that are due in one page of the list.
 const DUE: usize = 2_000;
@@ -144,9 +146,10 @@ impl Sweeps {
         if places > 0 {
             rush::note(places);
             metrics::counter!("usher_expired_places_total").increment(places as u64);
-            // It is told to its end, even if nobody waits for this pass any more.
+            // It is told to its end, even if nobody waits for it any more: a Redis that hangs makes no seat late.
             let queue = self.queue.clone();
-            let _ = tokio::spawn(async move { announce(&queue, &freed, true).await }).await;
+            let telling = tokio::spawn(async move { announce(&queue, &freed, true).await });
+            let _ = tokio::time::timeout(TELLING, telling).await;
         }
         Ok(places)
     }
