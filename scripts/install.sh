@@ -3,6 +3,7 @@
 # nothing is missing. Takes several options at once.
 #   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
 #   scripts/install.sh --build      only what compiling takes: no servers, no Node
+#   scripts/install.sh --no-redis --no-postgresql   not these, as others are given by their addresses
 #   scripts/install.sh --kafka      also a C++ compiler, make and Python 3, which build librdkafka, so whatever has all features
 #   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
 #   scripts/install.sh --faketime   also libfaketime, by which `make soak` lets a Redis live through days in minutes
@@ -62,8 +63,8 @@ has_authorities() {
 # The Debian packages of what is missing.
 missing_packages() {
     if ! wants --build; then
-        has redis-server || has valkey-server || echo redis-server
-        postgres_bin >/dev/null || echo postgresql
+        wants --no-redis || has redis-server || has valkey-server || echo redis-server
+        wants --no-postgresql || postgres_bin >/dev/null || echo postgresql
         has setpriv || echo util-linux
         # Debian's npm brings some hundred packages, so only where there is none at all.
         has node || echo nodejs

@@ -4,7 +4,10 @@
 . "$(dirname "$0")/env.sh"
 
 say "looking what this machine needs"
-scripts/install.sh
+given=()
+[ -z "${REDIS_URL:-}" ] || given+=(--no-redis)
+[ -z "${DATABASE_URL:-}" ] || given+=(--no-postgresql)
+scripts/install.sh "${given[@]}"
 . scripts/env.sh
 scripts/web.sh
 say "building Usher (the first time takes some minutes)"

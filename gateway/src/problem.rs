@@ -252,7 +252,7 @@ impl From<QueueError> for Problem {
                     "The queue does not answer; your place is kept if you had one",
                 )
             }
-            QueueError::Word(_) | QueueError::Reply(_) | QueueError::Evicting(_) | QueueError::Config(_) => {
+            QueueError::Word(_) | QueueError::Reply(_) | QueueError::Unfit(_) | QueueError::Config(_) => {
                 tracing::error!(error = chain(&error), "Redis answered strangely");
                 Self::plain(Code::Internal)
             }

@@ -34,7 +34,8 @@ pub enum ConfigError {
     Invalid(String),
 }
 
-/// A secret from itself or its file.
+/// A secret from itself or its file. Set but empty is how deployments say "none", here and below: an empty key would verify
+/// what anybody signs.
 ///
 /// # Errors
 /// Neither is there, or the file cannot be read.
@@ -43,13 +44,34 @@ pub(crate) fn secret(
     value: Option<&SecretString>,
     file: Option<&PathBuf>,
 ) -> Result<SecretString, ConfigError> {
-    match (value, file) {
-        (Some(value), _) => Ok(value.clone()),
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map(|text| SecretString::from(text.trim()))
-            .map_err(|source| ConfigError::File { name, path: path.clone(), source }),
-        (None, None) => Err(ConfigError::Missing(name)),
-    }
+    optional_secret(name, value, file)?.ok_or(ConfigError::Missing(name))
+}
+
+/// A secret that may be left out.
+///
+/// # Errors
+/// Its file cannot be read.
+pub(crate) fn optional_secret(
+    name: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&PathBuf>,
+) -> Result<Option<SecretString>, ConfigError> {
+    let text = match (filled(value), file) {
+        (Some(value), _) => return Ok(Some(value.clone())),
+        (None, Some(path)) if is_given(None, file) => std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { name, path: path.clone(), source })?,
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(SecretString::from))
+}
+
+/// Whether a secret or its file is named; what is in the file is not looked at.
+pub fn is_given(value: Option<&SecretString>, file: Option<&PathBuf>) -> bool {
+    filled(value).is_some() || file.is_some_and(|file| !file.as_os_str().is_empty())
+}
+
+fn filled(value: Option<&SecretString>) -> Option<&SecretString> {
+    value.filter(|value| !value.expose_secret().trim().is_empty())
 }
 
 /// PostgreSQL.
@@ -92,11 +114,8 @@ impl StoreConfig {
     /// # Errors
     /// Its file cannot be read.
     pub fn read_url(&self) -> Result<Option<SecretString>, ConfigError> {
-        let url = self.database_read_url.as_ref().filter(|url| !url.expose_secret().is_empty());
-        match secret("DATABASE_READ_URL", url, self.database_read_url_file.as_ref()) {
-            Err(ConfigError::Missing(_)) => Ok(None),
-            url => url.map(Some),
-        }
+        let file = self.database_read_url_file.as_ref();
+        optional_secret("DATABASE_READ_URL", self.database_read_url.as_ref(), file)
     }
 }
 
@@ -215,11 +234,37 @@ impl AuthConfig {
         if current.expose_secret().len() < 32 {
             return Err(ConfigError::Invalid("JWT_SECRET is shorter than 32 characters".to_owned()));
         }
-        // Set but empty is how deployments say "none"; an empty key would verify what anybody signs.
-        let previous = self.jwt_secret_previous.clone().filter(|secret| !secret.expose_secret().is_empty());
+        let previous = filled(self.jwt_secret_previous.as_ref()).cloned();
         if previous.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
             return Err(ConfigError::Invalid("JWT_SECRET_PREVIOUS is shorter than 32 characters".to_owned()));
         }
         Ok(std::iter::once(current).chain(previous).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_set_but_empty_is_none() -> Result<(), Box<dyn std::error::Error>> {
+        let (text, blank, nowhere) = (SecretString::from("itself"), SecretString::from(" "), PathBuf::new());
+        let full = std::env::temp_dir().join(format!("usher-secret-{}", std::process::id()));
+        let empty = PathBuf::from("/dev/null");
+        std::fs::write(&full, "from a file\n")?;
+        let found = |value: Option<&SecretString>, file: Option<&PathBuf>| {
+            optional_secret("NAME", value, file)
+                .map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
+        };
+        assert_eq!(found(Some(&text), Some(&full))?.as_deref(), Some("itself"));
+        assert_eq!(found(Some(&blank), Some(&full))?.as_deref(), Some("from a file"));
+        std::fs::remove_file(&full)?;
+        assert!(matches!(found(None, Some(&full)), Err(ConfigError::File { .. })));
+        assert_eq!(found(None, Some(&empty))?, None);
+        assert_eq!(found(Some(&blank), Some(&nowhere))?, None);
+        assert!(matches!(secret("NAME", Some(&blank), None), Err(ConfigError::Missing("NAME"))));
+        assert!(!is_given(Some(&blank), Some(&nowhere)));
+        assert!(is_given(None, Some(&empty)), "what it holds is told when it is read");
+        Ok(())
     }
 }

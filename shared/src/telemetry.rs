@@ -77,7 +77,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// Cancels the token at the first Ctrl-C or SIGTERM.
+/// The status that shells know an interrupted program by: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Cancels the token at the first Ctrl-C or SIGTERM, and ends the process at once at a Ctrl-C after that: every part may
+/// be killed at any time.
 pub async fn shutdown_on_signal(shutdown: tokio_util::sync::CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = tokio::signal::ctrl_c();
@@ -93,4 +97,8 @@ pub async fn shutdown_on_signal(shutdown: tokio_util::sync::CancellationToken) {
     }
     tracing::info!("stopping");
     shutdown.cancel();
+    if tokio::signal::ctrl_c().await.is_ok() {
+        tracing::warn!("stopping at once");
+        std::process::exit(INTERRUPTED);
+    }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use secrecy::SecretString;
 use shared::auth::Passwords;
+use shared::config::is_given;
 use shared::store::Store;
 use shared::telemetry;
 use standalone::sandbox::{self, PrivateSandbox};
@@ -61,7 +62,8 @@ async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
     let data_dir = absolute(&settings.data_dir)?;
-    if settings.services.auth.jwt_secret.is_none() && settings.services.auth.jwt_secret_file.is_none() {
+    let auth = &settings.services.auth;
+    if !is_given(auth.jwt_secret.as_ref(), auth.jwt_secret_file.as_ref()) {
         settings.services.auth.jwt_secret_file = Some(secrets::jwt_file(&data_dir)?);
     }
     if !settings.services.tickets.has_key() {
@@ -86,7 +88,7 @@ async fn run(mut settings: Settings, args: RunArgs) -> anyhow::Result<()> {
 
 async fn start_servers(settings: &mut Settings, data_dir: &std::path::Path) -> anyhow::Result<Private> {
     let mut private = Private::default();
-    if settings.store.database_url.is_none() && settings.store.database_url_file.is_none() {
+    if !is_given(settings.store.database_url.as_ref(), settings.store.database_url_file.as_ref()) {
         say("starting a private PostgreSQL (the first time takes a few seconds)");
         let postgres = PrivatePostgres::start(&data_dir.join("postgres"), PostgresOptions::default()).await?;
         settings.store.database_url = Some(SecretString::from(postgres.url()));
@@ -94,7 +96,7 @@ async fn start_servers(settings: &mut Settings, data_dir: &std::path::Path) -> a
         // Only the demo has private servers; what it would mail is looked at on its own page.
         settings.services.messages.mailbox_open.get_or_insert(true);
     }
-    if settings.queue.redis_url.is_none() {
+    if !is_given(settings.queue.redis_url.as_ref(), None) {
         say("starting a private Redis");
         let redis = PrivateRedis::start(&data_dir.join("redis"), RedisOptions::default()).await?;
         settings.queue.redis_url = Some(SecretString::from(redis.url()));

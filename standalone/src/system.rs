@@ -52,7 +52,7 @@ impl System {
         let store = Store::connect(&settings.store).await?;
         store.check_schema().await?;
         let queue = Queue::connect(&settings.queue).await?;
-        queue.check_eviction().await?;
+        queue.check_server().await?;
         let mut system = Self { url: String::new(), store, queue, shutdown, parts: Vec::new() };
         if is_wanted(Part::Gateway) {
             system.start_gateway(&mut settings).await?;

@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
     store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
-    queue.check_eviction().await.context("Redis cannot be used as it is")?;
+    queue.check_server().await.context("Redis cannot be used as it is")?;
     let shutdown = CancellationToken::new();
     tokio::spawn(telemetry::shutdown_on_signal(shutdown.clone()));
     Ok(worker::run(settings.worker, settings.services, (store, queue), shutdown).await?)

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{ConfigError, secret};
+use crate::config::{ConfigError, optional_secret, secret};
 
 /// Where Usher is when nothing says otherwise.
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8000";
@@ -233,7 +233,7 @@ impl SandboxConfig {
     pub fn key(&self) -> Result<SecretString, ConfigError> {
         long_enough(
             "SANDBOX_KEY",
-            filled("SANDBOX_KEY", self.sandbox_key.as_ref(), self.sandbox_key_file.as_ref())?,
+            secret("SANDBOX_KEY", self.sandbox_key.as_ref(), self.sandbox_key_file.as_ref())?,
         )
     }
 
@@ -260,7 +260,7 @@ impl StripeConfig {
     /// # Errors
     /// It is missing.
     pub fn key(&self) -> Result<SecretString, ConfigError> {
-        filled("STRIPE_SECRET_KEY", self.stripe_secret_key.as_ref(), self.stripe_secret_key_file.as_ref())
+        secret("STRIPE_SECRET_KEY", self.stripe_secret_key.as_ref(), self.stripe_secret_key_file.as_ref())
     }
 
     /// What its webhooks may be signed with, newest first.
@@ -297,7 +297,7 @@ impl YookassaConfig {
     /// # Errors
     /// It is missing.
     pub fn key(&self) -> Result<SecretString, ConfigError> {
-        filled(
+        secret(
             "YOOKASSA_SECRET_KEY",
             self.yookassa_secret_key.as_ref(),
             self.yookassa_secret_key_file.as_ref(),
@@ -315,26 +315,14 @@ impl YookassaConfig {
     }
 }
 
-/// A secret that is there and not empty: set but empty is how deployments say "none".
-fn filled(
-    name: &'static str,
-    value: Option<&SecretString>,
-    file: Option<&PathBuf>,
-) -> Result<SecretString, ConfigError> {
-    let value = value.filter(|value| !value.expose_secret().is_empty());
-    let found = secret(name, value, file.filter(|file| !file.as_os_str().is_empty()))?;
-    if found.expose_secret().is_empty() { Err(ConfigError::Missing(name)) } else { Ok(found) }
-}
-
 fn two(
     name: &'static str,
     value: Option<&SecretString>,
     file: Option<&PathBuf>,
     previous: Option<&SecretString>,
 ) -> Result<Vec<SecretString>, ConfigError> {
-    let current = long_enough(name, filled(name, value, file)?)?;
-    // An empty key would verify what anybody signs.
-    let previous = previous.filter(|secret| !secret.expose_secret().is_empty()).cloned();
+    let current = long_enough(name, secret(name, value, file)?)?;
+    let previous = optional_secret(name, previous, None)?;
     let previous = previous.map(|secret| long_enough(name, secret)).transpose()?;
     Ok(std::iter::once(current).chain(previous).collect())
 }

@@ -38,13 +38,9 @@ pub enum QueueError {
     /// Redis has no memory left for new jobs.
     #[error("Redis is full")]
     Full,
-    /// Redis would drop keys to make room for others, by this policy.
-    #[error(
-        "Redis would drop places in line when its memory is full: its maxmemory-policy is {0}; run \
-         `redis-cli config set maxmemory-policy noeviction` and set the same in its configuration, then start this \
-         process again"
-    )]
-    Evicting(String),
+    /// Queues cannot lie on this Redis.
+    #[error(transparent)]
+    Unfit(#[from] super::server::Unfit),
     /// The address of Redis.
     #[error(transparent)]
     Config(#[from] ConfigError),

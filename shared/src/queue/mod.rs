@@ -5,7 +5,7 @@
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
 //! [`announce`], [`epoch`], [`control`], `promote`, `take_out`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is
-//! followed), [`enqueuer`] (one call for all who come in the same moment).
+//! followed), [`enqueuer`] (one call for all who come in the same moment). [`server`]: what Redis says of itself.
 
 pub mod announce;
 pub mod board;
@@ -25,11 +25,11 @@ pub mod keys;
 pub mod lease;
 pub mod leave;
 pub mod lock;
-mod memory;
 mod obliterate;
 mod primary;
 mod promote;
 mod script;
+pub mod server;
 pub mod settle;
 pub mod stream;
 pub mod take_out;

@@ -196,7 +196,7 @@ impl Desk {
             QueueError::Redis(_)
             | QueueError::Word(_)
             | QueueError::Reply(_)
-            | QueueError::Evicting(_)
+            | QueueError::Unfit(_)
             | QueueError::Config(_)
             | QueueError::Closed => BookError::Fault(error.into()),
         })?;

@@ -104,6 +104,14 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The server is of this version.
+    #[error("PostgreSQL {oldest} or newer is needed, and this one is {found}")]
+    TooOld {
+        /// Its version.
+        found: String,
+        /// The oldest that will do.
+        oldest: u32,
+    },
     /// The schema is none for this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -126,6 +134,7 @@ impl StoreError {
             Self::Sql(_)
             | Self::Late(_)
             | Self::Unreachable { .. }
+            | Self::TooOld { .. }
             | Self::Schema(_)
             | Self::Migrate(_)
             | Self::Config(_)

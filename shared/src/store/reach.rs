@@ -13,18 +13,24 @@ use super::StoreError;
 /// How long a server that is just being started is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
+/// The first major version that Usher is tried with.
+const OLDEST: u32 = 15;
 
 /// Opens a connection and closes it again.
 ///
 /// # Errors
-/// There is none, for the reason that is the error's source.
+/// There is none, for the reason that is the error's source; or the server is too old.
 pub(super) async fn reach(options: &PgConnectOptions) -> Result<(), StoreError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let source = match timeout_at(deadline, options.connect()).await {
             Ok(Ok(connection)) => {
+                let version = connection.server_version_num();
                 let _ = connection.close().await;
-                return Ok(());
+                return match version.and_then(too_old) {
+                    Some(found) => Err(StoreError::TooOld { found, oldest: OLDEST }),
+                    None => Ok(()),
+                };
             }
             Ok(Err(error)) => error,
             Err(_) => io::Error::new(io::ErrorKind::TimedOut, "nobody answers there").into(),
@@ -47,6 +53,12 @@ fn is_starting(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The version, where it is too old, of a number as in `server_version_num`: the major version and four digits more.
+fn too_old(number: u32) -> Option<String> {
+    let (major, minor) = (number / 10_000, number % 10_000);
+    (major < OLDEST).then(|| format!("{major}.{minor}"))
+}
+
 /// Everything of an address but the password.
 fn place_of(options: &PgConnectOptions) -> String {
     let host = match options.get_socket() {
@@ -55,4 +67,16 @@ fn place_of(options: &PgConnectOptions) -> String {
     };
     let user = options.get_username();
     format!("{user}@{host}, database {}", options.get_database().unwrap_or(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_before_postgresql_15_is_too_old() {
+        assert_eq!(too_old(140_019).as_deref(), Some("14.19"));
+        assert_eq!(too_old(150_000), None);
+        assert_eq!(too_old(180_001), None);
+    }
 }

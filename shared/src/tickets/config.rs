@@ -6,7 +6,7 @@ use clap::Args;
 use secrecy::SecretString;
 
 use super::keys::TicketKeys;
-use crate::config::{ConfigError, secret};
+use crate::config::{ConfigError, is_given, optional_secret, secret};
 
 /// Tickets.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +31,7 @@ pub struct TicketsConfig {
 impl TicketsConfig {
     /// Whether a key is set at all.
     pub fn has_key(&self) -> bool {
-        self.ticket_key_file.is_some() || is_set(self.ticket_key.as_ref())
+        is_given(self.ticket_key.as_ref(), self.ticket_key_file.as_ref())
     }
 
     /// The keys: the first signs, both verify.
@@ -39,14 +39,9 @@ impl TicketsConfig {
     /// # Errors
     /// None is set, or one is no Ed25519 key.
     pub fn keys(&self) -> Result<TicketKeys, ConfigError> {
-        let given = |key: &Option<SecretString>| key.clone().filter(|key| is_set(Some(key)));
-        let current = secret("TICKET_KEY", given(&self.ticket_key).as_ref(), self.ticket_key_file.as_ref())?;
-        let previous = given(&self.ticket_key_previous);
-        let file = self.ticket_key_previous_file.as_ref();
-        let previous = match (&previous, file) {
-            (None, None) => None,
-            _ => Some(secret("TICKET_KEY_PREVIOUS", previous.as_ref(), file)?),
-        };
+        let current = secret("TICKET_KEY", self.ticket_key.as_ref(), self.ticket_key_file.as_ref())?;
+        let (previous, file) = (self.ticket_key_previous.as_ref(), self.ticket_key_previous_file.as_ref());
+        let previous = optional_secret("TICKET_KEY_PREVIOUS", previous, file)?;
         let refused = |name| ConfigError::Invalid(format!("{name} is no Ed25519 key as PKCS#8"));
         let keys = TicketKeys::new(&current).ok_or_else(|| refused("TICKET_KEY"))?;
         match previous {
@@ -54,10 +49,4 @@ impl TicketsConfig {
             Some(previous) => keys.with_previous(&previous).ok_or_else(|| refused("TICKET_KEY_PREVIOUS")),
         }
     }
-}
-
-/// Set but empty is how deployments say "none".
-fn is_set(secret: Option<&SecretString>) -> bool {
-    use secrecy::ExposeSecret as _;
-    secret.is_some_and(|secret| !secret.expose_secret().trim().is_empty())
 }

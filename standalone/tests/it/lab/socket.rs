@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -26,24 +27,31 @@ impl Socket {
         Ok(self.0.send(Message::text(message.to_string())).await?)
     }
 
-    /// The next message.
+    /// The next message, however many pings come before it.
     pub(crate) async fn next(&mut self) -> Result<Value, Box<dyn std::error::Error>> {
-        loop {
-            let frame =
-                tokio::time::timeout(PATIENCE, self.0.next()).await?.ok_or("the socket has ended")??;
-            if let Message::Text(text) = frame {
-                return Ok(serde_json::from_str(&text)?);
+        let text = timeout(PATIENCE, async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return Ok(text),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error.to_string()),
+                    None => return Err("the socket has ended".to_owned()),
+                }
             }
-        }
+        });
+        Ok(serde_json::from_str(&text.await??)?)
     }
 
     /// The next message of this type; others are passed over.
     pub(crate) async fn until(&mut self, kind: &str) -> Result<Value, Box<dyn std::error::Error>> {
-        loop {
-            let message = self.next().await?;
-            if message["type"] == kind {
-                return Ok(message);
+        let search = async {
+            loop {
+                let message = self.next().await?;
+                if message["type"] == kind {
+                    return Ok(message);
+                }
             }
-        }
+        };
+        timeout(PATIENCE, search).await.map_err(|_| format!("no message of type {kind}"))?
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn processes_of(dir: &Path) -> Vec<u32> {
 }
 
 /// Waits for a condition, and fails after ten seconds.
-pub(super) fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use serde_json::{Value, json};
 use shared::domain::{EventId, UserId};
+use tokio::io::AsyncWriteExt as _;
 
-use super::{TestResult, open_dir, processes_of, told_location};
+use super::{TestResult, eventually, open_dir, processes_of, told_location};
 use crate::lab::{Shopper, UsherProcess};
 
 /// The first start makes a cluster and loads a stadium, in a debug build beside other tests.
@@ -126,5 +127,29 @@ async fn the_program_sells_demo_seats_stops_cleanly_and_finds_its_data_again() -
     assert_eq!(bookings(&shopper.at(&url)).await?, [booking]);
     stop(usher, &told).await?;
     assert_eq!(processes_of(&data_dir), Vec::<u32>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_interrupt_ends_it_while_it_waits() -> TestResult {
+    let dir = open_dir()?;
+    let (data_dir, told) = (dir.path().join("data"), dir.path().join("told"));
+    let (mut usher, url, _) = start(&data_dir, &told).await?;
+    // A request that never comes to its end is waited for, some seconds.
+    let mut half = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await?;
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    half.write_all(head.as_bytes()).await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    kill(usher.pid(), Signal::SIGINT)?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(usher.ended()?, None, "it waits");
+    kill(usher.pid(), Signal::SIGINT)?;
+    let mut status = None;
+    eventually("it ends", || {
+        status = usher.ended().ok().flatten();
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    eventually("what it had started ends with it", || processes_of(&data_dir).is_empty());
     Ok(())
 }
