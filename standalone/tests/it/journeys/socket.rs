@@ -20,6 +20,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::lab::{EventPlan, Lab, PATIENCE, Shopper, Socket, TestResult, eventually, make_event};
 
+/// The place that a status tells, or the message after it where the gateway had not read of the job in the feed yet.
+async fn first_place(socket: &mut Socket, status: &Value) -> Result<Value, Box<dyn std::error::Error>> {
+    if !status["place"].is_null() {
+        return Ok(status["place"].clone());
+    }
+    Ok(socket.until("place").await?["place"].clone())
+}
+
 #[tokio::test]
 async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
     let lab = Lab::start().await?;
@@ -37,6 +45,7 @@ async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
         (&status["status"], &status["jobId"], &status["paused"]),
         (&json!("queued"), &json!(job), &json!(true))
     );
+    assert_eq!(first_place(&mut socket, &status).await?, 2);
     let mut watching = Socket::open(&watcher).await?;
     watching.say(json!({"type": "watch", "eventId": event})).await?;
     let event_state = watching.until("event").await?;
@@ -45,12 +54,8 @@ async fn a_subscriber_hears_place_pause_and_outcome() -> TestResult {
     let third = watcher.book(event, json!({"quantity": 1})).await?;
     let mut losing = Socket::open(&watcher).await?;
     losing.say(json!({"type": "subscribe", "jobId": third})).await?;
-    let mut place = losing.until("status").await?["place"].clone();
-    if place.is_null() {
-        // The gateway had not read of it in the feed yet.
-        place = losing.until("place").await?["place"].clone();
-    }
-    assert_eq!(place, 3);
+    let status = losing.until("status").await?;
+    assert_eq!(first_place(&mut losing, &status).await?, 3);
     let waiting = lab.system.queue.waiting_after(event, 0, 10, false).await?;
     let (number, _) = waiting.last().ok_or("somebody waits")?;
     operator.post("/api/admin/queue/remove", json!({"eventId": event, "number": number})).await?;
