@@ -73,7 +73,7 @@ test_rust() {
         count $(libtest_counts "$logs/doc") "$code"
     else
         # It has no time-out for a test; with nextest each has one.
-        timeout --foreground 60m cargo test "${what[@]}" -- --skip soak_ </dev/null 2>&1 | tee "$logs/rust" || code=$?
+        timeout 60m cargo test "${what[@]}" -- --skip soak_ </dev/null 2>&1 | tee "$logs/rust" || code=$?
         # shellcheck disable=SC2046
         count $(libtest_counts "$logs/rust") "$code"
     fi
