@@ -234,7 +234,7 @@ impl AuthConfig {
         if current.expose_secret().len() < 32 {
             return Err(ConfigError::Invalid("JWT_SECRET is shorter than 32 characters".to_owned()));
         }
-        let previous = filled(self.jwt_secret_previous.as_ref()).cloned();
+        let previous = optional_secret("JWT_SECRET_PREVIOUS", self.jwt_secret_previous.as_ref(), None)?;
         if previous.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
             return Err(ConfigError::Invalid("JWT_SECRET_PREVIOUS is shorter than 32 characters".to_owned()));
         }

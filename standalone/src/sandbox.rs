@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sandbox::{SandboxConfig, SandboxError};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
+use shared::config::is_given;
 use shared::pay::config::{PayConfig, PaymentProvider};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -147,14 +148,11 @@ pub async fn start_unless_set(
 
 fn keep_secrets(pay: &mut PayConfig, data_dir: &Path) -> Result<(), SecretsError> {
     let sandbox = &mut pay.sandbox;
-    // Set but empty is how deployments say "none".
-    let is_missing = |secret: &Option<SecretString>| {
-        secret.as_ref().is_none_or(|secret| secret.expose_secret().is_empty())
-    };
-    if is_missing(&sandbox.sandbox_key) && sandbox.sandbox_key_file.is_none() {
+    if !is_given(sandbox.sandbox_key.as_ref(), sandbox.sandbox_key_file.as_ref()) {
         sandbox.sandbox_key_file = Some(secrets::secret_file(data_dir, "sandbox-key")?);
     }
-    if is_missing(&sandbox.sandbox_webhook_secret) && sandbox.sandbox_webhook_secret_file.is_none() {
+    let (secret, file) = (&sandbox.sandbox_webhook_secret, &sandbox.sandbox_webhook_secret_file);
+    if !is_given(secret.as_ref(), file.as_ref()) {
         sandbox.sandbox_webhook_secret_file = Some(secrets::secret_file(data_dir, "sandbox-webhook")?);
     }
     Ok(())

@@ -101,6 +101,7 @@ fn heading() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
         "\nOn {cores} cores that also run PostgreSQL (synchronous commit), Redis (AOF everysec) and the load. \
-         \"This machine\" is\nwhat it can do at all, measured in the same run. Messages to shoppers are switched off: nobody is behind their addresses.\n"
+         \"This machine\" is\nwhat it can do at all, measured in the same run. \
+         Messages to shoppers are switched off: nobody is behind their addresses.\n"
     )
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use reqwest::Url;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::http::HttpGateway;
 use super::smtp::Smtp;
-use crate::config::{ConfigError, secret};
+use crate::config::{ConfigError, is_given, secret};
 
 /// Messages to people.
 #[derive(Debug, Clone, Args)]
@@ -101,8 +101,7 @@ pub struct HttpTarget {
 impl MessagesConfig {
     /// Where mails go.
     pub fn transport(&self) -> MailTransport {
-        let has_url = self.smtp_url.as_ref().is_some_and(|url| !url.expose_secret().is_empty());
-        let chosen = if has_url || self.smtp_url_file.is_some() {
+        let chosen = if is_given(self.smtp_url.as_ref(), self.smtp_url_file.as_ref()) {
             MailTransport::Smtp
         } else {
             MailTransport::Mailbox

@@ -29,29 +29,28 @@ impl Socket {
 
     /// The next message, however many pings come before it.
     pub(crate) async fn next(&mut self) -> Result<Value, Box<dyn std::error::Error>> {
-        let text = timeout(PATIENCE, async {
-            loop {
-                match self.0.next().await {
-                    Some(Ok(Message::Text(text))) => return Ok(text),
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(error.to_string()),
-                    None => return Err("the socket has ended".to_owned()),
-                }
-            }
-        });
-        Ok(serde_json::from_str(&text.await??)?)
+        timeout(PATIENCE, self.read()).await?
     }
 
     /// The next message of this type; others are passed over.
     pub(crate) async fn until(&mut self, kind: &str) -> Result<Value, Box<dyn std::error::Error>> {
         let search = async {
             loop {
-                let message = self.next().await?;
+                let message = self.read().await?;
                 if message["type"] == kind {
                     return Ok(message);
                 }
             }
         };
         timeout(PATIENCE, search).await.map_err(|_| format!("no message of type {kind}"))?
+    }
+
+    async fn read(&mut self) -> Result<Value, Box<dyn std::error::Error>> {
+        loop {
+            let frame = self.0.next().await.ok_or("the socket has ended")??;
+            if let Message::Text(text) = frame {
+                return Ok(serde_json::from_str(&text)?);
+            }
+        }
     }
 }
