@@ -10,6 +10,10 @@ COPY web ./
 RUN npm run build
 
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is built by it.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 ENV SQLX_OFFLINE=true

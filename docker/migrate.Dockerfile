@@ -3,6 +3,10 @@
 #   docker build -f docker/migrate.Dockerfile -t usher-migrate .
 
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is built by it.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 ENV SQLX_OFFLINE=true

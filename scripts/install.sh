@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building and running Usher needs and this machine lacks; Rust itself is only asked for. Quick when
 # nothing is missing. Takes several options at once.
-#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, curl
+#   scripts/install.sh              redis-server, PostgreSQL, Node and npm, a C compiler, make, curl
 #   scripts/install.sh --build      only what compiling takes: no servers, no Node
 #   scripts/install.sh --no-redis --no-postgresql   not these, as others are given by their addresses
-#   scripts/install.sh --kafka      also a C++ compiler, make and Python 3, which build librdkafka, so whatever has all features
+#   scripts/install.sh --kafka      also a C++ compiler and Python 3, which build librdkafka, so whatever has all features
 #   scripts/install.sh --python     also Python 3 with venv, for the tools that tests use; see python.sh
 #   scripts/install.sh --faketime   also libfaketime, by which `make soak` lets a Redis live through days in minutes
 #   scripts/install.sh --sqlx-cli   also the `sqlx` command, which only `make prepare` and CI use
@@ -71,8 +71,8 @@ missing_packages() {
         has npm || echo npm
     fi
     has cc || printf '%s\n' gcc libc6-dev
+    has make || echo make
     ! wants --kafka || has c++ || echo g++
-    ! wants --kafka || has make || echo make
     ! wants --kafka || has python3 || echo python3
     has git || echo git
     has curl || echo curl
@@ -94,8 +94,13 @@ install_packages() {
     rm -f "$log"
 }
 
-# Names of what only running takes.
-running() { wants --build || printf '%s ' "$@"; }
+# Names of what only running takes, Redis and PostgreSQL first: those that are given by their addresses are left out.
+running() {
+    ! wants --build || return 0
+    wants --no-redis || printf '%s ' "$1"
+    wants --no-postgresql || printf '%s ' "$2"
+    printf '%s ' "${@:3}"
+}
 
 # The one line for a system that we don't install on.
 line_to_type() {
@@ -110,7 +115,7 @@ line_to_type() {
     *" arch "*) echo "sudo pacman -S --needed $(running redis postgresql nodejs npm util-linux)gcc make git curl ca-certificates python$more" ;;
     *" alpine "*) echo "apk add bash $(running redis postgresql nodejs npm setpriv)build-base git curl ca-certificates python3$more # as root" ;;
     *" suse "* | *" opensuse"*) echo "sudo zypper install $(running redis postgresql-server nodejs npm util-linux)gcc gcc-c++ make git curl ca-certificates python3$more" ;;
-    *) echo "install $(running "Redis 7 or newer, PostgreSQL 15 or newer, Node $node_wanted or newer with npm, setpriv (of util-linux),")a C and a C++ compiler, make, git, curl, CA certificates${more:+,$more}, and Python 3 with venv" ;;
+    *) echo "install $(running "Redis 7 or newer," "PostgreSQL 15 or newer," "Node $node_wanted or newer with npm, setpriv (of util-linux),")a C and a C++ compiler, make, git, curl, CA certificates${more:+,$more}, and Python 3 with venv" ;;
     esac
 }
 

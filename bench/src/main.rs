@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use bench::{bare, crowd, figures, limits, peers, report, size};
 use clap::{Parser, Subcommand};
+use tikv_jemallocator::Jemalloc;
 
 // The same allocator as Usher's, so that the bare server has no handicap.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Load on Usher: a crowd of shoppers, and figures beside this machine's own limits.
 ///

@@ -7,10 +7,11 @@ use shared::config::{QueueConfig, ServicesConfig, StoreConfig};
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry::{self, LogConfig};
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// HTTP and WebSocket front of Usher
 #[derive(Parser)]
@@ -34,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(&settings.log);
     settings.queue.check(&settings.store)?;
     let listener = gateway::listen(&settings.gateway)?;
-    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let store = Store::connect(&settings.store).await?;
     store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     queue.check_server().await.context("Redis cannot be used as it is")?;

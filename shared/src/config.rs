@@ -12,6 +12,9 @@ use crate::shop::checkout::config::CheckoutConfig;
 use crate::stream::config::StreamConfig;
 use crate::tickets::config::TicketsConfig;
 
+/// Whoever guesses the secret that signs access tokens is anybody they like.
+const SECRET_LENGTH: usize = 32;
+
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -63,6 +66,38 @@ pub(crate) fn optional_secret(
         (None, _) => return Ok(None),
     };
     Ok(Some(text.trim()).filter(|text| !text.is_empty()).map(SecretString::from))
+}
+
+/// A secret and the one before it, newest first: what was signed with the older one stays good as long as that is set.
+///
+/// # Errors
+/// The first is missing, or one of them is shorter than `at_least` characters.
+pub(crate) fn secrets(
+    name: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&PathBuf>,
+    previous: Option<&SecretString>,
+    at_least: usize,
+) -> Result<Vec<SecretString>, ConfigError> {
+    let current = long_enough(name, secret(name, value, file)?, at_least)?;
+    let previous = filled(previous).cloned();
+    let previous = previous.map(|secret| long_enough(&format!("{name}_PREVIOUS"), secret, at_least));
+    Ok(std::iter::once(current).chain(previous.transpose()?).collect())
+}
+
+/// The secret, unless somebody could guess it.
+///
+/// # Errors
+/// It is shorter than `at_least` characters.
+pub(crate) fn long_enough(
+    name: &str,
+    secret: SecretString,
+    at_least: usize,
+) -> Result<SecretString, ConfigError> {
+    if secret.expose_secret().len() < at_least {
+        return Err(ConfigError::Invalid(format!("{name} is shorter than {at_least} characters")));
+    }
+    Ok(secret)
 }
 
 /// Whether a secret or its file is named; what is in the file is not looked at.
@@ -230,15 +265,8 @@ impl AuthConfig {
     /// # Errors
     /// None is set, or it is too short to be one.
     pub fn secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
-        let current = secret("JWT_SECRET", self.jwt_secret.as_ref(), self.jwt_secret_file.as_ref())?;
-        if current.expose_secret().len() < 32 {
-            return Err(ConfigError::Invalid("JWT_SECRET is shorter than 32 characters".to_owned()));
-        }
-        let previous = optional_secret("JWT_SECRET_PREVIOUS", self.jwt_secret_previous.as_ref(), None)?;
-        if previous.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
-            return Err(ConfigError::Invalid("JWT_SECRET_PREVIOUS is shorter than 32 characters".to_owned()));
-        }
-        Ok(std::iter::once(current).chain(previous).collect())
+        let (value, file) = (self.jwt_secret.as_ref(), self.jwt_secret_file.as_ref());
+        secrets("JWT_SECRET", value, file, self.jwt_secret_previous.as_ref(), SECRET_LENGTH)
     }
 }
 

@@ -15,10 +15,11 @@ use standalone::secrets;
 use standalone::servers::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
 use standalone::settings::{Command, Part, RunArgs, Settings};
 use standalone::system::System;
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const DEMO_PASSWORD: &str = "usher-demo";
 
@@ -30,11 +31,11 @@ async fn main() -> anyhow::Result<()> {
         None => run(settings, RunArgs::default()).await,
         Some(Command::Run(args)) => run(settings, args).await,
         Some(Command::Migrate) => {
-            let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+            let store = Store::connect(&settings.store).await?;
             store.migrate().await.context("the schema was not brought up to date")
         }
         Some(Command::Demo) => {
-            let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+            let store = Store::connect(&settings.store).await?;
             store.migrate().await.context("the schema was not brought up to date")?;
             let is_loaded = load_demo(&store).await?;
             say(if is_loaded {
@@ -111,7 +112,7 @@ async fn serve(
     private: &Private,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let store = Store::connect(&settings.store).await?;
     say("bringing the schema up to date");
     store.migrate().await.context("the schema was not brought up to date")?;
     let is_demo = private.postgres.is_some();

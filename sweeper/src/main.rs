@@ -7,10 +7,11 @@ use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry::{self, LogConfig, MetricsConfig};
 use sweeper::config::SweeperConfig;
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Releases what expired and mends what stalled
 #[derive(Parser)]
@@ -37,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     settings.queue.check(&settings.store)?;
     settings.sweeper.check()?;
     telemetry::tell_figures(&settings.metrics)?;
-    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let store = Store::connect(&settings.store).await?;
     store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     queue.check_server().await.context("Redis cannot be used as it is")?;

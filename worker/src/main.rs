@@ -6,11 +6,12 @@ use shared::config::{QueueConfig, ServicesConfig, StoreConfig};
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry::{self, LogConfig, MetricsConfig};
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 use worker::config::WorkerConfig;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Decides booking jobs in the order of the queue
 #[derive(Parser)]
@@ -38,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     settings.worker.check()?;
     telemetry::tell_figures(&settings.metrics)?;
     settings.services.messages.check()?;
-    let store = Store::connect(&settings.store).await.context("cannot reach PostgreSQL")?;
+    let store = Store::connect(&settings.store).await?;
     store.check_schema().await.context("the schema does not fit")?;
     let queue = Queue::connect(&settings.queue).await.context("cannot reach Redis")?;
     queue.check_server().await.context("Redis cannot be used as it is")?;

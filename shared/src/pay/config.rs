@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
-use crate::config::{ConfigError, optional_secret, secret};
+use crate::config::{ConfigError, long_enough, secret, secrets};
 
 /// Where Usher is when nothing says otherwise.
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8000";
@@ -234,6 +234,7 @@ impl SandboxConfig {
         long_enough(
             "SANDBOX_KEY",
             secret("SANDBOX_KEY", self.sandbox_key.as_ref(), self.sandbox_key_file.as_ref())?,
+            SECRET_LENGTH,
         )
     }
 
@@ -244,7 +245,7 @@ impl SandboxConfig {
     pub fn webhook_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
         let (value, file) = (self.sandbox_webhook_secret.as_ref(), self.sandbox_webhook_secret_file.as_ref());
         let previous = self.sandbox_webhook_secret_previous.as_ref();
-        two("SANDBOX_WEBHOOK_SECRET", value, file, previous)
+        secrets("SANDBOX_WEBHOOK_SECRET", value, file, previous, SECRET_LENGTH)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -270,7 +271,7 @@ impl StripeConfig {
     pub fn webhook_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
         let (value, file) = (self.stripe_webhook_secret.as_ref(), self.stripe_webhook_secret_file.as_ref());
         let previous = self.stripe_webhook_secret_previous.as_ref();
-        two("STRIPE_WEBHOOK_SECRET", value, file, previous)
+        secrets("STRIPE_WEBHOOK_SECRET", value, file, previous, SECRET_LENGTH)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -313,25 +314,6 @@ impl YookassaConfig {
         }
         Ok(())
     }
-}
-
-fn two(
-    name: &'static str,
-    value: Option<&SecretString>,
-    file: Option<&PathBuf>,
-    previous: Option<&SecretString>,
-) -> Result<Vec<SecretString>, ConfigError> {
-    let current = long_enough(name, secret(name, value, file)?)?;
-    let previous = optional_secret(name, previous, None)?;
-    let previous = previous.map(|secret| long_enough(name, secret)).transpose()?;
-    Ok(std::iter::once(current).chain(previous).collect())
-}
-
-fn long_enough(name: &'static str, secret: SecretString) -> Result<SecretString, ConfigError> {
-    if secret.expose_secret().len() < SECRET_LENGTH {
-        return Err(ConfigError::Invalid(format!("{name} is shorter than {SECRET_LENGTH} characters")));
-    }
-    Ok(secret)
 }
 
 fn check_url(name: &str, url: &str) -> Result<(), ConfigError> {

@@ -53,9 +53,12 @@ fn is_starting(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The version, where it is too old, of a number as in `server_version_num`: the major version and four digits more.
+/// The version, where it is too old, of a number as in `server_version_num`: the major version and four digits more; before
+/// version 10 it had two parts, the second of them in the first two of the four.
+/// <https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQSERVERVERSION>
 fn too_old(number: u32) -> Option<String> {
     let (major, minor) = (number / 10_000, number % 10_000);
+    let minor = if major < 10 { format!("{}.{}", minor / 100, minor % 100) } else { minor.to_string() };
     (major < OLDEST).then(|| format!("{major}.{minor}"))
 }
 
@@ -76,6 +79,7 @@ mod tests {
     #[test]
     fn a_server_before_postgresql_15_is_too_old() {
         assert_eq!(too_old(140_019).as_deref(), Some("14.19"));
+        assert_eq!(too_old(90_624).as_deref(), Some("9.6.24"));
         assert_eq!(too_old(150_000), None);
         assert_eq!(too_old(180_001), None);
     }

@@ -16,13 +16,14 @@ mod settings;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Parser as _;
+use tikv_jemallocator::Jemalloc;
 use tokio::time::timeout;
 
 use settings::{Cli, Measure, Settings};
 
 // The same allocator as Usher's, so that neither has a handicap.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> Result<()> {

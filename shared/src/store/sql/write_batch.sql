@@ -11,7 +11,7 @@ with raised as (
 ), ended as (
     -- One outcome a job.
     insert into job_outcomes (event_id, number, nonce, user_id, status, code, result, ip, may_stand_by, refused_in)
-    select $1, number, nonce, user_id, status, code, result::jsonb, ip::inet, may_stand_by,
+    select $1, number, nonce, user_id, status, code, result::json, ip::inet, may_stand_by,
         -- For the audit log, which refusals are copied into later.
         case when code is not null then pg_current_xact_id() end
     from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $20::text[],

@@ -39,11 +39,11 @@ const INVARIANTS: &[(&str, &str)] = &[
         // What winners were told, less what was freed since, is exactly what is claimed.
         "with told as (
              select 'seat ' || seat.value as place, (o.result ->> 'b')::uuid as booking_id
-             from job_outcomes o, jsonb_array_elements_text(o.result -> 's') as seat (value)
+             from job_outcomes o, json_array_elements_text(o.result -> 's') as seat (value)
              where o.event_id = $1 and o.status = 'completed'
              union all
              select format('slot %s of %s', slot.value ->> 1, slot.value ->> 0), (o.result ->> 'b')::uuid
-             from job_outcomes o, jsonb_array_elements(o.result -> 'a') as slot (value)
+             from job_outcomes o, json_array_elements(o.result -> 'a') as slot (value)
              where o.event_id = $1 and o.status = 'completed'
          ), held as (
              select 'seat ' || seat_id as place, booking_id from seat_claims where event_id = $1
@@ -99,8 +99,8 @@ const INVARIANTS: &[(&str, &str)] = &[
         // One fact for every job that won something, in the same booking, and no other.
         "with won as (
              select (result ->> 'b')::uuid as booking_id, user_id, count(*) as jobs,
-                 sum(jsonb_array_length(coalesce(result -> 's', '[]'))
-                     + jsonb_array_length(coalesce(result -> 'a', '[]'))) as places
+                 sum(json_array_length(coalesce(result -> 's', '[]'))
+                     + json_array_length(coalesce(result -> 'a', '[]'))) as places
              from job_outcomes where event_id = $1 and status = 'completed' group by 1, 2
          ), told as (
              select (fact ->> 'bookingId')::uuid as booking_id, (fact ->> 'userId')::bigint as user_id,
