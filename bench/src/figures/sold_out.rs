@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use shared::domain::BookingRequest;
+use sqlx::PgPool;
 
 use super::row::{Quantity, Row, Target};
 use crate::lab::jobs::{best, enqueue, wait_until_decided};
@@ -31,22 +32,9 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let seconds = started.elapsed().as_secs_f64();
     usher.stop().await?;
 
-    let outcomes: Vec<(String, i64)> = sqlx::query_as(
-        "select coalesce(code, 'reserved'), count(*) from job_outcomes where event_id = $1 group by 1 order by 2 desc",
-    )
-    .bind(event.id.0)
-    .fetch_all(&lab.pool)
-    .await
-    .context("count outcomes")?;
+    let outcomes = outcomes(&lab.pool, &event).await.context("count outcomes")?;
     let told: i64 = outcomes.iter().map(|(_, count)| count).sum();
-    let (won, different): (i64, i64) = sqlx::query_as(
-        "select count(*), count(distinct seat) from job_outcomes o
-         cross join jsonb_array_elements_text(o.result -> 's') as seat where o.event_id = $1",
-    )
-    .bind(event.id.0)
-    .fetch_one(&lab.pool)
-    .await
-    .context("count seats that were won")?;
+    let (won, different) = won(&lab.pool, &event).await.context("count seats that were won")?;
     let parts: Vec<String> = outcomes.iter().map(|(code, count)| format!("{count} {code}")).collect();
     let exactly = |count: usize| Target::Exactly { count: Quantity::Count(count as u64) };
     let all = SEATS as usize;
@@ -81,4 +69,25 @@ fn request(event: &Event, nth: usize) -> Result<BookingRequest> {
     // Spread over the hall, so that some are still free when their turn comes.
     let favourite = (nth / NAMED) % FAVOURITES * (event.seats.len() / FAVOURITES);
     Ok(BookingRequest::named(vec![event.seats[favourite]], false)?)
+}
+
+/// How many jobs of an event ended in which way: `reserved`, or the code of their refusal.
+pub(super) async fn outcomes(pool: &PgPool, event: &Event) -> sqlx::Result<Vec<(String, i64)>> {
+    sqlx::query_as(
+        "select coalesce(code, 'reserved'), count(*) from job_outcomes where event_id = $1 group by 1 order by 2 desc",
+    )
+    .bind(event.id.0)
+    .fetch_all(pool)
+    .await
+}
+
+/// How many seats of an event jobs were told they won, and how many different ones these are.
+pub(super) async fn won(pool: &PgPool, event: &Event) -> sqlx::Result<(i64, i64)> {
+    sqlx::query_as(
+        "select count(*), count(distinct seat) from job_outcomes o
+         cross join json_array_elements_text(o.result -> 's') as seat where o.event_id = $1",
+    )
+    .bind(event.id.0)
+    .fetch_one(pool)
+    .await
 }

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use standalone::servers::{PostgresOptions, PrivatePostgres, ScratchServers, scratch};
 
 use super::invariants::{Scope, check};
-use super::{chain, reserve, rows, sweep};
+use super::{chain, reserve, rows, sold_out, sweep};
 use crate::lab::{Event, people};
 
 const SEATS: u32 = 1_234;
@@ -57,9 +57,14 @@ async fn rows_alone_are_what_a_sale_leaves_and_broken_rules_are_seen() {
     assert_eq!(event.claimed(&pool).await.expect("a count"), u64::from(SEATS));
     assert_eq!(violations(&pool).await, [""; 0]);
 
+    let seats = i64::from(SEATS);
+    let outcomes = sold_out::outcomes(&pool, &event).await.expect("outcomes");
+    assert_eq!(outcomes, [("reserved".to_owned(), seats)]);
+    assert_eq!(sold_out::won(&pool, &event).await.expect("seats"), (seats, seats));
+
     // Three transactions; the first one's jobs don't count.
     let (jobs, seconds, batches) = reserve::pace(&pool, &[event.id], since).await.expect("a pace");
-    assert_eq!((jobs, batches), (i64::from(SEATS) - 500, 3));
+    assert_eq!((jobs, batches), (seats - 500, 3));
     assert!(seconds > 0.0);
     let (p50, p95, p99) = chain::to_commit_ms(&pool, &event).await.expect("quantiles");
     assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{p50} {p95} {p99}");
