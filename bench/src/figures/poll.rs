@@ -1,7 +1,7 @@
 //! Place polls: jobs wait, and everybody asks where they stand.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -16,7 +16,9 @@ use crate::report::float;
 
 const JOBS: u64 = 10_000;
 const CONNECTIONS: usize = 1_000;
-const TIME: Duration = Duration::from_secs(5);
+/// Usher and the bare server take turns, each for so long: a machine that is now faster, now slower, is so to both.
+const TURN: Duration = Duration::from_millis(1_250);
+const TURNS: usize = 4;
 const PROMISED: f64 = 0.8;
 /// What the stores do by themselves varies by some calls a second; a call a poll would be 1.
 const NO_CALL: Quantity = Quantity::Each(0.001);
@@ -30,15 +32,22 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let (usher, bare) = (lab.start_usher().await?, lab.start_bare().await?);
     lab.pause(&usher, event.id).await?;
     let jobs = enqueue(lab, &usher, &event).await?;
-    // What the stores do while nobody asks, over as long a time.
-    let idle = lab.calls().await?;
-    tokio::time::sleep(TIME).await;
-    let before = lab.calls().await?;
-    let by_reference = poll(lab, &usher, &jobs, false).await?;
-    let after = lab.calls().await?;
-    let signed_in = poll(lab, &usher, &jobs, true).await?;
-    let limit = async |is_signed_in| poll(lab, &bare, &jobs, is_signed_in).await?.as_limit();
-    let limits = [limit(false).await?, limit(true).await?];
+    let (mut by_reference, mut signed_in) = (Tally::default(), Tally::default());
+    let mut limits = [Tally::default(), Tally::default()];
+    let (mut by_itself, mut with_polls) = (Calls::default(), Calls::default());
+    for _ in 0..TURNS {
+        let (before, started) = (lab.calls().await?, Instant::now());
+        by_reference.append(poll(lab, &usher, &jobs, false).await?);
+        let (took, after) = (started.elapsed(), lab.calls().await?);
+        with_polls.add(after.since(before));
+        limits[0].append(poll(lab, &bare, &jobs, false).await?.as_limit()?);
+        signed_in.append(poll(lab, &usher, &jobs, true).await?);
+        limits[1].append(poll(lab, &bare, &jobs, true).await?.as_limit()?);
+        // What the stores do while nobody asks, over as long a time.
+        let before = lab.calls().await?;
+        tokio::time::sleep(took).await;
+        by_itself.add(lab.calls().await?.since(before));
+    }
     bare.stop().await?;
     usher.stop().await?;
 
@@ -56,7 +65,6 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
             format!("{JOBS} waiting, {CONNECTIONS} connections, p99 {:.1} ms", tally.quantile_ms(0.99));
         rows.push(row.with_note(note).without_errors(tally.errors(), &tally.complaints()));
     }
-    let (by_itself, with_polls) = (before.since(idle), after.since(before));
     let each = |calls: fn(Calls) -> u64| {
         float(calls(with_polls).saturating_sub(calls(by_itself))) / float(by_reference.good().max(1))
     };
@@ -109,7 +117,7 @@ async fn poll(lab: &Lab, server: &Server, jobs: &[Job], is_signed_in: bool) -> R
         target: server.target.address,
         connections: CONNECTIONS,
         threads: threads(),
-        pace: Pace::Flat(TIME),
+        pace: Pace::Flat(TURN),
         keep_bodies: false,
     };
     run(plan, Arc::new(Polls::new(&server.target.host, polls))).await

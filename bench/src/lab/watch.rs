@@ -14,7 +14,7 @@ use super::Lab;
 const LATE: Duration = Duration::from_millis(1_500);
 
 /// Calls that stores have seen so far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Calls {
     /// Commands of Redis, those inside scripts included.
     pub redis: u64,
@@ -30,6 +30,12 @@ impl Calls {
             redis: self.redis.saturating_sub(earlier.redis),
             postgres: self.postgres.saturating_sub(earlier.postgres),
         }
+    }
+
+    /// Adds those of another time.
+    pub fn add(&mut self, other: Self) {
+        self.redis += other.redis;
+        self.postgres += other.postgres;
     }
 }
 

@@ -94,6 +94,13 @@ impl Tally {
         self.last = self.last.max(other.last);
     }
 
+    /// Adds what a later run brought back.
+    pub fn append(&mut self, later: Self) {
+        let counted_for = self.counted_for + later.counted_for;
+        self.merge(later);
+        self.counted_for = counted_for;
+    }
+
     /// The same as the limit that others are held against, which no answer may be missing of.
     ///
     /// # Errors
