@@ -122,10 +122,16 @@ impl FromRequestParts<App> for MaybeCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Some(credentials) = read(&parts.headers)? else { return Ok(Self(None)) };
+        let token_actor = |token| {
+            if parts.method.is_safe() {
+                app.accounts.asking_actor(token)
+            } else {
+                app.accounts.token_actor(token)
+            }
+        };
         let actor = match credentials {
-            Credentials::Token(token) if parts.method.is_safe() => app.accounts.asking_actor(token)?,
-            Credentials::Token(token) => app.accounts.token_actor(token)?,
-            Credentials::Cookie(token) => match app.accounts.asking_actor(token) {
+            Credentials::Token(token) => token_actor(token)?,
+            Credentials::Cookie(token) => match token_actor(token) {
                 Ok(actor) if parts.method.is_safe() || is_same_origin(&parts.headers) => actor,
                 Ok(_) => return Err(Problem::plain(Code::CrossSite)),
                 // A stale cookie is sent by the browser, not by the shopper: on reads they are simply logged out.
