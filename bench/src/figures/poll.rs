@@ -32,6 +32,7 @@ pub(super) async fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let (usher, bare) = (lab.start_usher().await?, lab.start_bare().await?);
     lab.pause(&usher, event.id).await?;
     let jobs = enqueue(lab, &usher, &event).await?;
+    lab.settle().await;
     let (mut by_reference, mut signed_in) = (Tally::default(), Tally::default());
     let mut limits = [Tally::default(), Tally::default()];
     let (mut by_itself, mut with_polls) = (Calls::default(), Calls::default());

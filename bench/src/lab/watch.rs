@@ -10,8 +10,10 @@ use sqlx::PgPool;
 
 use super::Lab;
 
-/// PostgreSQL's processes tell their counts a second late.
+/// PostgreSQL's processes tell their counts a second late while they have work.
 const LATE: Duration = Duration::from_millis(1_500);
+/// One that has none any more tells its last ones ten seconds later: `PGSTAT_IDLE_INTERVAL` in its `pgstat.c`.
+const IDLE: Duration = Duration::from_millis(10_500);
 
 /// Calls that stores have seen so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +42,11 @@ impl Calls {
 }
 
 impl Lab {
+    /// Waits until what was done before has been counted, so that it is not taken for what comes after.
+    pub async fn settle(&self) {
+        tokio::time::sleep(IDLE).await;
+    }
+
     /// Counts the calls that both stores have seen so far.
     pub async fn calls(&self) -> Result<Calls> {
         tokio::time::sleep(LATE).await;
