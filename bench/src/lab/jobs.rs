@@ -20,7 +20,13 @@ const FIRST_LIMIT: Duration = Duration::from_secs(30);
 
 /// A request for some seats that Usher chooses.
 pub fn best(quantity: u32) -> Result<BookingRequest> {
-    Ok(BookingRequest::chosen(Wanted::Best { quantity, tier: None, section: None, adjacent: false })?)
+    Ok(BookingRequest::chosen(Wanted::Best {
+        quantity,
+        tier: None,
+        section: None,
+        adjacent: false,
+        or_any: false,
+    })?)
 }
 
 /// Adds jobs to a lane, in this order.

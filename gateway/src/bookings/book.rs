@@ -32,14 +32,15 @@ pub struct BookBody {
     /// Refuse rather than split a group.
     #[serde(default)]
     adjacent: bool,
-    /// `any`: the best available when a named seat is gone.
+    /// `any`: the best available when a named seat is gone, or when there is nothing of that tier or section, or nothing
+    /// side by side.
     fallback: Option<Fallback>,
     /// Wait for a returned seat when everything is held.
     #[serde(default)]
     standby: bool,
 }
 
-/// What to do when a named seat is gone.
+/// What to do when there is nothing like what is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
@@ -71,16 +72,20 @@ pub async fn book_event(
 /// What is asked for. It depends on the body alone, so that the same body is the same request, whatever is free by then.
 fn parse(body: BookBody) -> Result<BookingRequest, Problem> {
     let refuse = |detail: &str| Problem::new(Code::Validation, detail);
-    let or_best = body.fallback == Some(Fallback::Any);
+    let is_flexible = body.fallback == Some(Fallback::Any);
     let quantity = body.quantity.or(body.seat_ids.is_none().then_some(1));
     let mut request = match (body.seat_ids, quantity, body.area_id) {
-        (Some(seats), None, None) => BookingRequest::named(seats, or_best),
+        (Some(seats), None, None) => BookingRequest::named(seats, is_flexible),
+        (None, Some(_), Some(_)) if is_flexible => {
+            return Err(refuse("a fallback is for seats; an area has none"));
+        }
         (None, Some(quantity), Some(area)) => BookingRequest::chosen(Wanted::Area { area, quantity }),
         (None, Some(quantity), None) => BookingRequest::chosen(Wanted::Best {
             quantity,
             tier: body.tier_id,
             section: body.section_id,
             adjacent: body.adjacent,
+            or_any: is_flexible,
         }),
         (Some(_), ..) => return Err(refuse("give either seatIds or a quantity, not both")),
         (None, None, _) => return Err(refuse("give seatIds, or a quantity")),

@@ -126,7 +126,7 @@ async fn owner(app: &App, caller: &Caller, person: Option<Person>) -> Result<Use
 fn one_place(area: Option<AreaId>) -> Result<BookingRequest, Problem> {
     let wanted = match area {
         Some(area) => Wanted::Area { area, quantity: 1 },
-        None => Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false },
+        None => Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false, or_any: false },
     };
     BookingRequest::chosen(wanted).map_err(|error| Problem::new(Code::Validation, error.to_string()))
 }

@@ -495,7 +495,7 @@ mod tests {
 
     #[test]
     fn whoever_stands_by_is_away_after_two_looks_that_agree() -> Result<(), Box<dyn std::error::Error>> {
-        let wanted = Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false };
+        let wanted = Wanted::Best { quantity: 1, tier: None, section: None, adjacent: false, or_any: false };
         let envelope = Envelope {
             owner: UserId(1),
             nonce: 1,

@@ -35,16 +35,28 @@ pub fn choose(layout: &Layout, map: &mut SeatMap, wanted: &Wanted) -> Result<Cho
                 None => return Err(Refusal::SeatTaken),
             }
         }
-        Wanted::Best { quantity, tier, section, adjacent } => {
-            let filter = Filter::new(layout, *tier, *section);
-            match best(layout, map, &filter, *quantity, *adjacent) {
-                Err(Refusal::SoldOut) if section.is_none() => standing(layout, map, *tier, *quantity)?,
-                seats => seats?,
+        Wanted::Best { quantity, tier, section, adjacent, or_any } => {
+            match best_or_standing(layout, map, (*tier, *section), *quantity, *adjacent) {
+                Err(_) if *or_any => best_or_standing(layout, map, (None, None), *quantity, false)?,
+                places => places?,
             }
         }
         Wanted::Area { area, quantity } => area_slots(layout, map, *area, *quantity)?,
     };
     Ok(Choice { places })
+}
+
+fn best_or_standing(
+    layout: &Layout,
+    map: &mut SeatMap,
+    (tier, section): (Option<TierId>, Option<SectionId>),
+    quantity: u32,
+    adjacent: bool,
+) -> Result<Vec<Place>, Refusal> {
+    match best(layout, map, &Filter::new(layout, tier, section), quantity, adjacent) {
+        Err(Refusal::SoldOut) if section.is_none() => standing(layout, map, tier, quantity),
+        seats => seats,
+    }
 }
 
 fn standing(
@@ -247,7 +259,7 @@ mod tests {
     }
 
     fn best_of(quantity: u32, adjacent: bool) -> Wanted {
-        Wanted::Best { quantity, tier: None, section: None, adjacent }
+        Wanted::Best { quantity, tier: None, section: None, adjacent, or_any: false }
     }
 
     fn take(layout: &Layout, map: &mut SeatMap, wanted: &Wanted) -> Result<Vec<Place>, Refusal> {
@@ -297,13 +309,24 @@ mod tests {
         assert_eq!(best(1), Err(Refusal::SoldOut));
         let mut map = SeatMap::new(&layout);
         let mut cheaper = || {
-            let wanted = Wanted::Best { quantity: 1, tier: Some(TierId(2)), section: None, adjacent: true };
+            let wanted = Wanted::Best {
+                quantity: 1,
+                tier: Some(TierId(2)),
+                section: None,
+                adjacent: true,
+                or_any: false,
+            };
             take(&layout, &mut map, &wanted)
         };
         let taken = [cheaper(), cheaper(), cheaper()].map(|places| places.expect("room"));
         assert_eq!(taken.concat(), [Place::Seat(1), Place::Slot(1, 1), Place::Slot(1, 2)]);
-        let in_section =
-            Wanted::Best { quantity: 1, tier: None, section: Some(SectionId(2)), adjacent: false };
+        let in_section = Wanted::Best {
+            quantity: 1,
+            tier: None,
+            section: Some(SectionId(2)),
+            adjacent: false,
+            or_any: false,
+        };
         assert_eq!(choose(&layout, &mut map, &in_section), Err(Refusal::SoldOut), "an area is in no section");
     }
 
@@ -323,12 +346,40 @@ mod tests {
     fn section_and_price_are_kept() {
         let layout = hall(&[3]);
         let mut map = SeatMap::new(&layout);
-        let by_tier = Wanted::Best { quantity: 1, tier: Some(TierId(2)), section: None, adjacent: true };
+        let by_tier =
+            Wanted::Best { quantity: 1, tier: Some(TierId(2)), section: None, adjacent: true, or_any: false };
         // Not the middle one: it would leave a single seat on either side.
         assert_eq!(choose(&layout, &mut map, &by_tier).expect("room").places, [Place::Seat(3)]);
-        let nowhere =
-            Wanted::Best { quantity: 1, tier: Some(TierId(2)), section: Some(SectionId(1)), adjacent: true };
+        let nowhere = Wanted::Best {
+            quantity: 1,
+            tier: Some(TierId(2)),
+            section: Some(SectionId(1)),
+            adjacent: true,
+            or_any: false,
+        };
         assert_eq!(choose(&layout, &mut map, &nowhere), Err(Refusal::SoldOut));
+    }
+
+    #[test]
+    fn whoever_takes_any_gets_others_only_where_there_are_none_like_that() {
+        let layout = hall(&[3]);
+        let mut map = SeatMap::new(&layout);
+        let wanted = |quantity, or_any| Wanted::Best {
+            quantity,
+            tier: Some(TierId(2)),
+            section: Some(SectionId(2)),
+            adjacent: true,
+            or_any,
+        };
+        map.set(&layout, Place::Seat(4), Hold::Sold);
+        assert_eq!(choose(&layout, &mut map, &wanted(2, false)), Err(Refusal::NotEnoughAdjacent));
+        let places = take(&layout, &mut map, &wanted(2, true)).expect("others");
+        assert_eq!(places, [Place::Seat(0), Place::Seat(1)], "side by side elsewhere");
+        assert_eq!(take(&layout, &mut map, &wanted(1, true)).expect("one like that"), [Place::Seat(3)]);
+        assert_eq!(take(&layout, &mut map, &wanted(2, false)), Err(Refusal::SoldOut));
+        let rest = take(&layout, &mut map, &wanted(2, true)).expect("what is left, though apart");
+        assert_eq!(rest, [Place::Seat(2), Place::Seat(5)]);
+        assert_eq!(take(&layout, &mut map, &wanted(1, true)), Err(Refusal::SoldOut));
     }
 
     proptest! {

@@ -207,7 +207,7 @@ pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{SeatId, Wanted};
+    use crate::domain::{AreaId, SeatId, SectionId, TierId, Wanted};
 
     fn job() -> JobRef {
         JobRef {
@@ -261,12 +261,26 @@ mod tests {
 
     #[test]
     fn envelope_keeps_the_address_and_every_kind_of_request() {
-        let area = Wanted::Area { area: crate::domain::AreaId(3), quantity: 2 };
-        let mut request = BookingRequest::chosen(area).expect("a request");
-        request.standby = true;
-        let ip = Some(IpAddr::from([203, 0, 113, 9]));
-        let envelope = Envelope { owner: UserId(1), nonce: 5, is_keyed: false, ip, request };
-        assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
+        let best = |tier, section, adjacent, or_any| Wanted::Best {
+            quantity: 2,
+            tier: Some(TierId(tier)).filter(|tier| tier.0 != 0),
+            section: Some(SectionId(section)).filter(|section| section.0 != 0),
+            adjacent,
+            or_any,
+        };
+        let kinds = [
+            Wanted::Area { area: AreaId(3), quantity: 2 },
+            Wanted::Named { seats: vec![SeatId(4), SeatId(9)], or_best: true },
+            best(5, 0, true, false),
+            best(0, 6, false, true),
+            best(5, 6, true, true),
+        ];
+        for (wanted, standby) in kinds.into_iter().zip([true, false].into_iter().cycle()) {
+            let request = BookingRequest { wanted, standby };
+            let ip = Some(IpAddr::from([203, 0, 113, 9]));
+            let envelope = Envelope { owner: UserId(1), nonce: 5, is_keyed: false, ip, request };
+            assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
+        }
         assert_eq!(Envelope::decode(&[9, 9]), Err(DecodeError));
     }
 }

@@ -37,6 +37,8 @@ pub enum Wanted {
         section: Option<SectionId>,
         /// Refuse rather than split a group.
         adjacent: bool,
+        /// Take any others when none are like that.
+        or_any: bool,
     },
     /// Room in a general-admission area.
     Area {
@@ -130,8 +132,8 @@ impl BookingRequest {
                     last = seat.0;
                 }
             }
-            Wanted::Best { quantity, tier, section, adjacent } => {
-                out.push(u8::from(*adjacent));
+            Wanted::Best { quantity, tier, section, adjacent, or_any } => {
+                out.push(u8::from(*adjacent) | (u8::from(*or_any) << 1));
                 put(out, u64::from(*quantity));
                 put_id(out, tier.map_or(0, |tier| tier.0));
                 put_id(out, section.map_or(0, |section| section.0));
@@ -158,11 +160,12 @@ impl BookingRequest {
                 Self::named(seats, or_best)
             }
             1 => {
-                let adjacent = reader.byte()? != 0;
+                let flags = reader.byte()?;
+                let (adjacent, or_any) = (flags & 1 != 0, flags & 2 != 0);
                 let quantity = reader.small()?;
                 let tier = Some(reader.id()?).filter(|id| *id != 0).map(TierId);
                 let section = Some(reader.id()?).filter(|id| *id != 0).map(SectionId);
-                Self::chosen(Wanted::Best { quantity, tier, section, adjacent })
+                Self::chosen(Wanted::Best { quantity, tier, section, adjacent, or_any })
             }
             2 => {
                 let area = AreaId(reader.id()?);

@@ -12,7 +12,7 @@ use crate::store::{EventRecord, ROUND, Store, StoreError, in_time};
 
 /// How old an event may be.
 const FRESH: Duration = Duration::from_secs(5);
-/// How old it may be when a seat is asked for that it does not have.
+/// How old it, or word that there is no such seat, may be when a seat is asked for that it does not have.
 const RATHER_FRESH: Duration = Duration::from_millis(250);
 /// Unknown ids remembered at most, so that asking for made-up ones does not fill the memory.
 const UNKNOWN: usize = 10_000;
@@ -51,7 +51,7 @@ impl Event {
 pub struct Catalogue {
     store: Store,
     events: Arc<RwLock<HashMap<EventId, Known>>>,
-    seats: Arc<RwLock<HashMap<SeatId, Option<EventId>>>>,
+    seats: Arc<RwLock<HashMap<SeatId, (Option<EventId>, Instant)>>>,
     refreshing: Arc<Gates>,
     loading: Arc<Gates>,
 }
@@ -167,15 +167,17 @@ impl Catalogue {
         if cached.is_some() {
             return Ok(cached);
         }
-        if let Some(known) = self.seats.read().get(&seat) {
-            return Ok(*known);
+        if let Some((event, since)) = self.seats.read().get(&seat)
+            && (event.is_some() || since.elapsed() < RATHER_FRESH)
+        {
+            return Ok(*event);
         }
         let event = self.store.event_of_seat(seat).await?;
         let mut seats = self.seats.write();
         if seats.len() > UNKNOWN {
             seats.clear();
         }
-        seats.insert(seat, event);
+        seats.insert(seat, (event, Instant::now()));
         Ok(event)
     }
 

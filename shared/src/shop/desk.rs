@@ -266,7 +266,8 @@ impl Desk {
         let standing =
             self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
         if standing != left {
-            // It was decided first. What it won while it was known to wait is given back; else it stays.
+            // It was decided first. What it won while it was known to wait is given back, and then it reads as left, so that a
+            // second try goes on where a first one failed; else it stays.
             let Outcome::Completed(won) = &standing else {
                 return Ok(Status::ended(job.event, &standing, None, true));
             };
@@ -274,7 +275,7 @@ impl Desk {
                 return Ok(self.ended(job.event, &standing, true).await);
             }
             self.carts.give_back(job.event, viewer, won).await?;
-            return Ok(Status::ended(job.event, &left, None, true));
+            self.lanes.store().note_left(job.event, job.number, job.envelope.nonce).await?;
         }
         let ended = [(job.number, job.envelope.clone(), left.clone())];
         self.lanes.queue().leave(job.event, &ended).await.map_err(Fault::from)?;

@@ -92,6 +92,24 @@ impl Store {
         standing.remove(&number).ok_or(StoreError::Row("an outcome just written"))
     }
 
+    /// Makes of a job that won one whose owner has left, once what it won is given back. One that lost stays as it is.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn note_left(&self, event: EventId, number: u64, nonce: u64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update job_outcomes set status = 'failed', code = $4, result = null
+             where event_id = $1 and number = $2 and nonce = $3 and status = 'completed'",
+            event.0,
+            number.cast_signed(),
+            nonce.cast_signed(),
+            Refusal::Left.code()
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Ends jobs that nobody has decided yet; answers with the outcomes that stand.
     ///
     /// # Errors

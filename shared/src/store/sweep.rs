@@ -112,7 +112,8 @@ impl Store {
     }
 
     /// Forgets what is of use only for a while: hints of freed places after an hour, refresh tokens that have
-    /// run out, outcomes a day and more after their event. Returns how many rows went.
+    /// run out, outcomes two days after their event is over and they were decided, so that no job's reference outlives its
+    /// outcome. Returns how many rows went.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -137,7 +138,8 @@ impl Store {
         gone += sqlx::query!(
             "delete from job_outcomes o using (
                  select o.event_id, o.number from job_outcomes o join events e on e.id = o.event_id
-                 where e.starts_at < clock_timestamp() - interval '2 days' limit $1) as old
+                 where greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days'
+                     and o.decided_at < clock_timestamp() - interval '2 days' limit $1) as old
              where o.event_id = old.event_id and o.number = old.number",
             at_most
         )
@@ -147,7 +149,7 @@ impl Store {
         Ok(gone)
     }
 
-    /// Those of these events that are over for so long that their outcomes are forgotten, or that do not exist.
+    /// Those of these events that are over, and not sold any more, for two days, or that do not exist.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -156,7 +158,8 @@ impl Store {
         let past = sqlx::query_scalar!(
             r#"select asked.id as "id!" from unnest($1::bigint[]) as asked (id)
                left join events e on e.id = asked.id
-               where e.id is null or e.starts_at < clock_timestamp() - interval '2 days'"#,
+               where e.id is null
+                   or greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days'"#,
             &ids
         )
         .fetch_all(&self.pool)

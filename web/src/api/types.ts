@@ -151,9 +151,10 @@ export type Status =
   | {
       status: 'queued';
       eventId: number;
-      place: number;
+      /** Absent, with the estimate, until it is known. */
+      place?: number;
       waiting: number;
-      estimatedWaitTime: string;
+      estimatedWaitTime?: string;
       waitRange?: WaitRange | null;
       paused: boolean;
       message?: string | null;

@@ -32,6 +32,16 @@ describe('a full status', () => {
     expect(view).toEqual({ status: 'completed', result: won });
   });
 
+  it('has no place before it is known, and keeps one that was', () => {
+    const { place: _, estimatedWaitTime: __, waitRange: ___, ...unknown } = queued(1) as Extract<Status, { status: 'queued' }>;
+    const first = withStatus({ status: 'unknown' }, { ...unknown, waiting: 0 });
+    expect(first).toMatchObject({ status: 'queued', place: null, estimatedWaitTime: null, waitRange: null });
+    expect(lineProgress(first, 42)).toBe(0);
+    const back = withStatus(withStatus(first, queued(42)), { ...unknown, recovering: true });
+    expect(back).toMatchObject({ place: 42, waiting: 100, recovering: true });
+    expect(lineProgress(back, 42)).toBeGreaterThan(0);
+  });
+
   it('never shows a place below one, nor fewer waiting than the place', () => {
     expect(fromStatus(queued(0))).toMatchObject({ place: 1 });
     expect(fromStatus(queued(200))).toMatchObject({ place: 200, waiting: 200 });

@@ -7,9 +7,10 @@ import type { FromServer } from '../live/messages';
 
 export interface Queued {
   status: 'queued';
-  place: number;
+  /** Null until it is known. */
+  place: number | null;
   waiting: number;
-  estimatedWaitTime: string;
+  estimatedWaitTime: string | null;
   waitRange: WaitRange | null;
   paused: boolean;
   message: string | null;
@@ -35,9 +36,9 @@ export function fromStatus(status: Status): JobView {
     case 'queued':
       return {
         status: 'queued',
-        place: Math.max(1, status.place),
-        waiting: Math.max(status.waiting, status.place),
-        estimatedWaitTime: status.estimatedWaitTime,
+        place: status.place === undefined ? null : Math.max(1, status.place),
+        waiting: Math.max(status.waiting, status.place ?? 0),
+        estimatedWaitTime: status.estimatedWaitTime ?? null,
         waitRange: status.waitRange ?? null,
         paused: status.paused,
         message: status.message ?? null,
@@ -53,10 +54,16 @@ export function fromStatus(status: Status): JobView {
   }
 }
 
-/** Takes in a full state; an ended job stays ended, but may still learn what it won. */
+/**
+ * Takes in a full state; an ended job stays ended, but may still learn what it won. A place is shown on while the server
+ * does not know it, as when the line is being put back together.
+ */
 export function withStatus(view: JobView, status: Status): JobView {
   const next = fromStatus(status);
-  if (!hasEnded(view)) return next;
+  if (!hasEnded(view)) {
+    const isUnknown = view.status === 'queued' && next.status === 'queued' && next.place === null;
+    return isUnknown ? { ...next, place: view.place, waiting: view.waiting } : next;
+  }
   const learnsResult = view.status === 'completed' && next.status === 'completed' && view.result === null;
   return learnsResult ? next : view;
 }
@@ -97,7 +104,7 @@ function withPlace(view: JobView, at: FromServer & { type: 'place' }): JobView {
 /** How much of the line is behind one, 0–1, measured from the first place that was seen. */
 export function lineProgress(view: JobView, startPlace: number): number {
   if (view.status === 'processing' || view.status === 'completed') return 1;
-  if (view.status !== 'queued') return 0;
+  if (view.status !== 'queued' || view.place === null) return 0;
   const start = Math.max(startPlace, view.place);
   return (start - view.place + 0.5) / (start + 0.5);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Ranks, Rate, Wait};
-use crate::domain::{EventId, Outcome, SeatId, UserId};
+use crate::domain::{EventId, Outcome, Refusal, SeatId, UserId};
 use crate::queue::control::Pause;
 use crate::queue::feed::{Change, Done};
 
@@ -211,8 +211,13 @@ impl LaneBoard {
         self.note_outcome(number, owner, outcome, second);
     }
 
-    /// Remembers an outcome for some minutes.
+    /// Remembers an outcome for some minutes. A job whose owner has left stays so: the batch that had decided it first may be
+    /// told of later.
     pub fn note_outcome(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
+        let left = Outcome::Failed(Refusal::Left);
+        if self.outcomes.iter().filter_map(|half| half.get(&number)).any(|(_, known)| *known == left) {
+            return;
+        }
         if second > self.half_since_s + HALF_S || self.outcomes[0].len() >= OUTCOMES_PER_HALF {
             let [newer, older] = &mut self.outcomes;
             std::mem::swap(newer, older);

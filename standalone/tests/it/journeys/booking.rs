@@ -3,9 +3,11 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::auth::Role;
-use shared::domain::{Outcome, Refusal};
+use shared::domain::{BookingId, Envelope, EventId, Outcome, Refusal, Reservation, SeatId};
+use shared::queue::Partition;
 use shared::queue::claim::Claim;
 use shared::queue::settle::{Decided, Ending};
+use shared::shop::Sweeps;
 use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, Socket, TestResult, assert_invariants, eventually, make_event};
@@ -142,6 +144,175 @@ async fn leaving_is_for_the_owner_and_moves_the_others_up() -> TestResult {
     assert_eq!(second.outcome(&behind).await?["status"], "completed");
     assert_eq!(first.status(&job).await?["code"], "left");
     assert_invariants(lab.store(), event).await
+}
+
+/// As a worker leaves it that was killed between its commit and word to Redis: the first in line has won this seat.
+async fn win(lab: &Lab, event: EventId, seat: SeatId) -> Result<Won, Box<dyn std::error::Error>> {
+    let page = lab.system.queue.waiting_after(event, 0, 1, false).await?;
+    let Some((number, Some(envelope))) = page.into_iter().next() else { return Err("somebody waits".into()) };
+    let booking: BookingId = sqlx::query_scalar(
+        "with opened as (
+             insert into bookings (id, event_id, user_id, expires_at)
+             values (gen_random_uuid(), $1, $2, clock_timestamp() + interval '900 s') returning *
+         ), claimed as (
+             insert into seat_claims (seat_id, event_id, booking_id, user_id, status, expires_at)
+             select $3, event_id, id, user_id, 'reserved', expires_at from opened
+         )
+         select id from opened",
+    )
+    .bind(event.0)
+    .bind(envelope.owner.0)
+    .bind(seat.0)
+    .fetch_one(lab.store().pool())
+    .await
+    .map(BookingId)?;
+    let expires_at_ms = chrono::Utc::now().timestamp_millis() + 900_000;
+    let won = Reservation { booking, seats: vec![seat], slots: Vec::new(), expires_at_ms };
+    sqlx::query(
+        "insert into job_outcomes (event_id, number, nonce, user_id, status, result)
+         values ($1, $2, $3, $4, 'completed', $5)",
+    )
+    .bind(event.0)
+    .bind(number.cast_signed())
+    .bind(envelope.nonce.cast_signed())
+    .bind(envelope.owner.0)
+    .bind(serde_json::to_value(&won)?)
+    .execute(lab.store().pool())
+    .await?;
+    Ok((number, envelope, Outcome::Completed(won)))
+}
+
+/// A job that has won.
+type Won = (u64, Envelope, Outcome);
+
+#[tokio::test]
+async fn leaving_gives_back_what_was_won_at_that_very_moment_and_reads_as_left_for_good() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let job = first.book(event, json!({"quantity": 1})).await?;
+    eventually("the first waits", async || first.status(&job).await.is_ok_and(|status| status["place"] == 1))
+        .await;
+    let won = win(&lab, event, seats[0]).await?;
+    let (status, left) = first.call(Method::DELETE, &format!("/api/bookings/queue/{job}"), None).await?;
+    assert_eq!((status, &left["status"], &left["code"]), (StatusCode::OK, &json!("failed"), &json!("left")));
+    assert_eq!(lab.count("select count(*) from seat_claims").await?, 0, "the seat is given back");
+    // The worker's word comes after all.
+    lab.system.queue.leave(event, &[won]).await?;
+    let _worker = lab.add(&[Part::Worker]).await?;
+    let behind = second.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(second.outcome(&behind).await?["status"], "completed", "the seat is the next one's");
+    assert_eq!(first.status(&job).await?["code"], "left", "by what this gateway has heard");
+    let other = lab.add(&[Part::Gateway]).await?;
+    let asked = lab.http.get(format!("{}/api/bookings/status/{job}", other.url)).bearer_auth(&first.token);
+    assert_eq!(asked.send().await?.json::<serde_json::Value>().await?["code"], "left", "and by PostgreSQL");
+    let (_, cart) = first.get("/api/cart").await?;
+    assert_eq!(cart["items"], json!([]));
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn tier_section_and_side_by_side_are_kept_unless_any_seats_will_do() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(3, 4)).await?;
+    // The last row is a balcony of its own, at a price of its own.
+    let (tier, section): (i64, i64) = sqlx::query_as(
+        "with tier as (
+             insert into price_tiers (event_id, name, price_minor, currency)
+             values ($1, 'Two', 500, 'EUR') returning id
+         ), section as (
+             insert into sections (event_id, name, position) values ($1, 'Balcony', 2) returning id
+         ), moved as (
+             update seats set tier_id = tier.id, section_id = section.id from tier, section where seats.id = any($2)
+         )
+         select tier.id, section.id from tier, section",
+    )
+    .bind(event.0)
+    .bind(seats[8..].iter().map(|seat| seat.0).collect::<Vec<_>>())
+    .fetch_one(lab.store().pool())
+    .await?;
+    let won = async |wanted: serde_json::Value| {
+        let shopper = lab.shopper().await?;
+        let job = shopper.book(event, wanted).await?;
+        let outcome = shopper.outcome(&job).await?;
+        let won = outcome["result"]["seats"].as_array().cloned().unwrap_or_default();
+        let won = won.iter().filter_map(|seat| seats.iter().position(|known| json!(known) == seat["seatId"]));
+        Ok::<_, Box<dyn std::error::Error>>((won.collect::<Vec<_>>(), outcome["code"].clone()))
+    };
+    assert_eq!(won(json!({"quantity": 1, "tierId": tier})).await?.0, [8], "of that tier");
+    let (by_section, _) = won(json!({"quantity": 1, "sectionId": section})).await?;
+    assert!(matches!(by_section[..], [seat] if seat > 8), "in that section: {by_section:?}");
+    // Two are left there, and elsewhere no three side by side once one is gone from the middle of each row.
+    for seat in [1, 5] {
+        let named = json!({"seatIds": [seats[seat]]});
+        assert_eq!(won(named).await?.0, [seat]);
+    }
+    let three = |more: serde_json::Value| {
+        let mut wanted = json!({"quantity": 3, "adjacent": true});
+        if let (Some(wanted), Some(more)) = (wanted.as_object_mut(), more.as_object()) {
+            wanted.extend(more.clone());
+        }
+        wanted
+    };
+    assert_eq!(won(three(json!({}))).await?, (vec![], json!("not_enough_adjacent")));
+    assert_eq!(won(three(json!({"tierId": tier}))).await?, (vec![], json!("sold_out")));
+    assert_eq!(won(three(json!({"fallback": "none"}))).await?, (vec![], json!("not_enough_adjacent")));
+    let (pair, _) = won(json!({"quantity": 2, "adjacent": true})).await?;
+    assert_eq!(pair, [2, 3], "side by side");
+    let (any, code) = won(three(json!({"tierId": tier, "sectionId": section, "fallback": "any"}))).await?;
+    assert_eq!((any.len(), code), (3, serde_json::Value::Null), "{any:?}");
+    assert!(any.iter().any(|seat| *seat < 8), "from elsewhere, as two are left there: {any:?}");
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn outcomes_are_kept_while_a_reference_may_still_ask_for_them() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let shopper = lab.shopper().await?;
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    assert_eq!(shopper.outcome(&job).await?["status"], "completed");
+    let kept_after = async |change: &str| {
+        sqlx::query(sqlx::AssertSqlSafe(change.to_owned())).execute(lab.store().pool()).await?;
+        let sweeps = Sweeps::new(lab.store().clone(), lab.system.queue.clone());
+        sweeps.forget_old(400).await?;
+        let outcomes = lab.count("select count(*) from job_outcomes").await?;
+        let lanes = lab.system.queue.lanes(Partition::of(event)).await?;
+        Ok::<_, Box<dyn std::error::Error>>((outcomes, lanes.len()))
+    };
+    let long_ago =
+        "update events set sales_open_at = now() - interval '9 days', starts_at = now() - interval '5 days'";
+    assert_eq!(kept_after(long_ago).await?, (1, 1), "it is sold still");
+    let closed =
+        "update events set sales_close_at = now() - interval '4 days', ends_at = now() - interval '1 day'";
+    assert_eq!(kept_after(closed).await?, (1, 1), "it goes on until yesterday");
+    let over = "update events set ends_at = now() - interval '3 days'";
+    assert_eq!(kept_after(over).await?, (1, 0), "it was decided just now");
+    let decided = "update job_outcomes set decided_at = now() - interval '3 days'";
+    assert_eq!(kept_after(decided).await?, (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_seat_that_was_asked_for_too_early_is_found_once_it_is_there() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (_, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let shopper = lab.shopper().await?;
+    let path = format!("/tickets/{}/queue", seats[0].0 + 1);
+    assert_eq!(shopper.call(Method::POST, &path, None).await?.0, StatusCode::NOT_FOUND);
+    let added: i64 = sqlx::query_scalar(
+        "insert into seats
+             (event_id, section_id, tier_id, row_label, row_position, seat_label, seat_position, x, y)
+         select event_id, section_id, tier_id, row_label, row_position, '2', 2, 2, y from seats returning id",
+    )
+    .fetch_one(lab.store().pool())
+    .await?;
+    assert_eq!(added, seats[0].0 + 1);
+    eventually("it is found", async || {
+        shopper.call(Method::POST, &path, None).await.is_ok_and(|(status, _)| status == StatusCode::ACCEPTED)
+    })
+    .await;
+    Ok(())
 }
 
 #[tokio::test]

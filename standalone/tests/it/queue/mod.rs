@@ -68,7 +68,7 @@ impl QueueLab {
 }
 
 pub(super) fn job(owner: i64, quantity: u32) -> Result<NewJob, Box<dyn std::error::Error>> {
-    let wanted = Wanted::Best { quantity, tier: None, section: None, adjacent: false };
+    let wanted = Wanted::Best { quantity, tier: None, section: None, adjacent: false, or_any: false };
     let envelope = Envelope {
         owner: UserId(owner),
         nonce: u64::from(quantity) * 1_000 + u64::try_from(owner)?,

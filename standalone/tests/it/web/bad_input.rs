@@ -30,6 +30,7 @@ async fn every_mistake_has_its_own_code() -> TestResult {
         (Method::POST, &book, json!({"quantity": 1, "tierId": 999_999}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": 1, "sectionId": 999_999}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": 1, "areaId": area + 999}), 422, "validation"),
+        (Method::POST, &book, json!({"quantity": 1, "areaId": area, "fallback": "any"}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": "two"}), 400, "bad_json"),
         (Method::POST, &book, json!([1, 2]), 400, "bad_json"),
         (Method::POST, nowhere, json!({"quantity": 1}), 404, "not_found"),
