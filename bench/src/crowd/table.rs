@@ -157,10 +157,15 @@ mod tests {
     use super::*;
     use crate::target::Target;
 
-    fn is_kept(counts: &Counts, rules: Result<Vec<Rule>, String>) -> bool {
+    fn api() -> Api {
         let target = Target { address: ([127, 0, 0, 1], 1).into(), host: "127.0.0.1:1".to_owned() };
+        Api::new(target).expect("a client")
+    }
+
+    /// What is told of a crowd of 200 that was seen to by `api`.
+    fn promised(api: &Api, counts: &Counts, rules: Result<Vec<Rule>, String>) -> (String, bool) {
         let closing = Closing {
-            api: &Api::new(target).expect("a client"),
+            api,
             ledger: &Ledger::default(),
             shoppers: 200,
             took: Duration::ZERO,
@@ -168,7 +173,29 @@ mod tests {
             longest_hold_s: 0,
             rules,
         };
-        promises(&closing, counts).1
+        promises(&closing, counts)
+    }
+
+    fn is_kept(counts: &Counts, rules: Result<Vec<Rule>, String>) -> bool {
+        promised(&api(), counts, rules).1
+    }
+
+    #[test]
+    fn the_table_tells_what_became_of_shoppers_and_how_long_calls_took() {
+        let refused = [("sold_out".to_owned(), 1_200), ("seat_taken".to_owned(), 3)].into();
+        let counts = Counts { reserved: 41, refused, expired: 7, ..Counts::default() };
+        let told = fates(&counts, 0);
+        let has = |what: &str, count: &str| {
+            told.lines()
+                .any(|line| line.starts_with(what) && line.split_whitespace().any(|word| word == count))
+        };
+        assert!(has("reserved", "41") && has("refused", "1,203") && has("expired", "7"), "{told}");
+        assert!(told.contains("1,200 sold_out") && told.contains("3 seat_taken"), "{told}");
+        let head = calls(&api());
+        assert!(["p50", "p95", "p99"].iter().all(|column| head.contains(column)), "{head}");
+        let order = Rule { rule: "jobs of a lane are decided in their order", violations: 0, left_out: 0 };
+        let (promised, _) = promised(&api(), &counts, Ok(vec![order]));
+        assert!(promised.contains("oversold") && promised.contains("decided in their order"), "{promised}");
     }
 
     #[test]
