@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use shared::shop::{KeptAnswer, KeyedRequest, Replay};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::caller::{ClientIp, IdempotencyKey, MaybeCaller};
@@ -42,8 +43,17 @@ pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Res
         Ok(Replay::Mismatch) => return Problem::plain(Code::IdempotencyMismatch).into_response(),
         Err(fault) => return Problem::from(fault).into_response(),
     }
-    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
-    keep(&app, &keyed, answer).await
+    // Of its own, so that who hangs up, or has waited too long, finds the answer with their key.
+    let work = async move {
+        let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+        keep(&app, &keyed, answer).await
+    };
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(answer) => answer,
+        // It is counted and told as every panic is.
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Problem::plain(Code::Internal).into_response(),
+    }
 }
 
 /// Who asks and where, and the key; `None` where keys have no meaning.

@@ -73,6 +73,10 @@ pub async fn book_event(
 fn parse(body: BookBody) -> Result<BookingRequest, Problem> {
     let refuse = |detail: &str| Problem::new(Code::Validation, detail);
     let is_flexible = body.fallback == Some(Fallback::Any);
+    let is_chosen = body.seat_ids.is_none() && body.area_id.is_none();
+    if !is_chosen && (body.tier_id.is_some() || body.section_id.is_some() || body.adjacent) {
+        return Err(refuse("tierId, sectionId and adjacent are for seats that Usher chooses"));
+    }
     let quantity = body.quantity.or(body.seat_ids.is_none().then_some(1));
     let mut request = match (body.seat_ids, quantity, body.area_id) {
         (Some(seats), None, None) => BookingRequest::named(seats, is_flexible),

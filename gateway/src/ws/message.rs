@@ -16,21 +16,25 @@ pub(super) enum Request {
     /// Tell me of this job.
     Subscribe {
         /// Its reference.
+        #[serde(alias = "job_id")]
         job_id: String,
     },
     /// No more.
     Unsubscribe {
         /// Its reference.
+        #[serde(alias = "job_id")]
         job_id: String,
     },
     /// Tell me of this event.
     Watch {
         /// Which.
+        #[serde(alias = "event_id")]
         event_id: EventId,
     },
     /// No more.
     Unwatch {
         /// Which.
+        #[serde(alias = "event_id")]
         event_id: EventId,
     },
     /// Are you there?

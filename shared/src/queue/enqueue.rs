@@ -81,6 +81,30 @@ impl Queue {
         self.send_enqueue(&call, jobs.iter().map(|job| job.envelope.nonce)).await
     }
 
+    /// The job that an idempotency key belongs to, for a request that would be refused by now; `None` when no job has it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn keyed(&self, event: EventId, job: &NewJob) -> Result<Option<Added>, QueueError> {
+        let Some(key) = &job.idempotency else { return Ok(None) };
+        let keys = self.keys();
+        let mut pipe = redis::pipe();
+        pipe.hget(keys.idem(event), key).hget(keys.idem_old(event), key);
+        let kept: Vec<Option<Vec<u8>>> = pipe.query_async(&mut self.connection()).await?;
+        let Some(entry) = kept.into_iter().flatten().next() else { return Ok(None) };
+        // As `enqueue.lua` writes it: 16 digits, 8 bytes of a fingerprint and 8 of a nonce.
+        let unfit = || QueueError::Reply("an idempotency key's entry");
+        let (number, tag) = entry.split_at_checked(16).ok_or_else(unfit)?;
+        let (fingerprint, nonce) = tag.split_at_checked(8).ok_or_else(unfit)?;
+        if *fingerprint != job.envelope.request.fingerprint(job.envelope.owner) {
+            return Ok(Some(Added::Mismatch));
+        }
+        let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+        let (number, nonce) = number.zip(nonce.try_into().ok()).ok_or_else(unfit)?;
+        let nonce = u64::from_le_bytes(nonce);
+        Ok(Some(Added::Queued { number, nonce, place: 0, is_new: false }))
+    }
+
     /// The keys of `enqueue.lua`.
     pub(super) fn enqueue_keys(&self, event: EventId) -> [String; 9] {
         let (keys, partition) = (self.keys(), Partition::of(event));

@@ -12,6 +12,15 @@ use super::script::{arg, script};
 use super::{Partition, Queue, QueueError};
 use crate::domain::{Envelope, EventId, UserId};
 
+/// Lanes that are asked for in one go.
+const LANES_AT_ONCE: usize = 1_000;
+
+/// The numbers in an owner's entries, as `enqueue.lua` writes them: 32 bytes each, 16 digits first.
+fn live_numbers(entries: &[u8]) -> impl Iterator<Item = u64> {
+    let number = |entry: &[u8]| std::str::from_utf8(entry.get(..16)?).ok()?.parse().ok();
+    entries.chunks_exact(32).filter_map(number)
+}
+
 /// A finished job, as kept for inspection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FinishedJob {
@@ -265,6 +274,40 @@ impl Queue {
             Finished::Completed => (self.keys().completed(event), self.config().queue_keep_completed),
             Finished::Failed => (self.keys().failed(event), self.config().queue_keep_failed),
         }
+    }
+
+    /// What somebody waits or stands by for, in all lanes.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn jobs_of(&self, owner: UserId) -> Result<Vec<(EventId, u64, Envelope)>, QueueError> {
+        let mut jobs = Vec::new();
+        for partition in Partition::all() {
+            for lanes in self.lanes(partition).await?.chunks(LANES_AT_ONCE) {
+                let mut pipe = redis::pipe();
+                for lane in lanes {
+                    pipe.hget(self.keys().owners(*lane), owner.0);
+                }
+                let entries: Vec<Option<Vec<u8>>> = pipe.query_async(&mut self.connection()).await?;
+                for (lane, entries) in lanes.iter().zip(entries) {
+                    for number in entries.iter().flat_map(|entries| live_numbers(entries)) {
+                        jobs.extend(self.job(*lane, number).await?.map(|envelope| (*lane, number, envelope)));
+                    }
+                }
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// A job that waits or stands by; `None` when it does not, or its bytes make no sense.
+    async fn job(&self, event: EventId, number: u64) -> Result<Option<Envelope>, QueueError> {
+        for is_standby in [false, true] {
+            let page = self.waiting_after(event, number.saturating_sub(1), 1, is_standby).await?;
+            if let Some((_, envelope)) = page.into_iter().find(|(at, _)| *at == number) {
+                return Ok(envelope);
+            }
+        }
+        Ok(None)
     }
 
     /// A page of a lane, ascending, after a number: numbers and what they ask for.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::Utc;
 
 use super::{BookingView, CartView, Catalogue, Fault};
-use crate::domain::{BookingId, EventId, Reservation, UserId};
+use crate::domain::{BookingId, EventId, Refusal, Reservation, UserId};
 use crate::queue::Queue;
 use crate::queue::feed::{SeatsChanged, Told};
 use crate::store::{BookingFigures, BookingRecord, ClaimedPlace, Closed, Freed, Store, StoreError};
@@ -161,6 +161,19 @@ impl Carts {
             return Err(CartError::Closed(closed.booking.status));
         }
         self.told(closed).await
+    }
+
+    /// Leaves every line that somebody is in; what is decided meanwhile stays decided. Returns how many jobs that were.
+    ///
+    /// # Errors
+    /// A store is away; doing it again is safe.
+    pub async fn leave_lines(&self, user: UserId) -> Result<usize, Fault> {
+        let jobs = self.queue.jobs_of(user).await?;
+        for (event, number, envelope) in &jobs {
+            let standing = self.store.end_job(*event, *number, envelope, Refusal::Left).await?;
+            self.queue.leave(*event, &[(*number, envelope.clone(), standing)]).await?;
+        }
+        Ok(jobs.len())
     }
 
     /// Gives back what a job won whose owner has left.

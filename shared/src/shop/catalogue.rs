@@ -168,7 +168,7 @@ impl Catalogue {
             return Ok(cached);
         }
         if let Some((event, since)) = self.seats.read().get(&seat)
-            && (event.is_some() || since.elapsed() < RATHER_FRESH)
+            && since.elapsed() < if event.is_some() { FRESH } else { RATHER_FRESH }
         {
             return Ok(*event);
         }

@@ -18,9 +18,11 @@ use crate::queue::enqueue::{Added, NewJob};
 use crate::queue::enqueuer::Enqueuer;
 use crate::store::StoreError;
 
-/// Seconds that a reference is good for. Outcomes are kept for longer, so a reference never re-enters a job that
-/// was decided and forgotten.
+/// Seconds that a reference is good for. Outcomes are kept for twice as long, so a reference never re-enters a job that
+/// was decided and forgotten, also where it is for a job of yesterday that is asked for again.
 const REFERENCE_S: u64 = 86_400;
+/// So often a job gets another reference, when it is asked for again: within this time it is the same one.
+const RENEWED_S: u64 = REFERENCE_S / 2;
 /// Seconds after which the feed has told of a new job, or never will.
 const FEED_DELAY_S: u64 = 2;
 /// Unknown jobs looked up in the stores at once; the others are told to wait.
@@ -170,12 +172,17 @@ impl Desk {
     ) -> Result<Booked, BookError> {
         let event = self.catalogue.event_with(event, request.named_seats()).await?;
         let event = event.ok_or(BookError::NotFound)?;
-        check(&event, &request)?;
         let lane = self.lanes.lane(event.record.id);
-        self.check_seats(&lane, &event, &request).await?;
         let envelope = Envelope { owner, nonce: rand::random(), is_keyed: key.is_some(), ip, request };
         let idempotency = key.map(|key| NewJob::idempotency_of(&envelope, key));
-        self.add(&lane, NewJob { envelope, idempotency }).await
+        let job = NewJob { envelope, idempotency };
+        if let Err(refusal) = self.check(&lane, &event, &job.envelope.request).await {
+            // A repeated request is answered as the first one, though it would be refused by now: its own job may have won
+            // the seat that it names.
+            let kept = self.lanes.queue().keyed(lane.event, &job).await.map_err(Fault::from)?;
+            return kept.map_or(Err(refusal), |added| self.booked(&lane, job, added));
+        }
+        self.add(&lane, job).await
     }
 
     /// Takes a new place, at the end of the line, for a job that failed; asking twice gives the same job.
@@ -200,6 +207,11 @@ impl Desk {
             | QueueError::Config(_)
             | QueueError::Closed => BookError::Fault(error.into()),
         })?;
+        self.booked(lane, job, added)
+    }
+
+    /// The place that was given, with its reference.
+    fn booked(&self, lane: &Lane, job: NewJob, added: Added) -> Result<Booked, BookError> {
         let Added::Queued { number, nonce, place, is_new } = added else {
             return Err(match added {
                 Added::Mismatch => BookError::IdempotencyMismatch,
@@ -209,7 +221,7 @@ impl Desk {
         };
         let envelope = Envelope { nonce, ..job.envelope };
         note_issued(lane, number, &envelope);
-        let expires_s = number / 1_000_000 + REFERENCE_S;
+        let expires_s = expires_s(number, now_s());
         let reference = self.references.sign(&JobRef { event: lane.event, number, expires_s, envelope });
         let wait = lane.board.read().wait(place);
         Ok(Booked { reference, event: lane.event, number, place, wait, is_new })
@@ -275,7 +287,11 @@ impl Desk {
                 return Ok(self.ended(job.event, &standing, true).await);
             }
             self.carts.give_back(job.event, viewer, won).await?;
-            self.lanes.store().note_left(job.event, job.number, job.envelope.nonce).await?;
+            let store = self.lanes.store();
+            if !store.note_left(job.event, job.number, job.envelope.nonce, won.booking).await? {
+                // It is being paid for, or bought.
+                return Ok(self.ended(job.event, &standing, true).await);
+            }
         }
         let ended = [(job.number, job.envelope.clone(), left.clone())];
         self.lanes.queue().leave(job.event, &ended).await.map_err(Fault::from)?;
@@ -284,13 +300,14 @@ impl Desk {
         Ok(Status::ended(job.event, &left, None, true))
     }
 
-    async fn check_seats(
-        &self,
-        lane: &Lane,
-        event: &Event,
-        request: &BookingRequest,
-    ) -> Result<(), BookError> {
-        let Wanted::Named { seats, or_best: false } = &request.wanted else { return Ok(()) };
+    /// What is known to be in vain, before it takes a place.
+    async fn check(&self, lane: &Lane, event: &Event, request: &BookingRequest) -> Result<(), BookError> {
+        check(event, request)?;
+        // Who takes others, or waits for them to come back, is not refused.
+        let BookingRequest { wanted: Wanted::Named { seats, or_best: false }, standby: false } = request
+        else {
+            return Ok(());
+        };
         self.lanes.load_seats(lane, &event.layout).await?;
         let live = lane.seats.read();
         let board = lane.board.read();
@@ -379,6 +396,14 @@ impl Desk {
     }
 }
 
+/// Until when a reference holds that is given out now, in seconds since 1970: a day from when the job came, and longer for
+/// one that waits longer.
+fn expires_s(number: u64, now_s: u64) -> u64 {
+    let came_s = number / 1_000_000;
+    let renewals = now_s.saturating_sub(came_s) / RENEWED_S;
+    came_s + renewals * RENEWED_S + REFERENCE_S
+}
+
 /// The feed should have told of this job by now.
 fn is_overdue(job: &JobRef) -> bool {
     job.number / 1_000_000 + FEED_DELAY_S < now_s()
@@ -424,5 +449,23 @@ fn won_seats(outcome: &Outcome) -> &[SeatId] {
     match outcome {
         Outcome::Completed(won) => &won.seats,
         Outcome::Failed(_) => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_the_same_for_half_a_day_and_never_given_out_without_half_a_day_left() {
+        let (came_s, number) = (1_790_000_000, 1_790_000_000_000_001);
+        assert_eq!(expires_s(number, came_s), came_s + REFERENCE_S);
+        assert_eq!(expires_s(number, came_s + RENEWED_S - 1), came_s + REFERENCE_S);
+        for hours in 0..200 {
+            let now_s = came_s + hours * 3_600;
+            let left = expires_s(number, now_s) - now_s;
+            assert!((RENEWED_S..=REFERENCE_S).contains(&left), "{left} s are left after {hours} hours");
+        }
+        assert_eq!(expires_s(number, came_s - 5), came_s + REFERENCE_S, "clocks may differ");
     }
 }

@@ -24,6 +24,10 @@ impl Lanes {
         loop {
             tokio::time::sleep(LOOK).await;
             let (lanes, versions) = self.kept();
+            let all: Vec<Arc<Lane>> = lanes.read().values().cloned().collect();
+            for lane in all {
+                lane.board.write().forget_outcomes(now_s());
+            }
             let forgotten = forget(lanes, versions, now_s().saturating_sub(IDLE_S));
             if !forgotten.is_empty() {
                 tracing::debug!("{} lanes or their seats are not kept in memory any more", forgotten.len());

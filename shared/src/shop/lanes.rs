@@ -14,7 +14,7 @@ use crate::queue::board::LaneBoard;
 use crate::queue::client::Connection;
 use crate::queue::control::Pause;
 use crate::queue::enqueuer::Enqueuer;
-use crate::queue::feed::{Change, Done, Entry};
+use crate::queue::feed::{Change, Done, Entry, SeatsChanged};
 use crate::queue::{PARTITIONS, Partition, Queue, QueueError};
 use crate::store::{STATEMENT, Store, in_time};
 
@@ -128,10 +128,10 @@ impl Lane {
     }
 
     fn apply(&self, change: &Change) {
-        let unwanted = {
+        let (unwanted, given_back) = {
             let mut board = self.board.write();
             board.apply(change, now_s());
-            board.take_unwanted()
+            (board.take_unwanted(), given_back(change, &board))
         };
         if let Change::Done(done) = change {
             let mut issued = self.issued.lock();
@@ -144,14 +144,29 @@ impl Lane {
         }
         if let Some(missed) = self.missed.lock().as_mut() {
             missed.push(change.clone());
+            missed.extend(given_back.clone());
         }
         if let Some(seats) = self.seats.write().as_mut() {
             seats.apply(change);
+            if let Some(change) = &given_back {
+                seats.apply(change);
+            }
             for seat in unwanted {
                 seats.touch(seat);
             }
         }
     }
+}
+
+/// What a batch tells as won whose winners had left, and had given it back before it was told.
+fn given_back(change: &Change, board: &LaneBoard) -> Option<Change> {
+    let Change::Done(done) = change else { return None };
+    let mut freed = SeatsChanged::default();
+    for (_, _, won) in done.won.iter().filter(|(number, ..)| board.has_left(*number)) {
+        freed.seats.extend(&won.seats);
+        freed.slots.extend(&won.slots);
+    }
+    (!freed.seats.is_empty() || !freed.slots.is_empty()).then_some(Change::Seats(freed))
 }
 
 /// Seconds since 1970, for paces and for how long outcomes are remembered; decides nothing.

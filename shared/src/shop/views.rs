@@ -169,9 +169,9 @@ pub struct BookingView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CartView {
-    /// Open bookings that have something in them.
+    /// Open bookings that have something in them, and those that are being paid for.
     pub items: Vec<BookingView>,
-    /// What all of it costs, per currency.
+    /// What all that is open costs, per currency.
     pub total: Vec<Money>,
     /// The clock that the times are to be held against.
     pub server_time: DateTime<Utc>,
@@ -269,7 +269,8 @@ impl BookingView {
 impl CartView {
     /// A cart of these bookings.
     pub fn new(items: Vec<BookingView>, now: DateTime<Utc>) -> Self {
-        let prices = items.iter().flat_map(|booking| &booking.seats).filter_map(|seat| seat.price.as_ref());
+        let open = items.iter().filter(|booking| booking.status == "created");
+        let prices = open.flat_map(|booking| &booking.seats).filter_map(|seat| seat.price.as_ref());
         let total = Money::totals(prices);
         Self { items, total, server_time: now }
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 use crate::queue::BOOKINGS;
 use crate::queue::jobs::JobEnding;
+use crate::tickets;
 
 /// A job to write, in the transaction of the fact it follows from.
 #[derive(Debug, Clone)]
@@ -378,7 +379,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets jobs that were finished so long ago, so many at most, those first that were finished first, so that none is
+    /// Forgets jobs that were finished so long ago, but not those of tickets that failed, as nobody else owes them: so many at most, those first that were finished first, so that none is
     /// there without the job that does it once more; returns how many.
     ///
     /// # Errors
@@ -387,9 +388,11 @@ impl Store {
         let gone = sqlx::query!(
             "delete from jobs where id in (
                  select id from jobs where finished_at < statement_timestamp() - make_interval(days => $1)
+                     and not (queue = $3 and status = 'failed')
                  order by finished_at limit $2)",
             days,
-            at_most
+            at_most,
+            tickets::QUEUE
         )
         .execute(&self.pool)
         .await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Store, StoreError};
-use crate::domain::{Envelope, EventId, Outcome, Refusal, UserId};
+use crate::domain::{BookingId, Envelope, EventId, Outcome, Refusal, UserId};
 
 /// An outcome as it is stored.
 pub(super) fn read_outcome(
@@ -92,22 +92,31 @@ impl Store {
         standing.remove(&number).ok_or(StoreError::Row("an outcome just written"))
     }
 
-    /// Makes of a job that won one whose owner has left, once what it won is given back. One that lost stays as it is.
+    /// Makes of a job that won one whose owner has left, once what it won is given back; false where its booking is being
+    /// paid for or is paid, so that it stays as it is.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn note_left(&self, event: EventId, number: u64, nonce: u64) -> Result<(), StoreError> {
-        sqlx::query!(
+    pub async fn note_left(
+        &self,
+        event: EventId,
+        number: u64,
+        nonce: u64,
+        booking: BookingId,
+    ) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
             "update job_outcomes set status = 'failed', code = $4, result = null
-             where event_id = $1 and number = $2 and nonce = $3 and status = 'completed'",
+             where event_id = $1 and number = $2 and nonce = $3 and status = 'completed' and not exists (
+                 select from bookings where id = $5 and status in ('pending_payment', 'paid'))",
             event.0,
             number.cast_signed(),
             nonce.cast_signed(),
-            Refusal::Left.code()
+            Refusal::Left.code(),
+            booking.0
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(noted.rows_affected() > 0)
     }
 
     /// Ends jobs that nobody has decided yet; answers with the outcomes that stand.

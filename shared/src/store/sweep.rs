@@ -137,8 +137,9 @@ impl Store {
         .rows_affected();
         gone += sqlx::query!(
             "delete from job_outcomes o using (
-                 select o.event_id, o.number from job_outcomes o join events e on e.id = o.event_id
-                 where greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days'
+                 select o.event_id, o.number from job_outcomes o left join events e on e.id = o.event_id
+                 where (e.id is null
+                         or greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days')
                      and o.decided_at < clock_timestamp() - interval '2 days' limit $1) as old
              where o.event_id = old.event_id and o.number = old.number",
             at_most

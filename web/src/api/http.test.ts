@@ -36,6 +36,25 @@ describe('a call', () => {
     expect(accessToken()).toBe('old');
   });
 
+  it('signs nobody out when the renewal fails for a reason that passes', async () => {
+    const out = vi.fn();
+    whenSignedOut(out);
+    for (const passing of [() => Promise.reject(new TypeError('gone')), () => Promise.resolve(answer(503, {}))]) {
+      fetched.mockResolvedValueOnce(answer(401, { code: 'token_expired' })).mockImplementationOnce(passing);
+      await expect(request('GET', '/api/x')).rejects.toMatchObject({ isTransient: true });
+    }
+    expect(out).not.toHaveBeenCalled();
+    expect(accessToken()).toBe('old');
+    fetched.mockResolvedValueOnce(answer(401, { code: 'token_expired' })).mockResolvedValueOnce(answer(401, {}));
+    await expect(request('GET', '/api/x')).rejects.toMatchObject({ code: 'token_expired' });
+    expect(out).toHaveBeenCalledTimes(1);
+  });
+
+  it('whose answer is cut off may be tried again', async () => {
+    fetched.mockResolvedValueOnce(new Response('{"items": ['));
+    await expect(request('GET', '/api/x')).rejects.toMatchObject({ isTransient: true });
+  });
+
   it('takes an answer without a body', async () => {
     fetched.mockResolvedValueOnce(answer(204)).mockResolvedValueOnce(new Response('', { status: 202 }));
     expect(await request('POST', '/api/x')).toBeUndefined();

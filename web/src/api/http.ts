@@ -36,8 +36,13 @@ export function whenSignedOut(handler: () => void): void {
 
 export async function request<T>(method: Method, path: string, call: Call = {}): Promise<T> {
   const response = await send(method, path, call);
-  const text = await response.text();
-  return (text === '' ? undefined : JSON.parse(text)) as T;
+  try {
+    const text = await response.text();
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  } catch (cause) {
+    if (call.signal?.aborted) throw cause;
+    throw new Problem(0, 'offline', 'The answer was cut off');
+  }
 }
 
 /** Sends, renews the token once where it has run out, and throws a `Problem` for every refusal. */
@@ -89,6 +94,11 @@ async function once(method: Method, path: string, call: Call): Promise<Response>
   }
 }
 
+/** Gets a new token in place of one that has run out; false where nobody is here any more, or it cannot be had now. */
+export function renewToken(): Promise<boolean> {
+  return tokens === null ? Promise.resolve(false) : renew(tokens).catch(() => false);
+}
+
 /** A refresh token works once, so calls that fail together share one renewal. */
 function renew(stale: Tokens): Promise<boolean> {
   if (tokens !== null && tokens !== stale) return Promise.resolve(true);
@@ -98,14 +108,22 @@ function renew(stale: Tokens): Promise<boolean> {
   return renewing;
 }
 
+/** False when the server says no. A fault that passes is thrown: it signs nobody out. */
 async function exchange(stale: Tokens): Promise<boolean> {
   const response = await fetch('/api/auth/refresh', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ refreshToken: stale.refreshToken }),
     credentials: 'same-origin',
-  }).catch(() => null);
-  if (response === null || !response.ok) return false;
+  }).catch(() => {
+    throw new Problem(0, 'offline', 'No connection to the server');
+  });
+  if (!response.ok) {
+    const body: unknown = await response.json().catch(() => null);
+    const problem = parseProblem(response.status, body, response.headers.get('Retry-After'));
+    if (problem.isTransient) throw problem;
+    return false;
+  }
   const fresh = (await response.json()) as Tokens;
   tokens = { accessToken: fresh.accessToken, refreshToken: fresh.refreshToken };
   return true;

@@ -101,7 +101,8 @@ export interface SeatMapDoc {
   sections: {
     id: number;
     name: string;
-    rows: { label: string; tierId: number; seats: SeatTuple[] }[];
+    /** Without a tier where its seats are of several. */
+    rows: { label: string; tierId?: number; seats: SeatTuple[] }[];
   }[];
 }
 
@@ -164,6 +165,9 @@ export type Status =
   | { status: 'processing'; eventId: number; progress: number }
   | { status: 'completed'; eventId: number; result?: JobResult | null }
   | { status: 'failed'; eventId: number; error: string; code: FailureCode };
+
+/** As many places as one request may ask for, whatever an event gives one person. */
+export const MAX_PLACES = 20;
 
 /** What one asks of the line: named seats, or any that fit. */
 export type BookRequest =

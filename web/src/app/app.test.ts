@@ -4,6 +4,18 @@ import { BLANK, flawsOf, isPassword, toRegistration } from './credentials';
 import { isRunning, withQuietEvents } from './lanes';
 import { filterPath, isNarrowed, NO_FILTER, readFilter } from './filter';
 import { loginPath, matchRoute, placeKey, safeNext } from './routes';
+import { nextSaleLookMs } from './sale';
+
+describe('a sale to come', () => {
+  it('is looked at when it opens, now and then before, and often when it should have opened', () => {
+    const now = Date.parse('2026-01-01T10:00:00Z');
+    const at = (time: string): number => nextSaleLookMs(time, now, () => 0.5);
+    expect(at('2026-01-01T12:00:00Z')).toBe(60_000);
+    expect(at('2026-01-01T10:00:20Z')).toBe(20_000);
+    expect(at('2026-01-01T09:59:00Z')).toBe(3_000);
+    expect(at('no date')).toBe(60_000);
+  });
+});
 
 describe('addresses', () => {
   it('lead to their pages', () => {

@@ -89,7 +89,7 @@ export class CartState {
     } catch (error) {
       this.failure = error;
       // The seat may have gone meanwhile; the cart on the screen must not insist on it.
-      if (error instanceof Problem && !error.isTransient) this.data = await api.get().catch(() => this.data);
+      if (error instanceof Problem && !error.isTransient) await api.get().then((data) => this.take(data), () => undefined);
       return false;
     } finally {
       this.isBusy = false;

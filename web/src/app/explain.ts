@@ -68,7 +68,8 @@ const NAMED: ReadonlySet<ProblemCode> = new Set(['in_use', 'already_exists']);
 export function explain(error: unknown): string {
   if (!(error instanceof Problem)) return t('error.generic');
   const text = textOf(error);
-  if (error.retryAfterSeconds === null || error.retryAfterSeconds < 1) return text;
+  // Of too many jobs in a line only leaving one helps.
+  if (error.retryAfterSeconds === null || error.retryAfterSeconds < 1 || error.code === 'too_many_jobs') return text;
   return `${text} ${t('error.wait', { time: duration(error.retryAfterSeconds) })}`;
 }
 

@@ -69,12 +69,14 @@ export async function register(who: Registration): Promise<void> {
   await auth.register(who);
 }
 
+/** While the server cannot say that it is done, one is still here: the cookie would bring the person back. */
 export async function signOut(): Promise<void> {
   try {
     await auth.logout();
-  } finally {
-    forget();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.isTransient) throw error;
   }
+  forget();
 }
 
 /** Nobody is here any more, as the server knows already. */

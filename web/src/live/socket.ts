@@ -2,13 +2,21 @@
  * The one WebSocket of the page. It remembers what is subscribed, comes back by itself, and then asks for
  * everything again: the server answers each subscription with the full state, so nothing lost matters.
  */
-import { backoffMs, SOCKET_BACKOFF } from './backoff';
+import { backoffMs, jittered, SOCKET_BACKOFF } from './backoff';
 import { type FromServer, parseMessage, type ToServer } from './messages';
 
 const PING_EVERY_MS = 25_000;
 const PONG_WITHIN_MS = 10_000;
 /** A connection that held this long was a good one: the next loss starts its backoff from the beginning. */
 const GOOD_AFTER_MS = 10_000;
+/** Between a refused question and asking again. */
+const ASK_AGAIN_MS = 3_500;
+/** A token that was renewed so lately and is refused again would not get better by another renewal. */
+const RENEW_AT_MOST_EVERY_MS = 60_000;
+
+/** Refusals that pass. */
+const PASSING: ReadonlySet<string> = new Set(['too_many_requests', 'store_unavailable', 'queue_unavailable', 'timeout']);
+const SIGNED_OUT: ReadonlySet<string> = new Set(['token_expired', 'unauthenticated']);
 
 type Listener = (message: FromServer) => void;
 
@@ -25,10 +33,14 @@ export class LiveSocket {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private heartbeat: ReturnType<typeof setInterval> | undefined;
   private pongDue: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
+  private renewedAt = -Infinity;
 
   constructor(
     private readonly url: string,
     private readonly token: () => string | null,
+    /** Gets a new token in place of one that has run out; whether there is one. */
+    private readonly renew: () => Promise<boolean> = () => Promise.resolve(false),
   ) {}
 
   get up(): boolean {
@@ -122,10 +134,30 @@ export class LiveSocket {
     this.openedAt = performance.now();
     const token = this.token();
     if (token !== null) this.send({ type: 'auth', token });
-    for (const jobId of this.jobs.keys()) this.send({ type: 'subscribe', jobId });
-    for (const eventId of this.events.keys()) this.send({ type: 'watch', eventId });
+    this.askAll();
     this.heartbeat = setInterval(() => this.ping(), PING_EVERY_MS);
     this.setUp(true);
+  }
+
+  /** Asking for what one has already is answered with its state in full. */
+  private askAll(): void {
+    for (const jobId of this.jobs.keys()) this.send({ type: 'subscribe', jobId });
+    for (const eventId of this.events.keys()) this.send({ type: 'watch', eventId });
+  }
+
+  /** The server names no question with its refusal, so all of them are asked again. */
+  private refused(code: string): void {
+    if (PASSING.has(code)) {
+      this.again ??= setTimeout(() => {
+        this.again = undefined;
+        this.askAll();
+      }, jittered(ASK_AGAIN_MS, Math.random));
+    } else if (SIGNED_OUT.has(code) && performance.now() - this.renewedAt > RENEW_AT_MOST_EVERY_MS) {
+      this.renewedAt = performance.now();
+      void this.renew().then((isRenewed) => {
+        if (isRenewed) this.restart();
+      });
+    }
   }
 
   private ping(): void {
@@ -141,6 +173,7 @@ export class LiveSocket {
     clearTimeout(this.pongDue);
     const message = typeof data === 'string' ? parseMessage(data) : null;
     if (message === null) return;
+    if (message.type === 'error') this.refused(message.code);
     for (const listener of this.listeners) listener(message);
   }
 
@@ -162,6 +195,8 @@ export class LiveSocket {
     clearTimeout(this.retry);
     clearInterval(this.heartbeat);
     clearTimeout(this.pongDue);
+    clearTimeout(this.again);
+    this.again = undefined;
     const socket = this.socket;
     this.socket = null;
     socket?.close();

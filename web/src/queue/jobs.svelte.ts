@@ -24,6 +24,11 @@ class Jobs {
   /** Whoever is here now sees their own places. */
   showTo(userId: string | number | null): void {
     this.person = userId === null ? null : String(userId);
+    this.bringBack();
+  }
+
+  /** Shows again what was put away of whoever is here. */
+  bringBack(): void {
     const refs = refStore.read();
     if (this.person !== null && refs.some((r) => r.userId === this.person && r.isPutAway)) {
       refStore.write(withPutAway(refs, this.person, false));
@@ -59,6 +64,11 @@ class Jobs {
       if (!(error instanceof Problem && error.isTransient)) this.keys.settle(intent);
       throw error;
     }
+  }
+
+  /** Remembers that the end of a job was told. */
+  noteTold(jobId: string): void {
+    refStore.write(refStore.read().map((ref) => (ref.jobId === jobId ? { ...ref, isTold: true } : ref)));
   }
 
   /** Forgets a job that has ended and whose end was read. */

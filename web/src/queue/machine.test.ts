@@ -42,6 +42,11 @@ describe('a full status', () => {
     expect(lineProgress(back, 42)).toBeGreaterThan(0);
   });
 
+  it('of a win whose hold is over celebrates nothing', () => {
+    const over = { ...won, remainingSeconds: 0 };
+    expect(fromStatus({ status: 'completed', eventId: 7, result: over })).toEqual({ status: 'gone' });
+  });
+
   it('never shows a place below one, nor fewer waiting than the place', () => {
     expect(fromStatus(queued(0))).toMatchObject({ place: 1 });
     expect(fromStatus(queued(200))).toMatchObject({ place: 200, waiting: 200 });
@@ -55,6 +60,12 @@ describe('a push', () => {
     const paused = withStatus(at, queued(42, { paused: true, message: 'Soon' }));
     const message = { type: 'place', jobId: 'j1', place: 12, waiting: 90, estimatedWaitTime: '2 seconds' } as const;
     expect(withMessage(paused, job, message)).toMatchObject({ place: 12, waiting: 90, paused: true, message: 'Soon' });
+  });
+
+  it('of a place ends the putting back together', () => {
+    const back = withStatus(at, { ...queued(42), recovering: true } as Status);
+    const message = { type: 'place', jobId: 'j1', place: 12, waiting: 90, estimatedWaitTime: '2 seconds' } as const;
+    expect(withMessage(back, job, message)).toMatchObject({ place: 12, recovering: false });
   });
 
   it('about another job or event changes nothing', () => {

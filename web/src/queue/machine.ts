@@ -48,6 +48,8 @@ export function fromStatus(status: Status): JobView {
     case 'processing':
       return { status: 'processing', progress: status.progress };
     case 'completed':
+      // What was held has run out, or was bought: nothing is won any more.
+      if (status.result?.remainingSeconds === 0) return { status: 'gone' };
       return { status: 'completed', result: status.result ?? null };
     case 'failed':
       return { status: 'failed', code: status.code, error: status.error };
@@ -94,11 +96,12 @@ function withPlace(view: JobView, at: FromServer & { type: 'place' }): JobView {
     waiting: Math.max(at.waiting, at.place),
     estimatedWaitTime: at.estimatedWaitTime,
     waitRange: at.waitRange ?? null,
+    recovering: false,
   };
   if (view.status === 'queued') return { ...view, ...heard };
   // A push that was overtaken by `processing` would move the shopper back into the line.
   if (view.status !== 'unknown') return view;
-  return { status: 'queued', ...heard, paused: false, message: null, recovering: false, standby: false };
+  return { status: 'queued', ...heard, paused: false, message: null, standby: false };
 }
 
 /** How much of the line is behind one, 0–1, measured from the first place that was seen. */

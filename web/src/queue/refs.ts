@@ -11,6 +11,8 @@ export interface JobRef {
   /** The first place seen: where the progress bar starts. */
   startPlace: number;
   joinedAt: number;
+  /** How it ended was told on another page; it is shown in full on its event's. */
+  isTold?: boolean;
   /** Its owner signed out here: nobody else is shown it. */
   isPutAway?: boolean;
 }

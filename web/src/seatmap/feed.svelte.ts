@@ -22,6 +22,8 @@ export class AvailabilityFeed {
   private readonly undo: (() => void)[] = [];
   private isLoading = false;
   private isStale = false;
+  /** Another layout was told of; a gateway that has read it not long ago may still answer with the one before. */
+  private isInDoubt = false;
   private isStopped = false;
   private failures = 0;
   private wasUp: boolean | null = null;
@@ -60,6 +62,7 @@ export class AvailabilityFeed {
 
   private heard(message: AvailabilityMessage): void {
     if (message.reload) {
+      this.isInDoubt = true;
       // A crowd is told to reload at the same moment; it spreads over a second.
       clearTimeout(this.timer);
       this.timer = setTimeout(() => void this.load(), Math.random() * 1_000);
@@ -121,8 +124,11 @@ export class AvailabilityFeed {
         ? backoffMs(this.failures, SOCKET_BACKOFF, Math.random)
         : jittered(POLL_WITHOUT_SOCKET_MS, Math.random);
     this.timer = setTimeout(() => {
-      if (live.up && this.failures === 0) this.scheduleNext();
-      else void this.load();
+      if (live.up && this.failures === 0 && !this.isInDoubt) this.scheduleNext();
+      else {
+        this.isInDoubt = false;
+        void this.load();
+      }
     }, waitMs);
   }
 

@@ -11,7 +11,7 @@ export interface Box {
 export interface Row {
   section: number;
   label: string;
-  tierId: number;
+  tierId: number | null;
   first: number;
   count: number;
 }
@@ -80,7 +80,7 @@ export function buildLayout(doc: SeatMapDoc): Layout {
         at += 1;
       }
       const sectionIndex = layout.sections.length;
-      layout.rows.push({ section: sectionIndex, label: row.label, tierId: row.tierId, first, count: at - first });
+      layout.rows.push({ section: sectionIndex, label: row.label, tierId: row.tierId ?? null, first, count: at - first });
     }
     const rowCount = layout.rows.length - firstRow;
     layout.sections.push({ id: section.id, name: section.name, firstRow, rowCount, box: emptyBox() });

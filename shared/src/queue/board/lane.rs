@@ -214,17 +214,34 @@ impl LaneBoard {
     /// Remembers an outcome for some minutes. A job whose owner has left stays so: the batch that had decided it first may be
     /// told of later.
     pub fn note_outcome(&mut self, number: u64, owner: UserId, outcome: Outcome, second: u64) {
-        let left = Outcome::Failed(Refusal::Left);
-        if self.outcomes.iter().filter_map(|half| half.get(&number)).any(|(_, known)| *known == left) {
+        if self.has_left(number) {
             return;
         }
-        if second > self.half_since_s + HALF_S || self.outcomes[0].len() >= OUTCOMES_PER_HALF {
-            let [newer, older] = &mut self.outcomes;
-            std::mem::swap(newer, older);
-            newer.clear();
-            self.half_since_s = second;
+        if self.outcomes[0].len() >= OUTCOMES_PER_HALF {
+            self.turn_outcomes(second);
         }
+        self.forget_outcomes(second);
         self.outcomes[0].insert(number, (owner, outcome));
+    }
+
+    /// Whether a job's owner has left, as far as is remembered.
+    pub fn has_left(&self, number: u64) -> bool {
+        let left = Outcome::Failed(Refusal::Left);
+        self.outcomes.iter().filter_map(|half| half.get(&number)).any(|(_, known)| *known == left)
+    }
+
+    /// Forgets the outcomes that have been remembered for long enough.
+    pub fn forget_outcomes(&mut self, second: u64) {
+        if second > self.half_since_s + HALF_S {
+            self.turn_outcomes(second);
+        }
+    }
+
+    fn turn_outcomes(&mut self, second: u64) {
+        let [newer, older] = &mut self.outcomes;
+        std::mem::swap(newer, older);
+        *newer = HashMap::new();
+        self.half_since_s = second;
     }
 
     fn end(&mut self, done: &Done, second: u64) {

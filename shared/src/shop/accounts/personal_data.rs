@@ -47,8 +47,11 @@ impl Accounts {
             Erased::Nobody => return Err(AccountError::SessionEnded),
         }
         tracing::info!(user.id = user.0, "account erased");
+        let left = self.carts.leave_lines(user).await;
         // What a job has won meanwhile; if this fails, it runs out by itself.
-        self.cancel_bookings(user, ip).await
+        self.cancel_bookings(user, ip).await?;
+        left.map_err(AccountError::from)?;
+        Ok(())
     }
 
     async fn cancel_bookings(&self, user: UserId, ip: Option<IpAddr>) -> Result<(), AccountError> {

@@ -279,7 +279,6 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
-        sqlx::query!("delete from job_outcomes where event_id = $1", id.0).execute(&mut *tx).await?;
         sqlx::query!("delete from seats where event_id = $1", id.0).execute(&mut *tx).await?;
         sqlx::query!("delete from events where id = $1", id.0).execute(&mut *tx).await?;
         audit(&mut tx, by, "event.delete", &format!("event {id}")).await?;

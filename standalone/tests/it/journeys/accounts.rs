@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::auth::SharedSecret;
+use shared::auth::{Role, SharedSecret};
 use shared::domain::{BookingId, EventId, UserId};
 use uuid::Uuid;
 
@@ -286,8 +286,15 @@ async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
         found.into_iter().all(|rows| rows > 0)
     })
     .await;
+    // They wait elsewhere, where nobody is decided.
+    let (other_event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({"eventId": other_event})).await?;
+    let waiting = nova.book(other_event, json!({"quantity": 1})).await?;
+    let behind = other.book(other_event, json!({"quantity": 1})).await?;
     assert_eq!(erase(PASSWORD).await?.0, StatusCode::NO_CONTENT);
     assert_eq!(traces(nova.id).await?, [0; 6]);
+    assert_eq!(other.status(&waiting).await?["code"], "left");
     assert_eq!(traces(other.id).await?, [1, 0, 0, 0, 1, 0], "what is kept of others stays");
 
     assert_eq!(nova.get("/api/cart").await?.0, StatusCode::UNAUTHORIZED);
@@ -315,5 +322,7 @@ async fn an_erased_person_is_gone_and_their_orders_stay() -> TestResult {
     assert_ne!(again.shopper.id, nova.id, "the name is free for a new account");
     let (_, history): (StatusCode, Value) = again.shopper.get("/api/account/history").await?;
     assert_eq!(history["orders"]["total"], 0);
+    operator.post("/api/admin/queue/resume", json!({"eventId": other_event})).await?;
+    assert_eq!(other.outcome(&behind).await?["status"], "completed", "the place is somebody's who is there");
     assert_invariants(lab.store(), event).await
 }

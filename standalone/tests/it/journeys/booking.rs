@@ -10,7 +10,7 @@ use shared::queue::settle::{Decided, Ending};
 use shared::shop::Sweeps;
 use standalone::settings::Part;
 
-use crate::lab::{EventPlan, Lab, Socket, TestResult, assert_invariants, eventually, make_event};
+use crate::lab::{EventPlan, Lab, Shopper, Socket, TestResult, assert_invariants, eventually, make_event};
 
 #[tokio::test]
 async fn status_goes_from_queued_over_place_to_completed() -> TestResult {
@@ -119,6 +119,18 @@ async fn the_same_request_keeps_its_place_and_another_gets_its_own() -> TestResu
     shopper.outcome(first["jobId"].as_str().unwrap_or_default()).await?;
     let (_, again) = keyed("k1", 1).await?;
     assert_eq!(again["jobId"], first["jobId"], "the key holds after the job has ended");
+    sqlx::query("update events set sales_close_at = sales_open_at + interval '1 second' where id = $1")
+        .bind(event.0)
+        .execute(lab.store().pool())
+        .await?;
+    eventually("the sale is over", async || {
+        let shown = shopper.get(&format!("/api/events/{event}")).await;
+        shown.is_ok_and(|(_, shown)| shown["status"] == "closed")
+    })
+    .await;
+    assert_eq!(keyed("k2", 1).await?.1["code"], "sale_closed");
+    assert_eq!(keyed("k1", 1).await?.1["jobId"], first["jobId"], "and when it would be refused by now");
+    assert_eq!(keyed("k1", 2).await?.1["code"], "idempotency_mismatch");
     Ok(())
 }
 
@@ -182,6 +194,36 @@ async fn win(lab: &Lab, event: EventId, seat: SeatId) -> Result<Won, Box<dyn std
     Ok((number, envelope, Outcome::Completed(won)))
 }
 
+#[tokio::test]
+async fn who_asks_again_for_a_seat_that_they_have_won_meanwhile_hears_of_their_job() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let [first, second]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    let ask = async |shopper: &Shopper, key: &str| {
+        let request = lab.http.post(format!("{}/api/bookings/{event}/book", shopper.url));
+        let request = request.bearer_auth(&shopper.token).header("Idempotency-Key", key);
+        let answer = request.json(&json!({"seatIds": [seats[0]]})).send().await?;
+        Ok::<_, reqwest::Error>((answer.status(), answer.json::<serde_json::Value>().await?))
+    };
+    let (_, asked) = ask(&first, "k").await?;
+    let job = asked["jobId"].as_str().ok_or("a job")?;
+    assert_eq!(first.outcome(job).await?["status"], "completed");
+    eventually("the seat is known to be gone", async || {
+        ask(&second, "k").await.is_ok_and(|(_, refused)| refused["code"] == "seat_taken")
+    })
+    .await;
+    let (status, again) = ask(&first, "k").await?;
+    assert_eq!((status, &again["jobId"]), (StatusCode::ACCEPTED, &asked["jobId"]));
+    // Who would wait for it to come back is let in.
+    let wanted = json!({"seatIds": [seats[0]], "standby": true});
+    let standing = second.book(event, wanted).await?;
+    eventually("they stand by", async || {
+        second.status(&standing).await.is_ok_and(|status| status["standby"] == true)
+    })
+    .await;
+    assert_invariants(lab.store(), event).await
+}
+
 /// A job that has won.
 type Won = (u64, Envelope, Outcome);
 
@@ -209,6 +251,26 @@ async fn leaving_gives_back_what_was_won_at_that_very_moment_and_reads_as_left_f
     let (_, cart) = first.get("/api/cart").await?;
     assert_eq!(cart["items"], json!([]));
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn leaving_changes_nothing_of_what_is_being_paid_for() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, seats, _) = make_event(lab.store(), &EventPlan::hall(1, 1)).await?;
+    let shopper = lab.shopper().await?;
+    let job = shopper.book(event, json!({"quantity": 1})).await?;
+    eventually("it waits", async || shopper.status(&job).await.is_ok_and(|status| status["place"] == 1))
+        .await;
+    win(&lab, event, seats[0]).await?;
+    sqlx::query("update bookings set status = 'pending_payment'").execute(lab.store().pool()).await?;
+    let (_, stands) = shopper.call(Method::DELETE, &format!("/api/bookings/queue/{job}"), None).await?;
+    assert_eq!(
+        (&stands["status"], &stands["result"]["seats"][0]["seatId"]),
+        (&json!("completed"), &json!(seats[0]))
+    );
+    assert_eq!(lab.count("select count(*) from job_outcomes where status = 'completed'").await?, 1);
+    assert_eq!(lab.count("select count(*) from seat_claims").await?, 1);
+    Ok(())
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ async fn every_mistake_has_its_own_code() -> TestResult {
         (Method::POST, &book, json!({"quantity": 1, "sectionId": 999_999}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": 1, "areaId": area + 999}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": 1, "areaId": area, "fallback": "any"}), 422, "validation"),
+        (Method::POST, &book, json!({"seatIds": [seats[0]], "tierId": 1}), 422, "validation"),
+        (Method::POST, &book, json!({"quantity": 1, "areaId": area, "adjacent": true}), 422, "validation"),
         (Method::POST, &book, json!({"quantity": "two"}), 400, "bad_json"),
         (Method::POST, &book, json!([1, 2]), 400, "bad_json"),
         (Method::POST, nowhere, json!({"quantity": 1}), 404, "not_found"),
