@@ -352,6 +352,17 @@ async fn outcomes_are_kept_while_a_reference_may_still_ask_for_them() -> TestRes
     assert_eq!(kept_after(over).await?, (1, 0), "it was decided just now");
     let decided = "update job_outcomes set decided_at = now() - interval '3 days'";
     assert_eq!(kept_after(decided).await?, (0, 0));
+    // Of an event that was taken out of the catalogue, too.
+    let gone = "insert into job_outcomes (event_id, number, nonce, user_id, status, code) values (99, 1, 1, 1, 'failed', 'left')";
+    assert_eq!(kept_after(gone).await?, (1, 0));
+    assert_eq!(kept_after(decided).await?, (0, 0));
+    // Nobody else remembers which tickets are owed.
+    let owed = "insert into jobs (id, queue, lane, payload, status, finished_at)
+        select gen_random_uuid(), queue, 0, '{}', 'failed', now() - interval '60 days'
+        from unnest(array['tickets', 'messages']) as old (queue)";
+    kept_after(owed).await?;
+    assert_eq!(lab.count("select count(*) from jobs where queue = 'tickets'").await?, 1);
+    assert_eq!(lab.count("select count(*) from jobs where status = 'failed'").await?, 1);
     Ok(())
 }
 

@@ -71,6 +71,35 @@ async fn a_request_that_is_worked_on_is_not_begun_twice_until_it_is_given_up() -
 }
 
 #[tokio::test]
+async fn who_hung_up_finds_the_answer_under_their_key() -> TestResult {
+    let lab = Lab::start().await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    let shopper = lab.shopper().await?;
+    let body = json!({"eventId": event});
+    // The same booking, made at the same time and then not after all: theirs has to wait.
+    let mut held = lab.store().pool().begin().await?;
+    let booking = "insert into bookings (id, event_id, user_id, expires_at)
+        values (gen_random_uuid(), $1, $2, now() + interval '1 hour')";
+    sqlx::query(booking).bind(event.0).bind(shopper.id.0).execute(&mut *held).await?;
+    tokio::select! {
+        answer = open(&shopper, "gone", &body) => return Err(format!("it does not wait: {answer:?}").into()),
+        () = eventually("it waits", async || {
+            lab.waiting_for_locks("%insert into bookings%").await.is_ok_and(|waiting| waiting > 0)
+        }) => {}
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    held.rollback().await?;
+    eventually("the answer is there", async || {
+        let again = open(&shopper, "gone", &body).await;
+        again.is_ok_and(|again| {
+            again.status() == StatusCode::CREATED && again.headers().contains_key("idempotent-replayed")
+        })
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_kept_tells_nothing_to_who_has_the_row_alone() -> TestResult {
     let lab = Lab::start().await?;
     let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
