@@ -6,7 +6,7 @@
 say "looking what this machine needs"
 given=()
 [ -z "${REDIS_URL:-}" ] || given+=(--no-redis)
-[ -z "${DATABASE_URL:-}" ] || given+=(--no-postgresql)
+[ -z "${DATABASE_URL:-}${DATABASE_URL_FILE:-}" ] || given+=(--no-postgresql)
 scripts/install.sh "${given[@]}"
 . scripts/env.sh
 scripts/web.sh

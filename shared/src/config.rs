@@ -15,6 +15,9 @@ use crate::tickets::config::TicketsConfig;
 /// Whoever guesses the secret that signs access tokens is anybody they like.
 const SECRET_LENGTH: usize = 32;
 
+/// The longest that an access token may be good for, in seconds: a week.
+pub(crate) const MAX_ACCESS_TOKEN_SECONDS: u64 = 604_800;
+
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -255,7 +258,7 @@ pub struct AuthConfig {
     #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
     pub jwt_secret_previous: Option<SecretString>,
     /// Seconds that an access token is good for (a week at most)
-    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=MAX_ACCESS_TOKEN_SECONDS))]
     pub access_token_seconds: u64,
 }
 

@@ -352,6 +352,7 @@ impl Socket {
     /// Tells the places that have changed; those far away are looked at seldom. The state is told in full when it is
     /// another one: a job that was being decided waits or stands by again, or its place aside has changed.
     async fn tell_places(&mut self) -> Result<(), End> {
+        self.check_session()?;
         let now = Instant::now();
         let (mut messages, mut anew, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for following in self.jobs.values_mut().filter(|following| following.look_at <= now) {

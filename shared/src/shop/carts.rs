@@ -176,11 +176,16 @@ impl Carts {
         Ok(jobs.len())
     }
 
-    /// Gives back what a job won whose owner has left.
+    /// Gives back what a job won whose owner has left; returns what came free by it, to be announced.
     ///
     /// # Errors
-    /// A store is away.
-    pub async fn give_back(&self, event: EventId, user: UserId, won: &Reservation) -> Result<(), Fault> {
+    /// PostgreSQL is away.
+    pub async fn give_back(
+        &self,
+        event: EventId,
+        user: UserId,
+        won: &Reservation,
+    ) -> Result<Vec<Freed>, Fault> {
         let seats = won.seats.iter().map(|seat| ClaimedPlace::Seat(*seat));
         let slots = won.slots.iter().map(|(area, slot)| ClaimedPlace::Slot(*area, *slot));
         let mut freed = Vec::new();
@@ -189,9 +194,13 @@ impl Carts {
                 freed.extend(closed.freed);
             }
         }
-        announce(&self.queue, &freed, false).await;
         tracing::info!(event.id = event.0, user.id = user.0, "shopper left while winning; places given back");
-        Ok(())
+        Ok(freed)
+    }
+
+    /// Tells everybody of places that were given back.
+    pub async fn announce(&self, freed: &[Freed]) {
+        announce(&self.queue, freed, false).await;
     }
 
     async fn told(&self, closed: Closed) -> Result<BookingView, CartError> {

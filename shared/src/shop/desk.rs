@@ -177,10 +177,10 @@ impl Desk {
         let idempotency = key.map(|key| NewJob::idempotency_of(&envelope, key));
         let job = NewJob { envelope, idempotency };
         if let Err(refusal) = self.check(&lane, &event, &job.envelope.request).await {
-            // A repeated request is answered as the first one, though it would be refused by now: its own job may have won
-            // the seat that it names.
-            let kept = self.lanes.queue().keyed(lane.event, &job).await.map_err(Fault::from)?;
-            return kept.map_or(Err(refusal), |added| self.booked(&lane, job, added));
+            return match self.asked_before(&lane, &event, &job).await {
+                Some(added) => self.booked(&lane, job, added),
+                None => Err(refusal),
+            };
         }
         self.add(&lane, job).await
     }
@@ -195,6 +195,22 @@ impl Desk {
         let idempotency = Some(NewJob::idempotency_of_retry(event.record.id, failed));
         let envelope = Envelope { nonce: rand::random(), is_keyed: true, ..envelope };
         self.add(&self.lanes.lane(event.record.id), NewJob { envelope, idempotency }).await
+    }
+
+    /// What became of a request with this key: repeated it is answered as at first, though it would be refused by now, as its
+    /// own job may have won the seat that it names. `None` also while Redis cannot say.
+    async fn asked_before(&self, lane: &Lane, event: &Event, job: &NewJob) -> Option<Added> {
+        if event.now() < event.record.sales_open_at {
+            return None;
+        }
+        let mut added = self.lanes.queue().keyed(lane.event, job).await.ok()??;
+        if let Added::Queued { number, place, .. } = &mut added
+            && let JobState::Waiting { place: at, .. } | JobState::StandsBy { place: at } =
+                lane.board.read().state(*number)
+        {
+            *place = at;
+        }
+        Some(added)
     }
 
     async fn add(&self, lane: &Lane, job: NewJob) -> Result<Booked, BookError> {
@@ -275,8 +291,9 @@ impl Desk {
             return self.view(&lane, &job, state, Some(viewer)).await;
         }
         let left = Outcome::Failed(Refusal::Left);
-        let standing =
-            self.lanes.store().end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
+        let store = self.lanes.store();
+        let mut standing = store.end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
+        let mut freed = Vec::new();
         if standing != left {
             // It was decided first. What it won while it was known to wait is given back, and then it reads as left, so that a
             // second try goes on where a first one failed; else it stays.
@@ -286,15 +303,18 @@ impl Desk {
             if state == JobState::Unknown {
                 return Ok(self.ended(job.event, &standing, true).await);
             }
-            self.carts.give_back(job.event, viewer, won).await?;
-            let store = self.lanes.store();
-            if !store.note_left(job.event, job.number, job.envelope.nonce, won.booking).await? {
+            freed = self.carts.give_back(job.event, viewer, won).await?;
+            store.note_left(job.event, job.number, job.envelope.nonce, won).await?;
+            standing = store.end_job(job.event, job.number, &job.envelope, Refusal::Left).await?;
+            if standing != left {
                 // It is being paid for, or bought.
                 return Ok(self.ended(job.event, &standing, true).await);
             }
         }
         let ended = [(job.number, job.envelope.clone(), left.clone())];
         self.lanes.queue().leave(job.event, &ended).await.map_err(Fault::from)?;
+        // Whenever the batch is told that had decided it: after this its places are free.
+        self.carts.announce(&freed).await;
         lane.forget_issued(job.number);
         lane.board.write().note_outcome(job.number, viewer, left.clone(), now_s());
         Ok(Status::ended(job.event, &left, None, true))

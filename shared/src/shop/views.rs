@@ -169,9 +169,9 @@ pub struct BookingView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CartView {
-    /// Open bookings that have something in them, and those that are being paid for.
+    /// Open bookings that have something in them.
     pub items: Vec<BookingView>,
-    /// What all that is open costs, per currency.
+    /// What all of it costs, per currency.
     pub total: Vec<Money>,
     /// The clock that the times are to be held against.
     pub server_time: DateTime<Utc>,
@@ -269,8 +269,7 @@ impl BookingView {
 impl CartView {
     /// A cart of these bookings.
     pub fn new(items: Vec<BookingView>, now: DateTime<Utc>) -> Self {
-        let open = items.iter().filter(|booking| booking.status == "created");
-        let prices = open.flat_map(|booking| &booking.seats).filter_map(|seat| seat.price.as_ref());
+        let prices = items.iter().flat_map(|booking| &booking.seats).filter_map(|seat| seat.price.as_ref());
         let total = Money::totals(prices);
         Self { items, total, server_time: now }
     }

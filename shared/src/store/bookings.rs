@@ -151,14 +151,13 @@ impl Store {
         read_bookings(&mut connection, user, event, only, None).await
     }
 
-    /// The carts of somebody: what is open, and has not lapsed, and what is being paid for.
+    /// The carts of somebody: what is open, and has not lapsed.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn cart(&self, user: UserId) -> Result<Vec<BookingRecord>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let in_cart = ["created", "pending_payment"].map(str::to_owned);
-        let mut bookings = read_bookings(&mut connection, user, None, None, Some(&in_cart)).await?;
+        let mut bookings = read_bookings(&mut connection, user, None, None, Some("created")).await?;
         bookings.retain(|booking| !booking.claims.is_empty());
         Ok(bookings)
     }
@@ -318,19 +317,19 @@ async fn read_bookings(
     user: UserId,
     event: Option<EventId>,
     only: Option<BookingId>,
-    statuses: Option<&[String]>,
+    status: Option<&str>,
 ) -> Result<Vec<BookingRecord>, StoreError> {
     let rows = sqlx::query!(
         r#"select id, event_id, created_at, status,
                status = 'created' and expires_at <= clock_timestamp() as "has_run_out!"
            from bookings
            where user_id = $1 and ($2::bigint is null or event_id = $2) and ($3::uuid is null or id = $3)
-               and ($4::text[] is null or status = any($4))
+               and ($4::text is null or status = $4)
            order by created_at desc, id desc limit $5"#,
         user.0,
         event.map(|event| event.0),
         only.map(|only| only.0),
-        statuses,
+        status,
         PAGE
     )
     .fetch_all(&mut *connection)

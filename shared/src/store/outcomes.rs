@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::claims::slot_column;
 use super::{Store, StoreError};
-use crate::domain::{BookingId, Envelope, EventId, Outcome, Refusal, UserId};
+use crate::domain::{Envelope, EventId, Outcome, Refusal, Reservation, UserId};
 
 /// An outcome as it is stored.
 pub(super) fn read_outcome(
@@ -92,8 +93,8 @@ impl Store {
         standing.remove(&number).ok_or(StoreError::Row("an outcome just written"))
     }
 
-    /// Makes of a job that won one whose owner has left, once what it won is given back; false where its booking is being
-    /// paid for or is paid, so that it stays as it is.
+    /// Makes of a job that won one whose owner has left, where all that it won is given back. One whose places are being paid
+    /// for, or are paid, stays as it is.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -102,21 +103,31 @@ impl Store {
         event: EventId,
         number: u64,
         nonce: u64,
-        booking: BookingId,
-    ) -> Result<bool, StoreError> {
-        let noted = sqlx::query!(
+        won: &Reservation,
+    ) -> Result<(), StoreError> {
+        let seats: Vec<i64> = won.seats.iter().map(|seat| seat.0).collect();
+        let (areas, slots): (Vec<i64>, Vec<i32>) =
+            won.slots.iter().map(|(area, slot)| (area.0, slot_column(*slot))).unzip();
+        sqlx::query!(
             "update job_outcomes set status = 'failed', code = $4, result = null
-             where event_id = $1 and number = $2 and nonce = $3 and status = 'completed' and not exists (
-                 select from bookings where id = $5 and status in ('pending_payment', 'paid'))",
+             where event_id = $1 and number = $2 and nonce = $3 and status = 'completed'
+                 and not exists (select from seat_claims where booking_id = $5 and seat_id = any($6::bigint[]))
+                 and not exists (
+                     select from area_claims c join unnest($7::bigint[], $8::integer[]) as won (area_id, slot)
+                         using (area_id, slot)
+                     where c.booking_id = $5)",
             event.0,
             number.cast_signed(),
             nonce.cast_signed(),
             Refusal::Left.code(),
-            booking.0
+            won.booking.0,
+            &seats,
+            &areas,
+            &slots
         )
         .execute(&self.pool)
         .await?;
-        Ok(noted.rows_affected() > 0)
+        Ok(())
     }
 
     /// Ends jobs that nobody has decided yet; answers with the outcomes that stand.

@@ -137,10 +137,27 @@ impl Store {
         .rows_affected();
         gone += sqlx::query!(
             "delete from job_outcomes o using (
-                 select o.event_id, o.number from job_outcomes o left join events e on e.id = o.event_id
-                 where (e.id is null
-                         or greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days')
+                 select o.event_id, o.number from job_outcomes o join events e on e.id = o.event_id
+                 where e.starts_at < clock_timestamp() - interval '2 days'
+                     and greatest(e.starts_at, e.ends_at, e.sales_close_at) < clock_timestamp() - interval '2 days'
                      and o.decided_at < clock_timestamp() - interval '2 days' limit $1) as old
+             where o.event_id = old.event_id and o.number = old.number",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        // Of events that were taken out of the catalogue: from one event to the next by the index, as there is no list of them.
+        gone += sqlx::query!(
+            "with recursive ids (id) as (
+                 select min(event_id) from job_outcomes
+                 union all
+                 select (select min(event_id) from job_outcomes where event_id > ids.id) from ids where ids.id is not null
+             )
+             delete from job_outcomes o using (
+                 select o.event_id, o.number
+                 from ids join job_outcomes o on o.event_id = ids.id left join events e on e.id = ids.id
+                 where e.id is null and o.decided_at < clock_timestamp() - interval '2 days' limit $1) as old
              where o.event_id = old.event_id and o.number = old.number",
             at_most
         )

@@ -59,6 +59,8 @@ export const line = {
 };
 
 export const cart = {
+  /** The latest bookings, whatever became of them. */
+  bookings: () => request<{ items: Booking[] }>('GET', '/api/bookings'),
   get: () => request<Cart>('GET', '/api/cart'),
   removeSeat: (seatId: number) => request<Cart>('DELETE', `/api/cart/seats/${seatId}`),
   removeSlot: (areaId: number, slot: number) => request<Cart>('DELETE', `/api/cart/areas/${areaId}/slots/${slot}`),

@@ -12,6 +12,8 @@ const RETRY_MS = 5_000;
 
 export class CartState {
   data = $state.raw<Cart | null>(null);
+  /** Out of the cart since they were ordered, and not paid yet: the way back to their payment is from here. */
+  private paying = $state.raw<Booking[]>([]);
   failure = $state.raw<unknown>(null);
   isBusy = $state(false);
   now = $state(performance.now());
@@ -20,14 +22,16 @@ export class CartState {
   private checkAt = Infinity;
 
   get bookings(): Booking[] {
-    return (this.data?.items ?? []).filter((b) => b.seats.length > 0);
+    return [...(this.data?.items ?? []), ...this.paying].filter((b) => b.seats.length > 0);
   }
 
   deadline = (seat: HeldSeat): number => deadlineOf(seat, this.data?.serverTime ?? '', this.receivedAt);
 
   async load(): Promise<void> {
     try {
-      this.take(await api.get());
+      const [data, bookings] = await Promise.all([api.get(), api.bookings()]);
+      this.paying = bookings.items.filter((b) => b.status === 'pending_payment');
+      this.take(data);
       this.failure = null;
     } catch (error) {
       this.failure = error;
@@ -64,10 +68,10 @@ export class CartState {
     if (this.data === null) return;
     const gone = new Set([...seatIds.map(String), ...(slots ?? []).map((slot) => slot.join('/'))]);
     const isLeft = ({ seatId, areaId, slot }: HeldSeat) => !gone.has(seatId === undefined ? `${areaId}/${slot}` : String(seatId));
-    const items = this.data.items.map((b) =>
-      String(b.id) === String(bookingId) ? { ...b, seats: b.seats.filter(isLeft) } : b,
-    );
-    this.data = { ...this.data, items };
+    const without = (b: Booking): Booking =>
+      String(b.id) === String(bookingId) ? { ...b, seats: b.seats.filter(isLeft) } : b;
+    this.data = { ...this.data, items: this.data.items.map(without) };
+    this.paying = this.paying.map(without);
     void this.load();
   }
 
@@ -76,7 +80,7 @@ export class CartState {
     this.now = this.receivedAt;
     this.data = data;
     for (const booking of data.items) rememberEventName(booking.eventId, booking.eventName);
-    const ends = data.items.flatMap((b) => b.seats.map(this.deadline)).filter((d) => secondsLeft(d, this.now) > 0);
+    const ends = this.bookings.flatMap((b) => b.seats.map(this.deadline)).filter((d) => secondsLeft(d, this.now) > 0);
     this.checkAt = ends.length === 0 ? Infinity : Math.min(...ends) + SETTLE_MS;
   }
 

@@ -13,6 +13,8 @@ const GOOD_AFTER_MS = 10_000;
 const ASK_AGAIN_MS = 3_500;
 /** A token that was renewed so lately and is refused again would not get better by another renewal. */
 const RENEW_AT_MOST_EVERY_MS = 60_000;
+/** After a renewal that failed for a reason that passes. */
+const RENEW_LATER_MS = 2 * RENEW_AT_MOST_EVERY_MS;
 
 /** Refusals that pass. */
 const PASSING: ReadonlySet<string> = new Set(['too_many_requests', 'store_unavailable', 'queue_unavailable', 'timeout']);
@@ -156,6 +158,7 @@ export class LiveSocket {
       this.renewedAt = performance.now();
       void this.renew().then((isRenewed) => {
         if (isRenewed) this.restart();
+        else if (this.token() !== null) this.again ??= setTimeout(() => this.restart(), jittered(RENEW_LATER_MS, Math.random));
       });
     }
   }

@@ -35,6 +35,7 @@ impl Accounts {
         if self.profile(user).await?.has_second_factor {
             self.check_second_factor(user, code).await?;
         }
+        self.carts.leave_lines(user).await?;
         self.cancel_bookings(user, ip).await?;
         match self.store.erase_user(user).await? {
             Erased::Done { version, revoked } => {
@@ -47,11 +48,17 @@ impl Accounts {
             Erased::Nobody => return Err(AccountError::SessionEnded),
         }
         tracing::info!(user.id = user.0, "account erased");
-        let left = self.carts.leave_lines(user).await;
-        // What a job has won meanwhile; if this fails, it runs out by itself.
-        self.cancel_bookings(user, ip).await?;
-        left.map_err(AccountError::from)?;
-        Ok(())
+        // What came meanwhile.
+        if let Err(fault) = self.carts.leave_lines(user).await {
+            let error = crate::telemetry::chain(&fault);
+            tracing::warn!(
+                user.id = user.0,
+                error,
+                "lines could not be left once more for an erased account"
+            );
+        }
+        // If this fails, it runs out by itself.
+        self.cancel_bookings(user, ip).await
     }
 
     async fn cancel_bookings(&self, user: UserId, ip: Option<IpAddr>) -> Result<(), AccountError> {

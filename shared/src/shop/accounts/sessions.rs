@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{AccountError, Accounts};
 use crate::auth::{NewToken, new_refresh_token, refresh_token_hash};
+use crate::config::MAX_ACCESS_TOKEN_SECONDS;
 use crate::domain::UserId;
 use crate::store::{
     CredentialRecord, Ended, NewSession, Refreshed, STATEMENT, StoreError, UserRecord, in_time,
@@ -44,6 +45,8 @@ impl Accounts {
                 let user = self.store.credentials_of(user).await?.ok_or(AccountError::BadRefreshToken)?;
                 // What ends sessions after the token was used up ends what follows from it.
                 let user = CredentialRecord { version, ..user };
+                // Nor does one count that was taken away since.
+                let has_second_factor = has_second_factor && user.has_second_factor;
                 self.session(&user, (family, has_second_factor), next_token).await
             }
             Refreshed::Reused { user, family } => {
@@ -111,7 +114,8 @@ impl Accounts {
 
     /// Follows what ends elsewhere, for as long as it is polled. What is known stays known while PostgreSQL is away.
     pub async fn follow_ended(&self) {
-        let keep = Duration::from_secs(self.tokens.seconds()) + super::REMEMBER + OVERLAP;
+        // Tokens of before a shorter lifetime was set may be as old.
+        let keep = Duration::from_secs(MAX_ACCESS_TOKEN_SECONDS) + super::REMEMBER + OVERLAP;
         let (mut since, mut is_away, mut tidied) = (None, false, Instant::now());
         loop {
             match in_time(STATEMENT, self.look(since, keep)).await {

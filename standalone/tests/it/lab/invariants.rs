@@ -96,19 +96,25 @@ const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "4: what a job won is not what the outside was told of it",
-        // One fact for every job that won something, in the same booking, and no other.
+        // One fact for every job that won something, in the same booking, and no other; who left at that very moment was told
+        // of and has given it back.
         "with won as (
              select (result ->> 'b')::uuid as booking_id, user_id, count(*) as jobs,
                  sum(json_array_length(coalesce(result -> 's', '[]'))
                      + json_array_length(coalesce(result -> 'a', '[]'))) as places
-             from job_outcomes where event_id = $1 and status = 'completed' group by 1, 2
+             from job_outcomes w where event_id = $1 and status = 'completed' and not exists (
+                 select from job_outcomes l where l.event_id = w.event_id and l.code = 'left' and l.user_id = w.user_id)
+             group by 1, 2
          ), told as (
              select (fact ->> 'bookingId')::uuid as booking_id, (fact ->> 'userId')::bigint as user_id,
                  count(*) as jobs,
                  sum(json_array_length(coalesce(fact -> 'seatIds', '[]'))
                      + json_array_length(coalesce(fact -> 'slots', '[]'))) as places
              from outbox o, json_array_elements(o.facts) as fact
-             where o.event_id = $1 and o.topic = 'seat.selected' group by 1, 2
+             where o.event_id = $1 and o.topic = 'seat.selected' and not exists (
+                 select from job_outcomes l where l.event_id = o.event_id and l.code = 'left'
+                     and l.user_id = (fact ->> 'userId')::bigint)
+             group by 1, 2
          )
          select count(*) from won full join told using (booking_id, user_id)
          where won.jobs is distinct from told.jobs or won.places is distinct from told.places",

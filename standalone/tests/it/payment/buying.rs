@@ -18,15 +18,12 @@ async fn a_cart_becomes_an_order_and_is_paid() -> TestResult {
     assert_eq!(purchase.answer["total"], json!({"amount": 2_000, "currency": "EUR"}));
     let left = purchase.answer["remainingSeconds"].as_i64().ok_or("seconds")?;
     assert!((290..=300).contains(&left), "{left}");
-    let (_, cart) = shopper.get("/api/cart").await?;
-    assert_eq!(cart["items"][0]["status"], "pending_payment", "the way back to its payment");
-    assert_eq!(cart["total"], json!([]), "of what can still be ordered");
+    assert_eq!(shopper.get("/api/cart").await?.1["items"], json!([]), "it is no cart any more");
     assert_eq!(till.seat(0).await?, "reserved");
     till.pay(&purchase).await?;
     let (_, order) = shopper.get(&format!("/api/orders/{}", purchase.order)).await?;
     assert!(order["status"] == "paid" || order["status"] == "fulfilled", "{order}");
     assert_eq!(order["paymentStatus"], "captured");
-    assert_eq!(shopper.get("/api/cart").await?.1["items"], json!([]), "it is no cart any more");
     let item = &order["items"][0];
     assert_eq!(
         (&item["place"], &item["tier"], &item["status"], &item["eventName"]),
@@ -100,14 +97,7 @@ async fn one_booking_of_several_can_be_paid_by_itself() -> TestResult {
     let (status, again) = initiate(&standing).await?;
     assert_eq!((status, &again["redirectUrl"]), (StatusCode::OK, &order["redirectUrl"]));
     let (_, cart) = shopper.get("/api/cart").await?;
-    let told: Vec<_> =
-        cart["items"].as_array().into_iter().flatten().map(|item| (&item["id"], &item["status"])).collect();
-    assert_eq!(told, [(&standing, &json!("pending_payment")), (&json!(hall), &json!("created"))]);
-    assert_eq!(
-        cart["total"],
-        json!([{"amount": 1_000, "currency": "EUR"}]),
-        "without what is being paid for"
-    );
+    assert_eq!((cart["items"].as_array().map(Vec::len), &cart["items"][0]["id"]), (Some(1), &json!(hall)));
     let other = till.lab.shopper().await?;
     let body = json!({"bookingId": hall});
     let (status, _) = other.call(Method::PATCH, "/api/bookings/initiatePayment", Some(body)).await?;
@@ -235,7 +225,11 @@ async fn a_refused_capture_undoes_the_order() -> TestResult {
     let purchase = till.buy(&shopper, &till.seats[..1]).await?;
     till.bank.fail(Ask::Capture, &[Fault::Refused]);
     assert_eq!(till.pay(&purchase).await?, StatusCode::OK);
-    assert_eq!(till.status(&purchase).await?, "cancelled");
+    // By whoever asked for the money first: the handler of the provider's word, or the sweeper.
+    eventually("the order is undone", async || {
+        till.status(&purchase).await.is_ok_and(|status| status == "cancelled")
+    })
+    .await;
     assert_eq!(till.count("select count(*) from jobs where queue = 'tickets'").await?, 0);
     till.until_seat(0, "available").await;
     // What was set aside is released.
