@@ -242,10 +242,13 @@ async fn an_obliterated_lane_is_forgotten_and_begins_anew() -> TestResult {
     assert_eq!(shoppers[1].outcome(&again).await?["status"], "completed", "the fence goes on in PostgreSQL");
     assert_invariants(lab.store(), event).await?;
 
-    sqlx::query("update events set starts_at = now() - interval '3 days' where id = $1")
-        .bind(event.0)
-        .execute(lab.store().pool())
-        .await?;
+    sqlx::query(
+        "update events set starts_at = now() - interval '3 days', sales_open_at = now() - interval '5 days',
+             sales_close_at = now() - interval '4 days' where id = $1",
+    )
+    .bind(event.0)
+    .execute(lab.store().pool())
+    .await?;
     let partition = Partition::of(event);
     assert_eq!(lab.system.queue.lanes(partition).await?, [event]);
     Sweeps::new(lab.store().clone(), lab.system.queue.clone()).forget_old(400).await?;
