@@ -379,8 +379,9 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets jobs that were finished so long ago, but not those of tickets that failed, as nobody else owes them: so many at most, those first that were finished first, so that none is
-    /// there without the job that does it once more; returns how many.
+    /// Forgets jobs that were finished so long ago, so many at most, those first that were finished first, so that none is
+    /// there without the job that does it once more; returns how many. Failed ones of tickets stay: nothing else tells that
+    /// these are owed.
     ///
     /// # Errors
     /// PostgreSQL is away.

@@ -166,9 +166,6 @@ export type Status =
   | { status: 'completed'; eventId: number; result?: JobResult | null }
   | { status: 'failed'; eventId: number; error: string; code: FailureCode };
 
-/** As many places as one request may ask for, whatever an event gives one person. */
-export const MAX_PLACES = 20;
-
 /** What one asks of the line: named seats, or any that fit. */
 export type BookRequest =
   | { seatIds: number[]; fallback?: 'any'; standby?: boolean }
