@@ -4,4 +4,4 @@
 
 scripts/install.sh --sqlx-cli
 . scripts/env.sh
-scripts/with-postgres.sh cargo sqlx prepare --workspace "$@" -- --all-targets
+scripts/with-postgres.sh cargo sqlx prepare --workspace "$@" -- --all-features --all-targets

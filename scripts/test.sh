@@ -61,8 +61,9 @@ test_rust() {
     local code=0 all=(--locked --workspace --all-features)
     local what=("${all[@]}" --no-fail-fast --color never)
     say "building and running the Rust tests"
-    # Of `gateway`, `worker` and `sweeper` cargo builds no programs for the tests of another crate.
-    cargo build "${all[@]}" --bins </dev/null || count 0 1 1
+    # Of `gateway`, `worker` and `sweeper` cargo builds no programs for the tests of another crate. With the tests, as without
+    # what these depend on half of the dependencies have other features, and would be built twice.
+    cargo build "${all[@]}" --bins --tests </dev/null || count 0 1 1
     if has cargo-nextest; then
         cargo nextest run "${what[@]}" </dev/null 2>&1 | tee "$logs/rust" || code=$?
         # shellcheck disable=SC2046 # two numbers
