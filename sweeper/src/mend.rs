@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use shared::domain::EventId;
 use shared::queue::Partition;
+use shared::queue::standby::Turn;
 use shared::shop::{Fault, Sweeps};
 
 use crate::tick::warn;
 
-/// How often those who stand by are asked again, whether or not anything came free.
+/// How often those who stand by, or the next thousands of them, are asked again, whether or not anything came free.
 const RECALL: Duration = Duration::from_secs(5);
 /// How often old rows are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
@@ -19,6 +21,8 @@ const FORGET: Duration = Duration::from_mins(1);
 pub(crate) struct Mending {
     epochs: HashMap<Partition, String>,
     recalled: Option<Instant>,
+    /// How far those who stand by were asked again, where not all were yet.
+    turns: HashMap<EventId, Turn>,
     forgot: Option<Instant>,
 }
 
@@ -34,7 +38,7 @@ impl Mending {
         if self.recalled.is_none_or(|last| last.elapsed() > RECALL) {
             // Before it: a round that is cut short must not begin with the same again and again.
             self.recalled = Some(Instant::now());
-            if let Err(error) = sweeps.recall_standby().await {
+            if let Err(error) = sweeps.recall_standby(&mut self.turns).await {
                 warn("those who stand by could not be asked again", &error);
             }
         }

@@ -100,7 +100,7 @@ impl Ticker {
                 return Ok(());
             }
             self.look_after_payments(state);
-            if let Err(error) = self.sweeps.release_expired().await {
+            if let Err(error) = self.sweeps.release_expired(&self.shutdown).await {
                 warn("what has run out could not be released; the next look goes on", &error);
             }
             self.queue_jobs(state);

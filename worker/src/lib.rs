@@ -40,7 +40,7 @@ use lane_source::{LaneSource, Scheduler};
 use reserve_seats::{ReserveSeats, reserve_seats};
 use run_jobs::{Handler, Policy, RunJobs, run_jobs};
 
-/// How long a worker that ends shows what was won in a rush.
+/// How long a worker that ends shows what was won in a rush, or waits for what else it does to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What ended the worker against its will.
@@ -65,9 +65,17 @@ pub async fn run(
     let bookings = run_bookings(config.clone(), store.clone(), queue.clone(), shutdown.clone());
     let name = format!("worker-{:08x}", rand_id());
     let stream = consumers::run(services.clone(), (store.clone(), queue.clone()), &name, shutdown.clone());
-    let named = queues::run(config, services, (store, queue), shutdown);
-    tokio::try_join!(bookings, named, stream)?;
-    Ok(())
+    let longest = Duration::from_millis(config.worker_shutdown_ms) + FAREWELL;
+    let named = queues::run(config, services, (store, queue), shutdown.clone());
+    let working = async { tokio::try_join!(bookings, named, stream).map(|_| ()) };
+    tokio::select! {
+        ended = working => ended,
+        // What is cut short is delivered again.
+        () = async { shutdown.cancelled().await; tokio::time::sleep(longest).await } => {
+            tracing::warn!("worker ends with work at hand; it is done by the next one");
+            Ok(())
+        }
+    }
 }
 
 async fn run_bookings(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use parking_lot::{Mutex, RwLock};
-use shared::domain::{EventId, Outcome, UserId};
+use shared::domain::{EventId, Outcome, Refusal, UserId};
 use shared::queue::board::LaneBoard;
 use shared::queue::control::Pause;
 use shared::queue::feed::{Change, Done, Told};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::message::Message;
-use super::pace::{Pace, PaceWindow};
+use super::pace::{Claims, Pace, PaceWindow};
 use crate::per_address::{Held, PerAddress};
 
 /// Messages that may wait for a slow reader.
@@ -79,7 +79,7 @@ struct Audience {
     jobs: BTreeMap<u64, Vec<Listening>>,
     watchers: Vec<Listening>,
     pause: Pause,
-    claimed: Option<Instant>,
+    claims: Claims,
 }
 
 impl Audience {
@@ -91,9 +91,7 @@ impl Audience {
 
     /// Whether nothing is lost with it: a batch takes less time than this.
     fn is_over(&self) -> bool {
-        self.jobs.is_empty()
-            && self.watchers.is_empty()
-            && self.claimed.is_none_or(|claimed| claimed.elapsed() > TIDY)
+        self.jobs.is_empty() && self.watchers.is_empty() && self.claims.are_over(TIDY)
     }
 }
 
@@ -226,9 +224,13 @@ impl Hub {
         }
         let mut lanes = self.inner.lanes.lock();
         let Some(audience) = lanes.get_mut(&event) else { return };
-        if let Some(claimed) = audience.claimed.take() {
-            let jobs = (done.won.len() + done.failed.len()) as u64;
-            self.inner.pace.lock().note(claimed.elapsed(), jobs);
+        // A batch may be told in parts, and whoever leaves or is removed was decided by nobody.
+        let by_others = [Refusal::Left, Refusal::Removed].map(Refusal::code);
+        let failed = done.failed.iter().filter(|(.., code)| !by_others.contains(&code.as_str()));
+        let decided = done.won.iter().map(|(number, ..)| *number).chain(failed.map(|(number, ..)| *number));
+        let last = decided.clone().chain(done.standby.iter().copied()).max();
+        if let Some(took) = last.and_then(|last| audience.claims.took(last)) {
+            self.inner.pace.lock().note(took, decided.count() as u64);
         }
         if audience.jobs.is_empty() {
             return;
@@ -245,7 +247,7 @@ impl Hub {
         let event = lane.read().event();
         let mut lanes = self.inner.lanes.lock();
         let audience = lanes.entry(event).or_insert_with(|| Audience::of(lane));
-        audience.claimed = Some(Instant::now());
+        audience.claims.note(upto);
         let board = lane.read();
         let Some(first) = board.first_waiting().filter(|first| *first <= upto) else { return };
         let claimed = audience.jobs.range(first..=upto).filter(|(number, _)| board.is_processing(**number));
@@ -346,7 +348,12 @@ impl Listener for Hub {
                 self.tell_control(lane.event, &pause);
             }
             // Sockets look at those whom they follow, and tell what became of them.
-            Change::Added { .. } | Change::GivenBack | Change::Recalled(_) | Change::Reentered(_) => {}
+            Change::GivenBack => {
+                if let Some(audience) = self.inner.lanes.lock().get_mut(&lane.event) {
+                    audience.claims.given_back();
+                }
+            }
+            Change::Added { .. } | Change::Recalled(_) | Change::Reentered(_) => {}
         }
     }
 }
@@ -372,6 +379,29 @@ mod tests {
         assert!(slow.too_slow.is_cancelled() && !quick.too_slow.is_cancelled());
         let waiting = std::iter::from_fn(|| unread.try_recv().ok()).count();
         assert_eq!(waiting, WAITING);
+    }
+
+    #[test]
+    fn every_part_of_a_batch_counts_and_whoever_leaves_does_not() {
+        let hub = Hub::new();
+        let board = RwLock::new(LaneBoard::new(EventId(1)));
+        let refused = |numbers: std::ops::RangeInclusive<u64>, refusal: Refusal| {
+            let mut done = Done::default();
+            for number in numbers {
+                done.push(number, UserId(1), &Outcome::Failed(refusal));
+            }
+            done
+        };
+        let counted = || hub.inner.pace.lock().figures().jobs_per_second;
+        hub.tell_done(EventId(1), &refused(1..=5, Refusal::SoldOut));
+        assert!(counted() < 0.5, "when it was claimed is not known");
+        hub.tell_claimed(&board, 200);
+        hub.tell_done(EventId(1), &refused(101..=101, Refusal::Left));
+        hub.tell_claimed(&board, 300);
+        for part in [1..=100, 102..=200, 201..=300] {
+            hub.tell_done(EventId(1), &refused(part, Refusal::SoldOut));
+        }
+        assert!((counted() - 299.0).abs() < 0.5, "within the first second, {}", counted());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 const MAX_JOBS: usize = 16;
 /// Events that one socket may watch.
 const MAX_EVENTS: usize = 4;
-/// Messages that a browser may send a second.
+/// Messages that a browser may send a second, pings and pongs among them.
 const MAX_MESSAGES: u32 = 20;
 /// How often the stores are asked for a job that the feed does not tell of.
 const ASK: Duration = Duration::from_secs(5);
@@ -180,12 +180,6 @@ impl Socket {
 
     async fn heard(&mut self, frame: Option<Result<Frame, axum::Error>>) -> Result<(), End> {
         self.check_session()?;
-        let text = match frame {
-            Some(Ok(Frame::Text(text))) => text,
-            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
-            Some(Ok(Frame::Binary(_))) => return Err(End::Refused("send text".to_owned())),
-            Some(Ok(Frame::Close(_)) | Err(_)) | None => return Err(End::Gone),
-        };
         if self.window.0.elapsed() > Duration::from_secs(1) {
             self.window = (Instant::now(), 0);
         }
@@ -193,6 +187,12 @@ impl Socket {
         if self.window.1 > MAX_MESSAGES {
             return Err(End::Refused("too many messages".to_owned()));
         }
+        let text = match frame {
+            Some(Ok(Frame::Text(text))) => text,
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
+            Some(Ok(Frame::Binary(_))) => return Err(End::Refused("send text".to_owned())),
+            Some(Ok(Frame::Close(_)) | Err(_)) | None => return Err(End::Gone),
+        };
         let Ok(request) = serde_json::from_str::<Request>(&text) else {
             return self.refuse("bad_json", "this is not a message that is expected here").await;
         };

@@ -7,17 +7,15 @@ use crate::domain::{EventId, UserId};
 
 /// Places in one call at most.
 const PLACES_PER_CALL: usize = 1_000;
-/// Jobs that stand by asked again at once. More than came free, because the first may want what is not there.
-const RECALLED: u64 = 500;
 
 impl Queue {
-    /// Tells the feed of places that came free, removes their reservation keys, and brings those who stand by back
-    /// to the head of the lane, some hundreds at a time; returns how many.
+    /// Tells the feed of places that came free, removes their reservation keys, and brings those who stand by for such
+    /// places back to the head of the lane ([`Queue::recall_for`]); returns how many.
     ///
     /// # Errors
     /// Redis is away. What shoppers see then lags until the next reload; who has what does not.
     pub async fn announce_seats(&self, event: EventId, changed: &SeatsChanged) -> Result<u64, QueueError> {
-        let mut recalled = 0;
+        let (mut standing, mut fault) = (0, None);
         let mut told = Some(changed.told.clone());
         let seats = changed.seats.chunks(PLACES_PER_CALL).map(|seats| (seats, &[][..]));
         let slots = changed.slots.chunks(PLACES_PER_CALL).map(|slots| (&[][..], slots));
@@ -30,10 +28,22 @@ impl Queue {
                 told: told.take().unwrap_or_default(),
                 ..SeatsChanged::default()
             };
-            let recall = if seats.is_empty() && slots.is_empty() { 0 } else { RECALLED };
-            recalled += self.announce(event, &entry, recall).await?;
+            match self.announce(event, &entry).await {
+                Ok(now) => standing = now,
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            }
         }
-        Ok(recalled)
+        match fault {
+            None if standing == 0 => Ok(0),
+            None => self.recall_for(event, changed).await,
+            Some(error) => {
+                self.recall_for(event, changed).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Tells the feed of places that were sold, and removes their reservation keys.
@@ -46,45 +56,24 @@ impl Queue {
         for (seats, slots) in seats.chain(slots) {
             let entry =
                 SeatsChanged { sold: seats.to_vec(), sold_slots: slots.to_vec(), ..SeatsChanged::default() };
-            self.announce(event, &entry, 0).await?;
+            self.announce(event, &entry).await?;
         }
         Ok(())
     }
 
-    /// Asks those who stand by again, whether or not anything was announced to come free; returns how many.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn recall_standby(&self, event: EventId) -> Result<u64, QueueError> {
-        let standby = self.keys().standby(event);
-        let standing: u64 = redis::cmd("ZCARD").arg(standby).query_async(&mut self.connection()).await?;
-        if standing == 0 {
-            return Ok(0);
-        }
-        self.announce(event, &SeatsChanged::default(), RECALLED).await
-    }
-
-    /// One call of the script; returns how many were recalled.
-    async fn announce(&self, event: EventId, entry: &SeatsChanged, recall: u64) -> Result<u64, QueueError> {
+    /// One call of the script; returns how many stand by.
+    async fn announce(&self, event: EventId, entry: &SeatsChanged) -> Result<u64, QueueError> {
         let (keys, partition) = (self.keys(), Partition::of(event));
-        let mut names = vec![
-            keys.partition(partition),
-            keys.ready(partition),
-            keys.feed(partition),
-            keys.standby(event),
-            keys.wait(event),
-            keys.meta(event),
-        ];
+        let mut names =
+            vec![keys.partition(partition), keys.feed(partition), keys.standby(event), keys.meta(event)];
         names.extend(entry.seats.iter().map(|seat| keys.seat_reserved(event, *seat)));
         names.extend(entry.slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
         names.extend(entry.sold.iter().map(|seat| keys.seat_reserved(event, *seat)));
         names.extend(entry.sold_slots.iter().map(|(area, slot)| keys.slot_reserved(event, *area, *slot)));
         let args = [
             arg(event),
-            arg(keys.wake()),
-            arg("seats"),
             arg(serde_json::to_string(entry).unwrap_or_default()),
-            arg(recall),
+            arg(u8::from(!entry.is_nothing_freed())),
         ];
         let mut reply = self.call(script!("announce"), &names, &args).await?;
         match reply.word.as_str() {

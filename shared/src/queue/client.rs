@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 use super::Keys;
 use super::primary::{Address, PrimaryConnection, is_of_replica};
 use super::script::{Call, Reply};
+use super::standby::Recalls;
 use crate::config::{ConfigError, QueueConfig};
 
 /// How long an ordinary call may take; Redis answers within a millisecond or is in trouble.
@@ -57,6 +58,8 @@ pub struct Queue {
     keys: Keys,
     name: Arc<str>,
     config: Arc<QueueConfig>,
+    /// Who stands by for what came free is looked for once at a time in each lane.
+    pub(super) recalls: Arc<Recalls>,
 }
 
 enum Client {
@@ -135,6 +138,7 @@ impl Queue {
             keys: Keys::new(config.redis_key_prefix.clone()),
             name: Arc::from(BOOKINGS),
             config: Arc::new(config.clone()),
+            recalls: Arc::default(),
         })
     }
 

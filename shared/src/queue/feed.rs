@@ -120,6 +120,13 @@ pub struct SeatsChanged {
     pub sold_slots: Vec<(AreaId, u32)>,
 }
 
+impl SeatsChanged {
+    /// Whether no place came free.
+    pub fn is_nothing_freed(&self) -> bool {
+        self.seats.is_empty() && self.slots.is_empty()
+    }
+}
+
 /// Somebody to tell that a booking lost places.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Told {

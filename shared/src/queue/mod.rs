@@ -4,7 +4,7 @@
 //! `docs/QUEUE.md` lists the keys and the scripts.
 //!
 //! Verbs, each with its script in `lua/`: [`enqueue`], [`claim`], [`lease`], [`lock`], [`settle`], [`leave`],
-//! [`announce`], [`epoch`], [`control`], `promote`, `take_out`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is
+//! [`announce`], [`standby`], [`epoch`], [`control`], `promote`, `take_out`, `obliterate`. In memory: [`board`] (places), [`feed`] (what is
 //! followed), [`enqueuer`] (one call for all who come in the same moment). [`server`]: what Redis says of itself.
 
 pub mod announce;
@@ -31,6 +31,7 @@ mod promote;
 mod script;
 pub mod server;
 pub mod settle;
+pub mod standby;
 pub mod stream;
 pub mod take_out;
 

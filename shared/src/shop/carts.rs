@@ -220,8 +220,8 @@ impl Carts {
     }
 }
 
-/// Tells everybody of places that came free. It is only a hint: when Redis is away, what shoppers see lags until
-/// gateways read the seats anew.
+/// Tells everybody of places that came free, to the end even if the caller hangs up. It is only a hint: when Redis is away,
+/// what shoppers see lags until gateways read the seats anew.
 pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
     let mut events: std::collections::BTreeMap<EventId, SeatsChanged> = std::collections::BTreeMap::new();
     for one in freed {
@@ -238,15 +238,19 @@ pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
             }
         }
     }
-    for (event, changed) in events {
-        if let Err(error) = queue.announce_seats(event, &changed).await {
-            tracing::warn!(
-                event.id = event.0,
-                error = crate::telemetry::chain(&error),
-                "freed places could not be announced; gateways find them within half a minute"
-            );
+    let queue = queue.clone();
+    let telling = tokio::spawn(async move {
+        for (event, changed) in events {
+            if let Err(error) = queue.announce_seats(event, &changed).await {
+                tracing::warn!(
+                    event.id = event.0,
+                    error = crate::telemetry::chain(&error),
+                    "freed places could not be announced; gateways find them within half a minute"
+                );
+            }
         }
-    }
+    });
+    let _ = telling.await;
 }
 
 /// Tells everybody of places that are sold now; a hint likewise.

@@ -1,8 +1,10 @@
 //! What the sweeper does. Each of these takes no input, is bounded, and is safe to run twice or by two at once.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
 
 use super::Fault;
 use super::admin::cut_area;
@@ -13,6 +15,7 @@ use super::reservation_keys::show_event;
 use crate::domain::{BookingId, EventId};
 use crate::queue::inspect::Finished;
 use crate::queue::jobs;
+use crate::queue::standby::Turn;
 use crate::queue::{Partition, Queue};
 use crate::rush;
 use crate::store::{DuePlace, Emptied, Lead, Store};
@@ -43,6 +46,8 @@ const JOB_DAYS: i32 = 14;
 const WEBHOOK_DAYS: i32 = 60;
 /// Days for which messages that no consumer could handle are kept.
 const STREAM_DAYS: i32 = 30;
+/// Pages, of some hundreds each, of those who stand by for an event that are asked again in one run.
+const RECALLS: usize = 10;
 /// Areas that are made smaller looked at in one run.
 const AREAS: i64 = 20;
 
@@ -67,17 +72,18 @@ impl Sweeps {
         Ok(self.store.try_lead().await?)
     }
 
-    /// Releases what has run out, and tells; returns how many places came free.
+    /// Releases what has run out, and tells; returns how many places came free. Once `stop` is cancelled, no further pass
+    /// begins.
     ///
     /// # Errors
     /// PostgreSQL is away. Without Redis places are released all the same.
-    pub async fn release_expired(&self) -> Result<usize, Fault> {
+    pub async fn release_expired(&self, stop: &CancellationToken) -> Result<usize, Fault> {
         let (due, _) = self.store.due_bookings(DuePlace::START, DUE).await?;
         let released = match due.len() {
             0 => 0,
             // A few are closed with what they held.
             1..=BOOKINGS => self.release(&due, Emptied::Close).await?,
-            _ => self.release_many().await?,
+            _ => self.release_many(stop).await?,
         };
         if released > 0 {
             tracing::info!(places = released, "{released} places came free because their time ran out");
@@ -88,7 +94,7 @@ impl Sweeps {
     /// Of many the places come free first, and bookings are closed when there is nothing more to free, or when those that
     /// are not closed are too many. Returns how many places came free; what somebody has locked, as it is being changed
     /// right now, is left for the next time, as is what falls due at the very end.
-    async fn release_many(&self) -> Result<usize, Fault> {
+    async fn release_many(&self, stop: &CancellationToken) -> Result<usize, Fault> {
         let (mut released, mut fault) = (0, None);
         let mut note = |page: Result<usize, Fault>| match page {
             Ok(places) => released += places,
@@ -98,19 +104,22 @@ impl Sweeps {
         let (mut freed, mut closed) = (DuePlace::START, DuePlace::START);
         let (mut ahead, mut has_freed, began) = (0, false, Instant::now());
         for _ in 0..PAGES {
+            if stop.is_cancelled() {
+                break;
+            }
             // After a while one page is closed for each that is freed, so that a run that is cut short got somewhere.
             let may_free = if began.elapsed() < AHEAD_FOR { ahead < AHEAD } else { !has_freed };
             has_freed = false;
             if may_free {
                 let (due, last) = self.store.due_bookings(freed, DUE).await?;
-                note(self.release_page(&due, Emptied::Keep).await);
+                note(self.release_page(&due, Emptied::Keep, stop).await);
                 (freed, ahead, has_freed) = (last, ahead + 1, due.len() == DUE);
             }
             if has_freed {
                 continue;
             }
             let (due, last) = self.store.due_bookings(closed, DUE).await?;
-            note(self.release_page(&due, Emptied::Close).await);
+            note(self.release_page(&due, Emptied::Close, stop).await);
             (closed, freed, ahead) = (last, freed.max(last), ahead.saturating_sub(1));
             if due.len() < DUE {
                 break;
@@ -119,13 +128,19 @@ impl Sweeps {
         fault.map_or(Ok(released), Err)
     }
 
-    async fn release_page(&self, due: &[BookingId], emptied: Emptied) -> Result<usize, Fault> {
+    async fn release_page(
+        &self,
+        due: &[BookingId],
+        emptied: Emptied,
+        stop: &CancellationToken,
+    ) -> Result<usize, Fault> {
         let at_once = match emptied {
             Emptied::Keep => AT_ONCE,
             Emptied::Close => CLOSING_AT_ONCE,
         };
         let passes: Vec<_> = due.chunks(BOOKINGS).map(<[_]>::to_vec).collect();
         let mut passes = stream::iter(passes)
+            .take_while(|_| std::future::ready(!stop.is_cancelled()))
             .map(|bookings| {
                 let sweeps = self.clone();
                 async move { sweeps.release(&bookings, emptied).await }
@@ -202,18 +217,26 @@ impl Sweeps {
         queue_jobs(&self.store, &self.queue).await
     }
 
-    /// Asks everybody who stands by again: an announcement of freed places may have been lost; returns how many.
+    /// Asks those who stand by again, some thousands of each event: an announcement of freed places may have been lost,
+    /// and whoever was called back may have left, or have a limit of their own. `turns` says how far it has come with those
+    /// of an event. Returns how many.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn recall_standby(&self) -> Result<u64, Fault> {
-        let mut recalled = 0;
+    pub async fn recall_standby(&self, turns: &mut HashMap<EventId, Turn>) -> Result<u64, Fault> {
+        let (mut recalled, mut fault) = (0, None);
         for partition in Partition::all() {
             for event in self.queue.lanes(partition).await? {
-                recalled += self.queue.recall_standby(event).await?;
+                let mut turn = turns.remove(&event);
+                match self.queue.recall_standby(event, &mut turn, RECALLS).await {
+                    Ok(now) => recalled += now,
+                    // The others go on.
+                    Err(error) => fault = Some(error),
+                }
+                turns.extend(turn.map(|turn| (event, turn)));
             }
         }
-        Ok(recalled)
+        fault.map_or(Ok(recalled), |fault| Err(fault.into()))
     }
 
     /// Writes the reservation keys of a partition anew, after Redis may have lost them; returns how many.

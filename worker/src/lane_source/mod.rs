@@ -23,6 +23,8 @@ pub struct LaneSource<J = ClaimedJob> {
     scheduler: Scheduler<J>,
     /// The claim under way. A task of its own, so that a batch that was claimed is never dropped with a future.
     claiming: Option<JoinHandle<Option<Batch<J>>>>,
+    /// The end of a claim that nobody took before the shutdown.
+    giving_back: Option<JoinHandle<()>>,
 }
 
 /// Never happens.
@@ -33,7 +35,7 @@ pub enum NoError {}
 impl<J: Claimed> LaneSource<J> {
     /// Batches that this scheduler finds.
     pub fn new(scheduler: Scheduler<J>) -> Self {
-        Self { scheduler, claiming: None }
+        Self { scheduler, claiming: None, giving_back: None }
     }
 
     fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Option<Batch<J>>> {
@@ -68,10 +70,19 @@ impl<J: Claimed> Backend for LaneSource<J> {
         }))
     }
 
-    /// The scheduler gives a batch back that it claims after the shutdown; nothing is left once it has ended.
+    /// The scheduler gives a batch back that it claims after the shutdown; one that it had claimed before, and that nobody
+    /// has taken, is given back here.
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), NoError>> {
-        if self.claiming.is_some() {
-            std::task::ready!(self.poll_claim(cx));
+        if self.claiming.is_some()
+            && let Some(batch) = std::task::ready!(self.poll_claim(cx))
+        {
+            let scheduler = self.scheduler.clone();
+            self.giving_back = Some(tokio::spawn(async move { scheduler.give_back(&batch).await }));
+        }
+        if let Some(giving_back) = &mut self.giving_back {
+            // Should it panic, the lease runs out.
+            let _ = std::task::ready!(Pin::new(giving_back).poll(cx));
+            self.giving_back = None;
         }
         Poll::Ready(Ok(()))
     }

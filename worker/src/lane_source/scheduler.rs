@@ -193,7 +193,8 @@ impl<J: Claimed> Scheduler<J> {
         }
     }
 
-    async fn give_back(&self, batch: &Batch<J>) {
+    /// Leaves a batch that nobody will decide to the next worker.
+    pub(super) async fn give_back(&self, batch: &Batch<J>) {
         if let Err(error) = self.inner.queue.give_back(&batch.lease, &GiveBack::default()).await {
             tracing::warn!(
                 event.id = batch.lease.event.0,

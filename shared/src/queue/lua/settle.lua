@@ -51,7 +51,7 @@ local count, stuck, delay_ms = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
 local is_last, took_ms = ARGV[11] == '1', tonumber(ARGV[12])
 local first_key, first_job, feed_keep_ms, day_min = 15, 13, 60000, 1440
 
-local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled', 'freed_in')
+local m = redis.call('HMGET', meta, 'lease_worker', 'fence', 'settled', 'freed_in', 'lease_upto')
 if m[3] == fence and m[2] == fence and not m[1] then return { 'settled', redis.call('ZCARD', wait) } end
 if m[1] ~= worker or m[2] ~= fence then return { 'lost' } end
 
@@ -177,6 +177,9 @@ redis.call('ZREM', leased, lane)
 if stuck ~= '' and redis.call('ZCOUNT', wait, stuck, stuck) > 0 then redis.call('HINCRBY', attempts, stuck, 1) end
 if delay_ms > 0 then redis.call('HSET', meta, 'not_before', string.format('%.0f', now + delay_ms)) end
 if waiting > 0 then
+  -- Those of the lease that wait on are not being decided any more.
+  local is_open = m[5] and #asked_again == 0
+  if not is_open or redis.call('ZCOUNT', wait, '-inf', m[5]) > 0 then tell('back', '') end
   redis.call('ZADD', ready, string.format('%.0f', now + delay_ms), lane)
   if delay_ms == 0 then redis.call('PUBLISH', wake, lane) end
 else

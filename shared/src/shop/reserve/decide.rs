@@ -1,14 +1,17 @@
 //! Writing what was proposed, and what to do when it cannot be.
 
+use std::collections::HashSet;
+
 use super::propose::{Proposal, Proposed};
-use super::run::{FOREIGN_LOCK, Phase, Run, Turn};
+use super::run::{FOREIGN_LOCK, Phase, Run, Turn, count};
 use super::{LONGEST_REST, ReserveError};
 use crate::domain::{Outcome, Refusal};
 use crate::queue::claim::{ClaimedJob, Lease};
+use crate::queue::feed::SeatsChanged;
 use crate::queue::settle::{Decided, Ending};
 use crate::seen::{self, Part};
 use crate::shop::carts::told;
-use crate::store::{ClaimedPlace, Commit, Freed};
+use crate::store::{ClaimedPlace, Commit, Freed, JobWrite};
 
 /// Times that a batch is decided anew because something was not as believed. One is usual after another worker
 /// had the lane; more than a few mean that belief and store do not meet.
@@ -83,6 +86,7 @@ impl Run<'_> {
             match self.write(&proposal, writing).await? {
                 Commit::Done(freed) => {
                     note_freed(writing.decided, &freed);
+                    self.call_back_for(&freed, &proposal);
                     note_endings(writing.decided, proposal);
                     return Ok(jobs.len());
                 }
@@ -91,6 +95,24 @@ impl Run<'_> {
             }
         }
         Err(ReserveError::Unsettled)
+    }
+
+    /// Calls those back who stand by for what came free with places that were taken over.
+    fn call_back_for(&self, freed: &[Freed], proposal: &Proposal) {
+        let taken: HashSet<ClaimedPlace> = proposal.plan.places.iter().flatten().copied().collect();
+        let mut left = SeatsChanged::default();
+        for place in freed.iter().map(|one| one.place).filter(|place| !taken.contains(place)) {
+            match place {
+                ClaimedPlace::Seat(seat) => left.seats.push(seat),
+                ClaimedPlace::Slot(area, slot) => left.slots.push((area, slot)),
+            }
+        }
+        if left.is_nothing_freed() {
+            return;
+        }
+        let (queue, event) = (self.reserver.queue.clone(), self.lease.event);
+        // It is told in the log when it fails, and the sweeper asks everybody in turn.
+        tokio::spawn(async move { queue.recall_for(event, &left).await });
     }
 
     /// Writes a proposal, and meanwhile proposes the batch after it; when it is not written, neither is believed.
@@ -151,7 +173,9 @@ impl Run<'_> {
                 Some(envelope) => store.end_job(event, job.number, envelope, refusal).await?,
                 None => Outcome::Failed(refusal),
             };
-            decided.endings.insert(job.number, Ending::Decided(outcome));
+            let ending = Ending::Decided(outcome);
+            count(std::iter::once(&ending));
+            decided.endings.insert(job.number, ending);
         }
         Ok(())
     }
@@ -181,10 +205,10 @@ fn note_endings(decided: &mut Decided, proposal: Proposal) {
     for (number, outcome) in proposal.plan.known {
         decided.endings.insert(number, Ending::Decided(outcome));
     }
-    for job in proposal.plan.writes {
-        let ending = job.outcome.map_or(Ending::StandsBy, Ending::Decided);
-        decided.endings.insert(job.number, ending);
-    }
+    let ending = |job: JobWrite| (job.number, job.outcome.map_or(Ending::StandsBy, Ending::Decided));
+    let written: Vec<_> = proposal.plan.writes.into_iter().map(ending).collect();
+    count(written.iter().map(|(_, ending)| ending));
+    decided.endings.extend(written);
 }
 
 fn log_failure(lease: &Lease, job: &ClaimedJob, error: &ReserveError, is_over: bool) {

@@ -273,8 +273,12 @@ impl Phase {
 fn record(decided: &Decided) {
     metrics::histogram!("usher_batch_jobs").record(u32::try_from(decided.endings.len()).unwrap_or(u32::MAX));
     metrics::histogram!("usher_batch_seconds").record(decided.took);
+}
+
+/// Counts how jobs ended; not those whose outcome of an earlier delivery is told again.
+pub(super) fn count<'a>(endings: impl Iterator<Item = &'a Ending>) {
     let (mut won, mut refused) = (0, 0);
-    for ending in decided.endings.values() {
+    for ending in endings {
         let outcome = match ending {
             Ending::Decided(Outcome::Completed(_)) => "completed",
             Ending::Decided(Outcome::Failed(refusal)) => refusal.code(),

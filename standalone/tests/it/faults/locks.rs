@@ -1,4 +1,6 @@
-//! Seats that somebody else has locked.
+//! Seats that somebody else has locked, and a sweeper that is told to stop.
+
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -84,5 +86,37 @@ async fn a_booking_that_somebody_is_closing_is_opened_anew_afterwards() -> TestR
     let (status, second) = open().await?;
     assert_eq!(status, StatusCode::CREATED, "{second}");
     assert_ne!(first["id"], second["id"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sweeper_stops_at_once_though_much_has_run_out() -> TestResult {
+    const SLOW_ENDS: &str = "
+        create function dawdle() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(0.005); return new; end $$;
+        create trigger dawdle before update on bookings for each row execute function dawdle()";
+    const OPEN: &str = "select count(*) from bookings where status = 'created'";
+    const DAWDLING: &str = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, ..) = make_event(lab.store(), &EventPlan::hall(1, 5)).await?;
+    sqlx::query(
+        "insert into bookings (id, event_id, user_id, expires_at)
+         select gen_random_uuid(), $1, n, now() - interval '1 second' from generate_series(1, 4000) n",
+    )
+    .bind(event.0)
+    .execute(lab.store().pool())
+    .await?;
+    sqlx::raw_sql(SLOW_ENDS).execute(lab.store().pool()).await?;
+    let sweeper = lab.start_part(Part::Sweeper).await?;
+    eventually("bookings are being closed", async || lab.count(DAWDLING).await.is_ok_and(|all| all > 0))
+        .await;
+    let stopping = Instant::now();
+    sweeper.stop().await;
+    let took = stopping.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}; a pass takes one second, all of them ten");
+    assert!(lab.count(OPEN).await? > 0, "they were not all closed before");
+    sqlx::raw_sql("drop trigger dawdle on bookings").execute(lab.store().pool()).await?;
+    let _sweeper = lab.start_part(Part::Sweeper).await?;
+    eventually("all are closed", async || lab.count(OPEN).await.is_ok_and(|open| open == 0)).await;
     Ok(())
 }

@@ -1,19 +1,25 @@
 //! Workers that die, stall, or fail by themselves.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use apalis_core::backend::Backend as _;
+use apalis_core::worker::context::WorkerContext;
 use nix::sys::signal::{Signal, kill};
 use reqwest::StatusCode;
 use rstest::rstest;
 use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::{EventId, Outcome, Refusal};
-use shared::queue::claim::{Claim, Lease};
+use shared::queue::claim::{Claim, ClaimedJob, Lease};
 use shared::queue::inspect::{LaneState, LeaseState};
 use shared::queue::settle::{Decided, Ending};
 use shared::store::{BatchWrite, Commit};
 use standalone::settings::Part;
+use tokio_util::sync::CancellationToken;
+use worker::lane_source::{LaneSource, Scheduler};
 
 use super::{Mix, Moments, SLOW_COMMITS, decided, queue_up};
 use crate::lab::{
@@ -500,4 +506,25 @@ async fn two_sweepers_are_as_one() -> TestResult {
         other.stop().await;
     }
     assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
+async fn what_was_claimed_and_not_taken_at_the_end_of_a_worker_is_given_back() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway], &[]).await?;
+    let (event, _, _) = make_event(lab.store(), &EventPlan::hall(1, 2)).await?;
+    lab.shopper().await?.book(event, json!({"quantity": 1})).await?;
+    let (store, queue, stop) = (lab.store().clone(), lab.system.queue.clone(), CancellationToken::new());
+    let scheduler = Scheduler::start(store, queue.clone(), "w".to_owned(), lab.settings(&[])?.worker, &stop);
+    let (mut source, context) = (LaneSource::<ClaimedJob>::new(scheduler.clone()), WorkerContext::new("w"));
+    scheduler.push(event);
+    let claiming = poll_fn(|cx| Poll::Ready(source.poll_next(cx, &context).is_pending())).await;
+    assert!(claiming, "a claim takes its time");
+    eventually("it is claimed", async || queue.lane_state(event).await.is_ok_and(|lane| lane.active == 1))
+        .await;
+    stop.cancel();
+    poll_fn(|cx| source.poll_close(cx, &context)).await?;
+    let lane = queue.lane_state(event).await?;
+    assert!(lane.lease.is_none(), "{lane:?}");
+    assert_eq!((lane.active, lane.waiting), (0, 1));
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::Role;
@@ -501,6 +501,15 @@ async fn a_socket_is_bounded_in_what_it_may_ask() -> TestResult {
     let end =
         tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = socket.0.next().await {} }).await;
     assert!(end.is_ok(), "a flood ends the socket");
+    let mut pinging = Socket::open(&shopper).await?;
+    for _ in 0..40 {
+        if pinging.0.send(Message::Ping(Vec::new().into())).await.is_err() {
+            break;
+        }
+    }
+    let end =
+        tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = pinging.0.next().await {} }).await;
+    assert!(end.is_ok(), "so does one of pings");
     let mut huge = Socket::open(&shopper).await?;
     let sent = huge.say(json!({"type": "auth", "token": "x".repeat(10_000)})).await;
     let closed = sent.is_err() || huge.until("authenticated").await.is_err();

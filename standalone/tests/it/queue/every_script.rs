@@ -145,7 +145,7 @@ async fn a_lane_is_forgotten_when_nobody_is_in_it_and_its_pause_stays(
     let endings = [(second, Ending::StandsBy)].into();
     assert_eq!(queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?, Ok(0));
     assert!(!queue.obliterate(LANE).await?, "somebody stands by");
-    assert_eq!(queue.recall_standby(LANE).await?, 1);
+    assert_eq!(queue.recall_standby(LANE, &mut None, 1).await?, 1);
     let batch = claim(queue, "w", 1).await?;
     assert_eq!(queue.settle(&batch, &refuse_all(&batch), true).await?, Ok(0));
     let pause = Pause { paused: true, message: "tea".to_owned() };

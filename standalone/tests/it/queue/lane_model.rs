@@ -231,8 +231,12 @@ impl Lane {
         }
     }
 
-    /// Those who stood by are asked again.
+    /// Those who stood by are asked again, unless somebody who came before one of them is still to be decided.
     pub(super) fn recalled(&mut self) -> u64 {
+        let first = self.waiting.keys().next();
+        if self.standby.keys().next_back().is_some_and(|last| first.is_some_and(|first| first <= last)) {
+            return 0;
+        }
         let standby = std::mem::take(&mut self.standby);
         let recalled = standby.len() as u64;
         if let Some(held) = &mut self.held {

@@ -246,7 +246,7 @@ impl<'a> World<'a> {
     }
 
     async fn recall(&mut self, nth: usize) -> Fallible<()> {
-        let recalled = self.queue.recall_standby(LANES[nth]).await.map_err(failed)?;
+        let recalled = self.queue.recall_standby(LANES[nth], &mut None, 1).await.map_err(failed)?;
         prop_assert_eq!(recalled, self.lanes[nth].recalled());
         Ok(())
     }

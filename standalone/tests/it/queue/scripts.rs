@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use rstest::rstest;
-use shared::domain::{AreaId, BookingId, Outcome, Refusal, Reservation, SeatId};
+use shared::domain::{AreaId, BookingId, BookingRequest, Outcome, Refusal, Reservation, SeatId, Wanted};
+use shared::queue::board::{JobState, LaneBoard};
 use shared::queue::claim::{Batch, Claim};
 use shared::queue::control::{Controls, Pause};
 use shared::queue::enqueue::Added;
@@ -363,16 +365,133 @@ async fn announcing_freed_places_recalls_who_stand_by_in_their_order(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {
     let lab = QueueLab::start(site, &[]).await?;
-    let numbers = [lab.add(1, 1).await?, lab.add(2, 1).await?];
-    let batch = claim(&lab.queue, "w", 2).await?;
-    let endings = numbers.iter().map(|number| (*number, Ending::StandsBy)).collect();
-    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?, Ok(0));
-    assert_eq!(lab.queue.lane_state(LANE).await?.standby, 2);
+    // Pairs and singles in turn; then two who want a seat by name, and one who wants room in an area.
+    let mut numbers = Vec::new();
+    for owner in 1..=6 {
+        numbers.push(lab.add(owner, 1 + u32::from(owner % 2 == 1)).await?);
+    }
+    for (owner, seat) in [(7, 1), (8, 2)] {
+        numbers.push(lab.add_request(owner, BookingRequest::named(vec![SeatId(seat)], false)?).await?);
+    }
+    let area = Wanted::Area { area: AreaId(1), quantity: 1 };
+    numbers.push(lab.add_request(9, BookingRequest::chosen(area)?).await?);
+    lab.stand_by("w").await?;
+    assert_eq!(lab.queue.lane_state(LANE).await?.standby, 9);
     assert_eq!(lab.queue.announce_seats(LANE, &SeatsChanged::default()).await?, 0, "nothing came free");
+    let seats = |ids: &[i64]| SeatsChanged {
+        seats: ids.iter().map(|id| SeatId(*id)).collect(),
+        ..SeatsChanged::default()
+    };
+    for (freed, asked) in [
+        (seats(&[1]), vec![0, 1, 6]),
+        (seats(&[3]), vec![0, 1]),
+        (seats(&[2, 3]), vec![0, 1, 2, 3, 7]),
+        (SeatsChanged { slots: vec![(AreaId(1), 5)], ..SeatsChanged::default() }, vec![0, 1, 8]),
+    ] {
+        let asked: Vec<u64> = asked.into_iter().map(|nth| numbers[nth]).collect();
+        lab.queue.announce_seats(LANE, &freed).await?;
+        lab.until_waiting(asked.len() as u64).await;
+        assert_eq!(lab.stand_by("w").await?, asked, "{freed:?}");
+    }
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_has_left_takes_nobodys_turn_to_be_asked(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let mut numbers = Vec::new();
+    for owner in 1..=4 {
+        numbers.push(lab.add(owner, 1).await?);
+    }
+    lab.stand_by("w").await?;
+    for owner in [1, 2] {
+        let number = numbers[usize::try_from(owner - 1)?];
+        let left = [(number, job(owner, 1)?.envelope, Outcome::Failed(Refusal::Left))];
+        assert_eq!(lab.queue.leave(LANE, &left).await?, 1);
+    }
     let freed = SeatsChanged { seats: vec![SeatId(1)], ..SeatsChanged::default() };
-    assert_eq!(lab.queue.announce_seats(LANE, &freed).await?, 2, "the first may want what did not come");
-    let again = claim(&lab.queue, "w", 2).await?;
-    assert_eq!(again.jobs.iter().map(|job| job.number).collect::<Vec<_>>(), numbers);
+    for asked in [1, 2] {
+        lab.queue.announce_seats(LANE, &freed).await?;
+        lab.until_waiting(asked).await;
+    }
+    assert_eq!(lab.stand_by("w").await?, numbers[2..], "the second one while the first was asked");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_can_use_what_came_free_is_asked_however_many_cannot() -> TestResult {
+    let lab = QueueLab::start(Site::Single, &[]).await?;
+    for owner in 1..=1_200 {
+        lab.add_request(owner, BookingRequest::named(vec![SeatId(1_000 + owner)], false)?).await?;
+    }
+    let last = lab.add_request(2_000, BookingRequest::named(vec![SeatId(1)], false)?).await?;
+    while lab.queue.lane_state(LANE).await?.waiting > 0 {
+        lab.stand_by("w").await?;
+    }
+    let freed = SeatsChanged { seats: vec![SeatId(1)], ..SeatsChanged::default() };
+    assert_eq!(lab.queue.announce_seats(LANE, &freed).await?, 1);
+    assert_eq!(lab.stand_by("w").await?, [last]);
+    // Nothing may have been announced at all.
+    let (mut asked, mut turn) = (Vec::new(), None);
+    for _ in 0..3 {
+        asked.push(lab.queue.recall_standby(LANE, &mut turn, 1).await?);
+        let again = lab.queue.recall_standby(LANE, &mut turn.clone(), 1).await?;
+        assert_eq!(again, 0, "those who were asked are decided first");
+        let latecomer = lab.add(3_000 + i64::try_from(asked.len())?, 1).await?;
+        assert_eq!(lab.stand_by("w").await?.last(), Some(&latecomer));
+    }
+    assert_eq!(asked, [500, 500, 201], "nobody is asked twice in a turn, nor who came since it began");
+    assert_eq!(turn, None);
+    assert_eq!(lab.queue.recall_standby(LANE, &mut turn, 2).await?, 1_000);
+    assert!(turn.is_some(), "the next turn is under way");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_another_process_has_called_back_is_not_counted_on() -> TestResult {
+    let lab = QueueLab::start(Site::Single, &[]).await?;
+    for owner in 1..=900 {
+        lab.add(owner, 1).await?;
+    }
+    lab.stand_by("w").await?;
+    // As many looks as there are processes, which all find the same first ones.
+    let others = try_join_all([(); 3].map(|()| lab.another())).await?;
+    let seats = |nth: i64| (nth * 100..(nth + 1) * 100).map(SeatId).collect();
+    let freed: Vec<SeatsChanged> =
+        (0..3).map(|nth| SeatsChanged { seats: seats(nth), ..SeatsChanged::default() }).collect();
+    let called = others.iter().zip(&freed).map(|(queue, freed)| queue.announce_seats(LANE, freed));
+    let called = try_join_all(called).await?;
+    assert!(called.iter().sum::<u64>() >= 300, "{called:?}");
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lane_that_is_given_back_with_jobs_of_the_lease_has_none_that_is_decided(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let numbers = [lab.add(1, 1).await?, lab.add(2, 1).await?, lab.add(3, 1).await?];
+    let feed = lab.queue.feed_end(Partition::of(LANE)).await?;
+    let batch = claim(&lab.queue, "w", 2).await?;
+    // The second one waits on.
+    let endings = [(numbers[0], Ending::Decided(Outcome::Failed(Refusal::SoldOut)))].into();
+    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?, Ok(2));
+    let mut lane = LaneBoard::new(LANE);
+    for number in numbers {
+        lane.load(number, &[], false);
+    }
+    let (connection, longest) = (&mut lab.queue.connection(), Duration::from_millis(1));
+    for entry in lab.queue.read_feed(connection, Partition::of(LANE), &feed, longest).await? {
+        lane.apply(&entry.change, 0);
+    }
+    for (number, expected) in [(numbers[1], 1), (numbers[2], 2)] {
+        let state = lane.state(number);
+        assert!(matches!(state, JobState::Waiting { place, .. } if place == expected), "{state:?}");
+    }
     Ok(())
 }
 
@@ -439,7 +558,7 @@ async fn nobody_goes_on_behind_those_who_came_back(
     let second = lab.add(2, 1).await?;
     let batch = claim(&lab.queue, "w", 10).await?;
     lab.add(3, 1).await?;
-    assert_eq!(lab.queue.recall_standby(LANE).await?, 1);
+    assert_eq!(lab.queue.recall_standby(LANE, &mut None, 1).await?, 1);
     assert!(lab.queue.extend(&batch.lease, second, 10).await?.is_none(), "the first is back at the head");
     lab.queue.settle(&batch, &refuse_all(&batch), true).await??;
     let batch = claim(&lab.queue, "w", 1).await?;
