@@ -38,7 +38,7 @@ trap remove EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 url=http://127.0.0.1:$port
 RUST_LOG=warn RATE_LIMIT_MAX=1000000000 RATE_LIMIT_IP_MAX=1000000000 RATE_LIMIT_LOGIN_MAX=1000000000 \
-    RATE_LIMIT_LOGIN_IP_MAX=1000000000 \
+    RATE_LIMIT_LOGIN_IP_MAX=1000000000 RATE_LIMIT_REFRESH_IP_MAX=1000000000 \
     RATE_LIMIT_CODE_MAX=1000000000 RATE_LIMIT_READS_PER_SECOND=1000000000 \
     "$usher" --data-dir "$dir/data" --listen "127.0.0.1:$port" >"$dir/log" 2>&1 </dev/null &
 pid=$!

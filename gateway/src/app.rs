@@ -134,8 +134,12 @@ impl App {
         hub.start(desk.clone(), shutdown);
         let tokens = AccessTokens::new(&secrets, services.auth.access_token_seconds);
         let passwords = Passwords::default();
-        let accounts =
-            Accounts::new((store.clone(), carts.clone()), (tokens.clone(), passwords.clone()), &secrets);
+        let accounts = Accounts::new(
+            (store.clone(), carts.clone()),
+            (tokens.clone(), passwords.clone()),
+            &secrets,
+            services.messages.sms_codes_a_day,
+        );
         let payments = Payments::connect(&services, (store.clone(), queue.clone()), Part::Gateway)?;
         let app = Self {
             inner: Arc::new(Inner {

@@ -25,9 +25,12 @@ pub struct GatewayConfig {
     /// Requests that change something which one address may make per time window (IPv6: one network of 64 bits)
     #[arg(long, env = "RATE_LIMIT_IP_MAX", default_value_t = 6_000)]
     pub rate_limit_ip_max: u32,
-    /// Registrations, log-ins and tries of codes of one address per time window, each for itself
+    /// Registrations and log-ins of one address per time window, and tries of codes for themselves
     #[arg(long, env = "RATE_LIMIT_LOGIN_IP_MAX", default_value_t = 100)]
     pub rate_limit_login_ip_max: u32,
+    /// Refreshes of sessions of one address per time window, for themselves: whole offices share one
+    #[arg(long, env = "RATE_LIMIT_REFRESH_IP_MAX", default_value_t = 1_000)]
+    pub rate_limit_refresh_ip_max: u32,
     /// Log-ins with one login per time window, over all gateways
     #[arg(long, env = "RATE_LIMIT_LOGIN_MAX", default_value_t = 20)]
     pub rate_limit_login_max: u32,
@@ -100,6 +103,7 @@ impl GatewayConfig {
             ("RATE_LIMIT_MAX", u64::from(self.rate_limit_max)),
             ("RATE_LIMIT_IP_MAX", u64::from(self.rate_limit_ip_max)),
             ("RATE_LIMIT_LOGIN_IP_MAX", u64::from(self.rate_limit_login_ip_max)),
+            ("RATE_LIMIT_REFRESH_IP_MAX", u64::from(self.rate_limit_refresh_ip_max)),
             ("RATE_LIMIT_LOGIN_MAX", u64::from(self.rate_limit_login_max)),
             ("RATE_LIMIT_CODE_MAX", u64::from(self.rate_limit_code_max)),
             ("RATE_LIMIT_TIME_WINDOW", self.rate_limit_time_window),

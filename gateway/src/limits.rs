@@ -53,6 +53,7 @@ pub struct Limits {
     writes: DefaultKeyedRateLimiter<UserId>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     guessers: DefaultKeyedRateLimiter<(Guess, IpAddr)>,
+    refreshes: DefaultKeyedRateLimiter<IpAddr>,
     logins: DefaultKeyedRateLimiter<String>,
     codes: DefaultKeyedRateLimiter<String>,
     reads: DefaultKeyedRateLimiter<IpAddr>,
@@ -90,6 +91,7 @@ impl Limits {
             writes: RateLimiter::keyed(quota(config.rate_limit_max, window)),
             addresses: RateLimiter::keyed(quota(config.rate_limit_ip_max, window)),
             guessers: RateLimiter::keyed(quota(config.rate_limit_login_ip_max, window)),
+            refreshes: RateLimiter::keyed(quota(config.rate_limit_refresh_ip_max, window)),
             logins: RateLimiter::keyed(quota(config.rate_limit_login_max, window)),
             codes: RateLimiter::keyed(quota(config.rate_limit_code_max, window)),
             reads: RateLimiter::keyed(quota(config.rate_limit_reads_per_second, Duration::from_secs(1))),
@@ -126,6 +128,15 @@ impl Limits {
     /// 429 when the budget is used up.
     pub fn check_login(&self, ip: IpAddr) -> Result<(), Problem> {
         self.guessers.check_key(&(Guess::Login, counted(ip))).map_err(|until| self.refuse(&until))
+    }
+
+    /// A session that is gone on with, counted for the address by this node alone: apart from log-ins, so that an office whose
+    /// people are all logged in keeps nobody of it out.
+    ///
+    /// # Errors
+    /// 429 when the budget is used up.
+    pub fn check_refresh(&self, ip: IpAddr) -> Result<(), Problem> {
+        self.refreshes.check_key(&counted(ip)).map_err(|until| self.refuse(&until))
     }
 
     /// Something that could be a guess: counted for the address and for who is meant, by this node and over all
@@ -192,6 +203,7 @@ impl Limits {
         self.writes.retain_recent();
         self.addresses.retain_recent();
         self.guessers.retain_recent();
+        self.refreshes.retain_recent();
         self.logins.retain_recent();
         self.codes.retain_recent();
         self.reads.retain_recent();

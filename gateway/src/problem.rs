@@ -1,6 +1,6 @@
 //! Every error that is sent: RFC 9457 problem+json with a stable code.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -28,6 +28,8 @@ use crate::seldom::Seldom;
 /// What is logged of a store that is away, which every request meets.
 static POSTGRES_AWAY: Seldom = Seldom::new();
 static REDIS_AWAY: Seldom = Seldom::new();
+/// What is logged when codes by SMS are used up, which may last for hours.
+static NO_MORE_SMS: Seldom = Seldom::every(Duration::from_mins(1));
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -178,6 +180,11 @@ impl Problem {
             _ => None,
         };
         Self { code, detail: detail.into(), retry_after_s, used: None }
+    }
+
+    /// Something was asked for too often; in so many seconds it may be again.
+    fn too_many(detail: String, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..Self::new(Code::TooManyRequests, detail) }
     }
 
     /// An error whose title says it all.
@@ -458,15 +465,16 @@ impl From<AccountError> for Problem {
                 tracing::error!(error = chain(&error), "a second factor cannot be read");
                 return Self::plain(Code::Internal);
             }
-            AccountError::SecondFactorBlocked { seconds } => {
-                let mut problem = Self::new(Code::TooManyRequests, error.to_string());
-                problem.retry_after_s = Some(seconds);
-                return problem;
+            AccountError::SecondFactorBlocked { seconds }
+            | AccountError::TooManyCodes { seconds }
+            | AccountError::TooManyCodesToday { seconds } => {
+                return Self::too_many(error.to_string(), seconds);
             }
-            AccountError::TooManyCodes => {
-                let mut problem = Self::new(Code::TooManyRequests, error.to_string());
-                problem.retry_after_s = Some(600);
-                return problem;
+            AccountError::NoMoreSms { seconds } => {
+                if let Some(requests) = NO_MORE_SMS.stands_for(Instant::now()) {
+                    tracing::warn!(requests, "no more codes go out by SMS today; SMS_CODES_A_DAY is used up");
+                }
+                return Self::too_many(error.to_string(), seconds);
             }
             AccountError::Field(_) | AccountError::OwnRole => Code::Validation,
             AccountError::Taken(_) => Code::AlreadyRegistered,

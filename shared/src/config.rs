@@ -254,7 +254,7 @@ pub struct AuthConfig {
     /// A file that holds JWT_SECRET
     #[arg(long, env = "JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
-    /// The secret before this one, still accepted, so that it can rotate
+    /// The secret before this one, or first the one to come: accepted as well, so that it can rotate
     #[arg(long, env = "JWT_SECRET_PREVIOUS", hide_env_values = true)]
     pub jwt_secret_previous: Option<SecretString>,
     /// Seconds that an access token is good for (a week at most)

@@ -127,6 +127,7 @@ impl Lab {
             ("RATE_LIMIT_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_IP_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_LOGIN_IP_MAX", "1000000000".to_owned()),
+            ("RATE_LIMIT_REFRESH_IP_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_LOGIN_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_CODE_MAX", "1000000000".to_owned()),
             ("RATE_LIMIT_TIME_WINDOW", "1000".to_owned()),

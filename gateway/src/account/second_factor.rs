@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +12,13 @@ use crate::app::App;
 use crate::auth::{Session, cookie};
 use crate::caller::{Body, Person};
 use crate::problem::{Problem, ProblemBody};
+
+/// The password of now.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SecondFactorWanted {
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
 
 /// What an authenticator app needs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,15 +46,16 @@ pub struct SecondFactorConfirmed {
     session: Session,
 }
 
-/// Begins a second factor, for operators and admins.
-#[utoipa::path(post, path = "/api/account/second-factor", tag = "account",
+/// Begins a second factor, for operators and admins who show that they know their password.
+#[utoipa::path(post, path = "/api/account/second-factor", tag = "account", request_body = SecondFactorWanted,
     responses((status = 200, body = SecondFactorBegun), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn begin_second_factor(
     State(app): State<App>,
     Person(caller): Person,
+    Body(body): Body<SecondFactorWanted>,
 ) -> Result<Json<SecondFactorBegun>, Problem> {
     app.limits.check_own_code(caller.user).await?;
-    let begun = app.accounts.begin_second_factor(caller.user).await?;
+    let begun = app.accounts.begin_second_factor(caller.user, body.password).await?;
     Ok(Json(SecondFactorBegun { secret: begun.secret, link: begun.link }))
 }
 

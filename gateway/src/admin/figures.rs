@@ -87,7 +87,7 @@ pub struct EventStanding {
     event_id: EventId,
     event_name: String,
     capacity: i64,
-    /// Places that are reserved.
+    /// Places that are reserved or being paid for; those that are neither held nor sold are free.
     held: i64,
     /// Places that are sold.
     sold: i64,

@@ -18,7 +18,8 @@ pub struct Refresh {
     refresh_token: String,
 }
 
-/// Opens the next session; each refresh token works once. One that comes a second time was copied: its log-in ends.
+/// Opens the next session; each refresh token works once. For ten seconds it gives the same next one again, in case the answer
+/// was lost, unless that next one was used already. One that comes after that was copied: its log-in ends.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Refresh,
     responses((status = 200, body = Session), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub async fn refresh_session(
@@ -26,6 +27,6 @@ pub async fn refresh_session(
     ClientIp(ip): ClientIp,
     Body(body): Body<Refresh>,
 ) -> Result<Response, Problem> {
-    app.limits.check_login(ip)?;
+    app.limits.check_refresh(ip)?;
     Ok(session_answer(&app, app.accounts.refresh(&body.refresh_token).await?))
 }

@@ -28,7 +28,8 @@ pub struct Which {
 /// Lanes, one by one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QueueDetails {
-    /// 200 at most: those of the newest events.
+    /// 200 at most: those in which somebody waits, stands by or is being decided before the others, of either the newest
+    /// events.
     lanes: Vec<LaneView>,
     /// How many there are.
     total: usize,

@@ -30,7 +30,7 @@ pub struct NamedQueueView {
     queue: String,
     /// Jobs that are not finished.
     waiting: i64,
-    /// Those of them that have failed before.
+    /// Those of them that have failed before, or whose worker died at them.
     retrying: i64,
     /// Jobs that failed for good and are still kept.
     failed: i64,

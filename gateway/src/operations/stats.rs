@@ -13,9 +13,10 @@ use crate::problem::{Problem, ProblemBody};
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStats {
+    /// Jobs that wait, but for those of lanes that rest.
     waiting: u64,
     active: u64,
-    /// Jobs of lanes that rest after a fault.
+    /// Jobs that wait in lanes that rest after a fault.
     delayed: u64,
     /// Since the lanes began.
     completed: u64,

@@ -1,4 +1,4 @@
-//! Access tokens and refresh tokens.
+//! Access tokens.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -192,24 +192,16 @@ fn is_over(exp: u64) -> bool {
 
 /// 32 random bytes in hex: a secret, or a token that nobody guesses.
 pub fn random_hex() -> String {
+    hex(&rand::random::<[u8; 32]>())
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    rand::random::<[u8; 32]>().iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// A new refresh token, and the SHA-256 that is stored of it.
-pub fn new_refresh_token() -> (String, Vec<u8>) {
-    let token = random_hex();
-    let hash = refresh_token_hash(&token);
-    (token, hash)
-}
-
-/// What is stored of a refresh token.
-pub fn refresh_token_hash(token: &str) -> Vec<u8> {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(token.as_bytes()).to_vec()
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ pub struct MessagesConfig {
     /// A file that holds the token of the SMS gateway
     #[arg(long, env = "SMS_GATEWAY_TOKEN_FILE")]
     pub sms_gateway_token_file: Option<PathBuf>,
+    /// Codes that go out by SMS within 24 hours, over all accounts and numbers: what a fraud with numbers that cost money can
+    /// take at most (0: none go out)
+    #[arg(long, env = "SMS_CODES_A_DAY", default_value_t = 1_000)]
+    pub sms_codes_a_day: u32,
     /// Where push messages go
     #[arg(long, env = "PUSH_PROVIDER", value_enum, default_value_t = Provider::Mailbox)]
     pub push_provider: Provider,

@@ -16,7 +16,7 @@ use crate::queue::inspect::{Finished, FinishedJob, LaneState, Request};
 use crate::queue::{Partition, Queue};
 use crate::store::{Store, StoreError};
 
-/// Lanes told one by one in one answer at most: those of the newest events.
+/// Lanes told one by one in one answer at most.
 const LANES: usize = 200;
 
 /// Lanes that Redis is asked about at the same time at most.
@@ -127,23 +127,26 @@ impl Operations {
         Ok(self.store.controls(self.queue.name()).await?.queue)
     }
 
-    /// The state of one lane, or of those that were used or are paused: of the newest events where they are many; and how
-    /// many there are in all.
+    /// The state of one lane, or of those that were used or are paused; and how many there are in all. Where they are many,
+    /// those that somebody is in come before the others, and of either those of the newest events.
     ///
     /// # Errors
     /// No such event, or a store is away.
     pub async fn lanes(&self, only: Option<EventId>) -> Result<(Vec<LaneReport>, usize), OperationsError> {
-        let mut events = self.events(only).await?;
+        let events = self.events(only).await?;
         let all = events.len();
-        events.truncate(LANES);
         let states = self.states_of(events.clone()).await?;
-        let mut reports = Vec::with_capacity(events.len());
-        for (event, state) in events.into_iter().zip(states) {
+        let mut lanes: Vec<(EventId, LaneState)> = events.into_iter().zip(states).collect();
+        // The newest events stay first among those that are alike.
+        lanes.sort_by_key(|(_, state)| is_empty(state));
+        lanes.truncate(LANES);
+        lanes.sort_unstable_by_key(|(event, _)| *event);
+        let mut reports = Vec::with_capacity(lanes.len());
+        for (event, state) in lanes {
             let known = self.catalogue.event(event).await?;
             let name = known.map(|event| event.record.name.clone()).unwrap_or_default();
             reports.push(LaneReport { event, name, state });
         }
-        reports.sort_by_key(|report| report.event);
         Ok((reports, all))
     }
 
@@ -439,6 +442,11 @@ impl Operations {
     ) -> Result<(), StoreError> {
         self.audit_end(by, ip, action, object, true).await
     }
+}
+
+/// Nobody waits, stands by or is being decided there.
+fn is_empty(state: &LaneState) -> bool {
+    state.waiting + state.active + state.standby == 0
 }
 
 /// One whose bytes make no sense is left to the worker, which fails it.

@@ -84,7 +84,7 @@ pub struct EventFigures {
     pub name: String,
     /// Places that it has.
     pub capacity: i64,
-    /// Places that are reserved right now.
+    /// Places that are reserved or being paid for right now.
     pub held: i64,
     /// Places that are sold right now.
     pub sold_now: i64,

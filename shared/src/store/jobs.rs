@@ -408,7 +408,7 @@ pub struct QueueRecord {
     pub name: String,
     /// Jobs that are not finished.
     pub waiting: i64,
-    /// Those of them that have failed before.
+    /// Those of them that have failed before, or whose worker died at them.
     pub retrying: i64,
     /// Jobs that failed for good and are still kept.
     pub failed: i64,
@@ -466,13 +466,15 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn queue_records(&self) -> Result<Vec<QueueRecord>, StoreError> {
         let with_jobs = self.queues_with_jobs().await?;
+        // An attempt counts when it begins, so one alone says nothing; and one that ended with its worker left no error, but
+        // another one follows.
         let rows = sqlx::query!(
             r#"with known as (
                    select unnest($2::text[]) as queue
                    union select queue from queue_controls where queue <> $1
                ), counted as (
                    select queue, count(*) filter (where finished_at is null) as waiting,
-                       count(*) filter (where finished_at is null and attempts > 0) as retrying,
+                       count(*) filter (where finished_at is null and (attempts > 1 or error is not null)) as retrying,
                        count(*) filter (where status = 'failed') as failed,
                        min(created_at) filter (where finished_at is null) as oldest
                    from jobs where finished_at is null or status = 'failed' group by queue

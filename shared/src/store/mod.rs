@@ -40,9 +40,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
 
 pub use accounts::{
-    ApiKeyRecord, CodeRecord, CredentialRecord, DirectoryQuery, Ended, Erased, HistoryBooking, HistoryOrder,
-    HistoryOrderItem, HistoryTicket, IssuedCode, KeyOwner, NewApiKey, NewCode, NewSession, PersonRecord,
-    ProfileRecord, Refreshed, RoleChange, SecondFactorRecord,
+    ApiKeyRecord, CodeLimit, CodeLimits, CodeRecord, CredentialRecord, DirectoryQuery, Ended, Erased,
+    HistoryBooking, HistoryOrder, HistoryOrderItem, HistoryTicket, IssuedCode, KeyOwner, NewApiKey, NewCode,
+    NewSession, PersonRecord, ProfileRecord, Refreshed, RoleChange, SecondFactorRecord,
 };
 pub use admin::{
     AddedPlaces, ArtistData, By, Cut, Deleted, EventData, EventRow, LayoutRow, NewLayout, NewSeat, NewTier,

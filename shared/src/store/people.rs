@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::accounts::{NewCode, write_code};
+use super::accounts::{CodeLimits, NewCode, write_code};
 use super::{Store, StoreError};
 use crate::auth::Role;
 use crate::domain::UserId;
@@ -14,7 +14,7 @@ pub struct NewUser {
     pub email: String,
     /// Lower case.
     pub login: Option<String>,
-    /// As given.
+    /// `+` and digits, or digits alone.
     pub phone: Option<String>,
     /// As given.
     pub first_name: String,
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// The constraint `users_email_key`, `users_login_key` or `users_phone_key` when one is taken.
-    pub async fn insert_user(&self, user: &NewUser) -> Result<UserId, StoreError> {
+    pub async fn insert_user(&self, user: &NewUser, limits: &CodeLimits) -> Result<UserId, StoreError> {
         let mut tx = self.begin().await?;
         let id = sqlx::query_scalar!(
             "insert into users
@@ -81,7 +81,7 @@ impl Store {
             new_value: None,
             digits_hash: user.code_hash.clone(),
         };
-        write_code(&mut tx, &code).await?;
+        write_code(&mut tx, &code, limits).await?;
         tx.commit().await?;
         Ok(UserId(id))
     }

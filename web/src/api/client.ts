@@ -104,7 +104,8 @@ export const account = {
     request<Profile>('POST', '/api/account/verification/confirm', { body: { code } }),
   changePassword: (currentPassword: string, newPassword: string) =>
     request<LoggedIn>('POST', '/api/account/password', { body: { currentPassword, newPassword } }),
-  beginSecondFactor: () => request<SecondFactorBegun>('POST', '/api/account/second-factor'),
+  beginSecondFactor: (password: string) =>
+    request<SecondFactorBegun>('POST', '/api/account/second-factor', { body: { password } }),
   confirmSecondFactor: (code: string) =>
     request<SecondFactorConfirmed>('POST', '/api/account/second-factor/confirm', { body: { code } }),
   disableSecondFactor: (code: string) => request<void>('POST', '/api/account/second-factor/disable', { body: { code } }),
@@ -116,7 +117,7 @@ export const account = {
 
 export const operator = {
   stats: () => request<QueueStats>('GET', '/api/admin/queue/stats'),
-  lanes: () => request<{ lanes: Lane[] }>('GET', '/api/admin/queue/details'),
+  lanes: () => request<{ lanes: Lane[]; total: number }>('GET', '/api/admin/queue/details'),
   pause: (body: { eventId?: number; message?: string }) =>
     request<{ paused: boolean }>('POST', '/api/admin/queue/pause', { body }),
   resume: (body: { eventId?: number; message?: string }) => request<unknown>('POST', '/api/admin/queue/resume', { body }),

@@ -26,6 +26,64 @@ describe('a call', () => {
     expect(accessToken()).toBe('new');
   });
 
+  it('renews a token though the answer is lost, cut off or a fault of the server', async () => {
+    const faults = [
+      () => Promise.reject(new TypeError('gone')),
+      () => Promise.resolve(new Response('{"acc')),
+      () => Promise.resolve(answer(502)),
+      () => Promise.resolve(answer(503, { code: 'store_unavailable' })),
+    ];
+    for (const [nth, lost] of faults.entries()) {
+      setTokens({ accessToken: 'old', refreshToken: 'r' });
+      fetched
+        .mockResolvedValueOnce(answer(401, { code: 'token_expired' }))
+        .mockImplementationOnce(lost)
+        .mockResolvedValueOnce(answer(200, { accessToken: `new${nth}`, refreshToken: 's' }))
+        .mockResolvedValueOnce(answer(200, { ok: 1 }));
+      expect(await request('GET', '/api/x')).toEqual({ ok: 1 });
+      expect(accessToken()).toBe(`new${nth}`);
+    }
+    const sent = fetched.mock.calls.filter(([path]) => path === '/api/auth/refresh').map(([, init]) => init?.body);
+    expect(sent).toEqual(Array(8).fill('{"refreshToken":"r"}'));
+  });
+
+  it('asks for a token once more where no answer comes, while that is answered alike', async () => {
+    const limits: AbortController[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
+      const limit = new AbortController();
+      limits.push(limit);
+      return limit.signal;
+    });
+    try {
+      fetched
+        .mockResolvedValueOnce(answer(401, { code: 'token_expired' }))
+        .mockImplementationOnce(
+          (_, init) =>
+            new Promise((_, reject) => {
+              init?.signal?.addEventListener('abort', () => reject(new DOMException('late', 'TimeoutError')));
+              limits[0]?.abort();
+            }),
+        )
+        .mockResolvedValueOnce(answer(200, { accessToken: 'new', refreshToken: 's' }))
+        .mockResolvedValueOnce(answer(200, { ok: 1 }));
+      expect(await request('GET', '/api/x')).toEqual({ ok: 1 });
+      expect(accessToken()).toBe('new');
+      expect(limits).toHaveLength(2);
+      const longest = timeout.mock.calls.reduce((all, [ms]) => all + ms, 0);
+      expect(longest, 'both tries fall into ten seconds').toBeLessThan(10_000);
+    } finally {
+      timeout.mockRestore();
+    }
+  });
+
+  it('asks for a token no second time after a refusal', async () => {
+    fetched
+      .mockResolvedValueOnce(answer(401, { code: 'token_expired' }))
+      .mockResolvedValueOnce(answer(429, { code: 'too_many_requests' }));
+    await expect(request('GET', '/api/x')).rejects.toMatchObject({ status: 429 });
+    expect(fetched).toHaveBeenCalledTimes(2);
+  });
+
   it('is not sent a second time for a wrong password, and nobody is signed out by it', async () => {
     const out = vi.fn();
     whenSignedOut(out);
@@ -40,7 +98,10 @@ describe('a call', () => {
     const out = vi.fn();
     whenSignedOut(out);
     for (const passing of [() => Promise.reject(new TypeError('gone')), () => Promise.resolve(answer(503, {}))]) {
-      fetched.mockResolvedValueOnce(answer(401, { code: 'token_expired' })).mockImplementationOnce(passing);
+      fetched
+        .mockResolvedValueOnce(answer(401, { code: 'token_expired' }))
+        .mockImplementationOnce(passing)
+        .mockImplementationOnce(passing);
       await expect(request('GET', '/api/x')).rejects.toMatchObject({ isTransient: true });
     }
     expect(out).not.toHaveBeenCalled();

@@ -108,23 +108,33 @@ function renew(stale: Tokens): Promise<boolean> {
   return renewing;
 }
 
+/** A used token is answered alike for ten seconds, and counts as copied later: the second of two tries must fall into them. */
+const SWAP_MS = 4_000;
+
 /** False when the server says no. A fault that passes is thrown: it signs nobody out. */
 async function exchange(stale: Tokens): Promise<boolean> {
+  // An answer that was lost on its way, or that a server in between could not give, is asked for once more.
+  const fresh = await swap(stale)
+    .then((first) => (first instanceof Problem && first.status >= 500 ? swap(stale) : first), () => swap(stale))
+    .catch(() => new Problem(0, 'offline', 'No connection to the server'));
+  if (fresh instanceof Problem) {
+    if (fresh.isTransient) throw fresh;
+    return false;
+  }
+  tokens = { accessToken: fresh.accessToken, refreshToken: fresh.refreshToken };
+  return true;
+}
+
+/** Throws where no answer came in time, or only a part of one. */
+async function swap(stale: Tokens): Promise<Tokens | Problem> {
   const response = await fetch('/api/auth/refresh', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ refreshToken: stale.refreshToken }),
     credentials: 'same-origin',
-  }).catch(() => {
-    throw new Problem(0, 'offline', 'No connection to the server');
+    signal: AbortSignal.timeout(SWAP_MS),
   });
-  if (!response.ok) {
-    const body: unknown = await response.json().catch(() => null);
-    const problem = parseProblem(response.status, body, response.headers.get('Retry-After'));
-    if (problem.isTransient) throw problem;
-    return false;
-  }
-  const fresh = (await response.json()) as Tokens;
-  tokens = { accessToken: fresh.accessToken, refreshToken: fresh.refreshToken };
-  return true;
+  if (response.ok) return (await response.json()) as Tokens;
+  const body: unknown = await response.json().catch(() => null);
+  return parseProblem(response.status, body, response.headers.get('Retry-After'));
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Lane } from '../api/types';
 import { deadlineOf, secondsLeft, urgencyOf } from './countdown';
 import { BLANK, flawsOf, isPassword, toRegistration } from './credentials';
-import { isRunning, withQuietEvents } from './lanes';
+import { isRunning, waitingOf, withQuietEvents } from './lanes';
 import { filterPath, isNarrowed, NO_FILTER, readFilter } from './filter';
 import { loginPath, matchRoute, placeKey, safeNext } from './routes';
 import { nextSaleLookMs } from './sale';
@@ -141,17 +142,37 @@ describe('a filter', () => {
 
 describe('the operator’s list', () => {
   const event = { id: 3, name: 'Club', status: 'on_sale', queuePaused: true, queueMessage: 'soon' } as const;
+  const busy: Lane = {
+    eventId: 8, eventName: 'Hall', waiting: 5, active: 0, standby: 0, paused: false, message: null,
+    oldestWaitingSeconds: 1, lease: null,
+  };
 
   it('has events whose line is not in use yet, once each', () => {
-    const rows = withQuietEvents([], [event, { ...event, id: 4, status: 'closed', queuePaused: false }]);
+    const rows = withQuietEvents([], 0, [event, { ...event, id: 4, status: 'closed', queuePaused: false }]);
     expect(rows.map((r) => [r.eventId, r.paused, r.message])).toEqual([[3, true, 'soon']]);
-    expect(withQuietEvents(rows, [event])).toHaveLength(1);
+    expect(withQuietEvents([busy], 1, [{ ...event, id: busy.eventId }])).toEqual([busy]);
+  });
+
+  it('does not say that nobody waits where the server did not tell', () => {
+    const empty = { ...busy, eventId: 9, waiting: 0 };
+    const figures = (lanes: Lane[], total: number): unknown[] => {
+      return withQuietEvents(lanes, total, [event]).filter((r) => r.eventId === 3).map((r) => [r.waiting, r.active, r.standby]);
+    };
+    expect(figures([busy], 2)).toEqual([[null, null, null]]);
+    expect(figures([{ ...empty, active: 1 }, { ...empty, standby: 1 }], 3)).toEqual([[null, null, null]]);
+    // All are told, or one where nobody is: those come last.
+    expect(figures([busy], 1)).toEqual([[0, 0, 0]]);
+    expect(figures([busy, empty], 3)).toEqual([[0, 0, 0]]);
+  });
+
+  it('counts those who wait in a line that rests', () => {
+    expect(waitingOf({ waiting: 5, delayed: 7 })).toBe(12);
   });
 
   it('knows where a message ends no pause', () => {
-    const rows = withQuietEvents([], [event, { ...event, id: 4, queuePaused: false }]);
+    const rows = withQuietEvents([], 0, [event, { ...event, id: 4, queuePaused: false }]);
     expect([3, 4, 5].map((id) => isRunning(rows, id))).toEqual([false, true, false]);
     expect(isRunning(rows, 'all')).toBe(true);
-    expect(isRunning(withQuietEvents([], [event]), 'all')).toBe(false);
+    expect(isRunning(withQuietEvents([], 0, [event]), 'all')).toBe(false);
   });
 });

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AccountError, Accounts, fields};
 use crate::domain::UserId;
-use crate::store::{IssuedCode, NewCode, ProfileRecord};
+use crate::store::{CodeLimit, IssuedCode, NewCode, ProfileRecord};
 
 /// A field and what becomes of it, as it was written.
 #[derive(Debug, Clone)]
@@ -36,8 +36,8 @@ impl Accounts {
     /// account over by an address of their own.
     ///
     /// # Errors
-    /// The value is not acceptable or somebody has it, the password is missing or wrong, a login's code has no verified
-    /// e-mail address to go to, or too many codes were sent.
+    /// The value is not acceptable or somebody has it, the password is missing or wrong, the e-mail address is not verified
+    /// where that is needed, or too many codes were sent.
     pub async fn request_change(
         &self,
         user: UserId,
@@ -50,7 +50,9 @@ impl Accounts {
             Change::Login(value) => ("login", "login", "email", fields::login(&value)?),
         };
         self.check_own_password(user, password).await?;
-        if field == "login" && !self.profile(user).await?.is_email_verified {
+        // A login's code goes to that address. An SMS costs money, and all share how many go out in a day: without a mailbox for
+        // each account one machine would use them up with accounts that cost nothing.
+        if field != "email" && !self.profile(user).await?.is_email_verified {
             return Err(AccountError::EmailNotVerified);
         }
         // The constraint decides when it is confirmed; this spares a code that could not change anything.
@@ -92,11 +94,15 @@ impl Accounts {
     }
 
     pub(super) async fn send_code(&self, code: &NewCode) -> Result<SentCode, AccountError> {
-        match self.store.issue_code(code).await? {
+        match self.store.issue_code(code, &self.code_limits).await? {
             IssuedCode::Sent { expires_at } => {
                 Ok(SentCode { id: code.id, channel: code.channel, expires_at })
             }
-            IssuedCode::TooMany => Err(AccountError::TooManyCodes),
+            IssuedCode::TooMany { limit, seconds } => Err(match limit {
+                CodeLimit::Hour => AccountError::TooManyCodes { seconds },
+                CodeLimit::Day => AccountError::TooManyCodesToday { seconds },
+                CodeLimit::AllSms => AccountError::NoMoreSms { seconds },
+            }),
             IssuedCode::Nobody => Err(AccountError::SessionEnded),
         }
     }

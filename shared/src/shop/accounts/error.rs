@@ -62,7 +62,7 @@ pub enum AccountError {
     /// A code is good no more.
     #[error("this code was used, replaced, tried too often, or has expired; ask for another one")]
     CodeExpired,
-    /// The e-mail address was not shown to be theirs, which the change of a login takes.
+    /// The e-mail address was not shown to be theirs, which the change of a login or a phone number takes.
     #[error(
         "confirm your e-mail address first, by the code that was sent to it: POST /api/account/verification/confirm; \
          POST /api/account/verification sends another one"
@@ -73,7 +73,22 @@ pub enum AccountError {
     EmailVerified,
     /// Too many codes were sent.
     #[error("too many codes were sent within the hour")]
-    TooManyCodes,
+    TooManyCodes {
+        /// Until one is sent again.
+        seconds: u64,
+    },
+    /// Too many codes were sent since yesterday.
+    #[error("too many codes were sent within the day")]
+    TooManyCodesToday {
+        /// Until one is sent again.
+        seconds: u64,
+    },
+    /// So many codes went out by SMS, to whomever, that no more do for now.
+    #[error("no more codes go out by SMS for now; try again later")]
+    NoMoreSms {
+        /// Until one is sent again.
+        seconds: u64,
+    },
     /// There is no such thing.
     #[error("there is no such account, code or key")]
     NotFound,

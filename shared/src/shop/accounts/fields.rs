@@ -70,13 +70,18 @@ pub fn login(value: &str) -> Result<String, FieldError> {
     Ok(login)
 }
 
-/// A phone number as `+` and digits, or digits alone.
+/// A phone number as `+` and digits, which `00` and digits are read as; digits alone stay so.
 ///
 /// # Errors
 /// It has other signs than digits, a leading `+`, spaces, dashes, dots and brackets, or too few or many digits.
 pub fn phone(value: &str) -> Result<String, FieldError> {
     let kept: String =
         value.trim().chars().filter(|sign| !matches!(sign, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')).collect();
+    // What is dialled for the `+` in most countries.
+    let kept = match kept.strip_prefix("00") {
+        Some(digits) => format!("+{digits}"),
+        None => kept,
+    };
     let digits = kept.strip_prefix('+').unwrap_or(&kept);
     if PHONE.contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Ok(kept);
@@ -143,7 +148,10 @@ mod tests {
     fn fields_are_read_into_one_form() {
         assert_eq!(email(" Nova@Example.Test ").expect("email"), "nova@example.test");
         assert_eq!(login("Nova").expect("login"), "nova");
-        assert_eq!(phone("+38 (050) 123-45-67").expect("phone"), "+380501234567");
+        for written in ["+38 (050) 123-45-67", "00380501234567", "00 38 050 123.45.67"] {
+            assert_eq!(phone(written).expect("phone"), "+380501234567", "{written}");
+        }
+        assert_eq!(phone("050 123 45 67").expect("phone"), "0501234567", "as it is dialled in its country");
         assert_eq!(text("  Ada ", "firstName").expect("name"), "Ada");
     }
 
@@ -154,7 +162,7 @@ mod tests {
             assert!(email(bad).is_err(), "{bad}");
         }
         assert!(login("a@b").is_err() && login("a:b").is_err());
-        for bad in ["", "1234", "+12a45678", "1234567890123456", "12+34567"] {
+        for bad in ["", "1234", "+12a45678", "1234567890123456", "12+34567", "00+380501234567", "001234"] {
             assert!(phone(bad).is_err(), "{bad}");
         }
         assert!(language("de").is_err() && language("uk").is_ok());

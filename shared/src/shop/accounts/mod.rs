@@ -41,10 +41,11 @@ use tokio::sync::Mutex;
 
 use super::Carts;
 use crate::auth::{
-    AccessTokens, CodeKeys, EndedSessions, Fingerprints, Passwords, Remembered, SecondFactorKeys,
+    AccessTokens, CodeKeys, EndedSessions, Fingerprints, Passwords, RefreshKeys, Remembered,
+    SecondFactorKeys, TargetKeys,
 };
 use crate::domain::UserId;
-use crate::store::Store;
+use crate::store::{CodeLimits, Store};
 
 /// People with remembered credentials, at least.
 const REMEMBERED: usize = 500_000;
@@ -69,6 +70,8 @@ pub struct Inner {
     tokens: AccessTokens,
     ended: EndedSessions,
     codes: CodeKeys,
+    code_limits: CodeLimits,
+    refresh_keys: RefreshKeys,
     second_factors: SecondFactorKeys,
     fingerprints: Fingerprints,
     basic: Remembered<Actor>,
@@ -94,11 +97,13 @@ pub struct By {
 }
 
 impl Accounts {
-    /// Accounts over these, with keys that follow from the secrets, newest first.
+    /// Accounts over these, with keys that follow from the secrets, newest first. `sms_codes_a_day` is how many codes go out by
+    /// SMS in a day, whoever asks for them.
     pub fn new(
         (store, carts): (Store, Carts),
         (tokens, passwords): (AccessTokens, Passwords),
         secrets: &[SecretString],
+        sms_codes_a_day: u32,
     ) -> Self {
         let inner = Inner {
             store,
@@ -107,6 +112,8 @@ impl Accounts {
             tokens,
             ended: EndedSessions::default(),
             codes: CodeKeys::new(secrets),
+            code_limits: CodeLimits { targets: TargetKeys::new(secrets), sms_a_day: sms_codes_a_day },
+            refresh_keys: RefreshKeys::new(secrets),
             second_factors: SecondFactorKeys::new(secrets),
             fingerprints: Fingerprints::default(),
             basic: Remembered::new(REMEMBERED, REMEMBER),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{AccountError, Accounts, Session, fields};
 use crate::domain::UserId;
-use crate::store::CredentialRecord;
+use crate::store::{CredentialRecord, IssuedCode};
 
 /// How long asking for a reset takes, and confirming one: as long for an account that exists as for one that does not.
 const SAME_TIME: Duration = Duration::from_millis(250);
@@ -76,7 +76,11 @@ impl Accounts {
         let user = self.store.credentials(&login.trim().to_lowercase()).await?;
         // Who has no password has no way to log in that could be given back.
         let Some(user) = user.filter(|user| user.password_hash.is_some()) else { return Ok(()) };
-        self.store.issue_code(&self.new_code(user.id, "password", "email")).await?;
+        let code = self.new_code(user.id, "password", "email");
+        if let IssuedCode::TooMany { .. } = self.store.issue_code(&code, &self.code_limits).await? {
+            // Who asks is not told, and its owner may be waiting.
+            tracing::warn!(user.id = user.id.0, "reset codes of an account are used up for the hour");
+        }
         Ok(())
     }
 

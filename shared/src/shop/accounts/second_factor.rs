@@ -1,5 +1,6 @@
 //! The second factor of operators and admins: an authenticator's digits, or a recovery code.
 
+use secrecy::SecretString;
 use sha2::Digest as _;
 
 use super::{AccountError, Accounts, Session};
@@ -20,15 +21,21 @@ pub struct Enrolment {
 }
 
 impl Accounts {
-    /// Begins a second factor; it is in use once its digits are confirmed.
+    /// Begins a second factor; it is in use once its digits are confirmed. Whoever found a session open does not know the
+    /// password, and so cannot lock its owner out by an authenticator of their own.
     ///
     /// # Errors
-    /// One is in use, or this is neither an operator nor an admin.
-    pub async fn begin_second_factor(&self, user: UserId) -> Result<Enrolment, AccountError> {
+    /// The password is wrong, one is in use, or this is neither an operator nor an admin.
+    pub async fn begin_second_factor(
+        &self,
+        user: UserId,
+        password: SecretString,
+    ) -> Result<Enrolment, AccountError> {
         let profile = self.profile(user).await?;
         if !profile.role.may_operate() {
             return Err(AccountError::SecondFactorNotForYou);
         }
+        self.check_password(user, password).await?;
         let secret = SharedSecret::draw();
         let sealed = self.second_factors.seal(user, &secret)?;
         if !self.store.begin_second_factor(user, &sealed).await? {
@@ -92,8 +99,19 @@ impl Accounts {
             let seconds = u64::try_from(left).unwrap_or(0) + 1;
             return Err(AccountError::SecondFactorBlocked { seconds });
         };
-        let secret = self.second_factors.open(user, &factor.secret)?;
-        let is_good = match secret.step_of(code, seconds(factor.now))? {
+        let step = match self.second_factors.open(user, &factor.secret) {
+            Ok(secret) => secret.step_of(code, seconds(factor.now))?,
+            // Sealed under a secret that is not known any more, it says nothing: what is left are the recovery codes.
+            Err(error) => {
+                tracing::warn!(
+                    user.id = user.0,
+                    error = crate::telemetry::chain(&error),
+                    "a second factor is sealed"
+                );
+                None
+            }
+        };
+        let is_good = match step {
             Some(step) => self.store.take_step(user, column(step)).await?,
             None => self.store.take_recovery_code(user, &recovery_hash(code)).await?,
         };

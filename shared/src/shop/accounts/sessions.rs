@@ -25,7 +25,7 @@ const TIDY: Duration = Duration::from_mins(1);
 pub struct Session {
     /// Good for [`Self::expires_in`] seconds.
     pub access_token: String,
-    /// Good once.
+    /// Good once, and for some seconds after that in case the answer was lost.
     pub refresh_token: String,
     /// Seconds.
     pub expires_in: u64,
@@ -34,14 +34,21 @@ pub struct Session {
 }
 
 impl Accounts {
-    /// The next session of a log-in. A refresh token that was used before ends all that follows from its log-in.
+    /// The next session of a log-in. A refresh token that was used some seconds ago gives the same next one once more; one
+    /// that was used before that ends all that follows from its log-in.
     ///
     /// # Errors
     /// The token is no good.
     pub async fn refresh(&self, token: &str) -> Result<Session, AccountError> {
-        let (next_token, next_hash) = new_refresh_token();
-        match self.store.rotate_refresh_token(&refresh_token_hash(token), &next_hash).await? {
-            Refreshed::Good { user, family, has_second_factor, version } => {
+        let following = self.refresh_keys.following(token);
+        let (next_tokens, next_hashes): (Vec<String>, Vec<Vec<u8>>) = following.into_iter().unzip();
+        match self.store.rotate_refresh_token(&refresh_token_hash(token), &next_hashes).await? {
+            Refreshed::Good { user, family, has_second_factor, version, nth, is_repeated } => {
+                if is_repeated {
+                    metrics::counter!("usher_refreshes_repeated_total").increment(1);
+                    tracing::info!(user.id = user.0, "a refresh was answered alike once more");
+                }
+                let next_token = next_tokens.into_iter().nth(nth).ok_or(AccountError::BadRefreshToken)?;
                 let user = self.store.credentials_of(user).await?.ok_or(AccountError::BadRefreshToken)?;
                 // What ends sessions after the token was used up ends what follows from it.
                 let user = CredentialRecord { version, ..user };

@@ -51,7 +51,7 @@ impl Accounts {
         let mut user = read(&person)?;
         user.password_hash = self.passwords.hash(person.password).await?;
         (user.code, user.code_hash) = self.new_digits();
-        let id = self.store.insert_user(&user).await?;
+        let id = self.store.insert_user(&user, &self.code_limits).await?;
         Ok((id, user.email))
     }
 

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::changes::tell_of_change;
+use super::sent_codes::{CodeLimit, CodeLimits, note_sent, too_many};
 use super::sessions::{end_all, end_others};
 use crate::domain::UserId;
 use crate::messages::{Message, Outgoing, Recipient, send};
@@ -12,10 +13,8 @@ use crate::store::{Store, StoreError};
 
 /// Times that a code may be tried.
 const TRIES: i32 = 5;
-/// Codes that one account, or one address or number, gets in an hour.
-const AN_HOUR: i64 = 10;
 /// What is asked for without a log-in, by whoever knows the name; counted apart from what only the owner asks for.
-const UNASKED: &str = "password";
+pub(super) const UNASKED: &str = "password";
 
 /// A code to send.
 #[derive(Debug, Clone)]
@@ -44,8 +43,13 @@ pub enum IssuedCode {
         /// Until when it is good.
         expires_at: DateTime<Utc>,
     },
-    /// Too many were sent within the hour.
-    TooMany,
+    /// Too many were sent.
+    TooMany {
+        /// For whom, and within which time.
+        limit: CodeLimit,
+        /// After which one may be sent again.
+        seconds: u64,
+    },
     /// There is nobody.
     Nobody,
 }
@@ -68,13 +72,14 @@ pub struct CodeRecord {
 }
 
 impl Store {
-    /// Writes a code and the message that brings it; those of before with the same purpose are good no more.
+    /// Writes a code and the message that brings it; those of before with the same purpose are good no more. Where too many
+    /// were sent nothing is written, and the code of before stays good.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn issue_code(&self, code: &NewCode) -> Result<IssuedCode, StoreError> {
+    pub async fn issue_code(&self, code: &NewCode, limits: &CodeLimits) -> Result<IssuedCode, StoreError> {
         let mut tx = self.begin().await?;
-        let issued = write_code(&mut tx, code).await?;
+        let issued = write_code(&mut tx, code, limits).await?;
         tx.commit().await?;
         Ok(issued)
     }
@@ -225,6 +230,7 @@ impl Store {
 pub(in crate::store) async fn write_code(
     connection: &mut PgConnection,
     code: &NewCode,
+    limits: &CodeLimits,
 ) -> Result<IssuedCode, StoreError> {
     // The person's row is locked, so that two at once do not both count too few.
     let email = sqlx::query_scalar!(
@@ -238,8 +244,9 @@ pub(in crate::store) async fn write_code(
     if let Some(expires_at) = sent_just_now(connection, code, target).await? {
         return Ok(IssuedCode::Sent { expires_at });
     }
-    if is_too_many(connection, code, target).await? {
-        return Ok(IssuedCode::TooMany);
+    let target_hash = limits.targets.hash(code.channel, target);
+    if let Some((limit, seconds)) = too_many(connection, code, &target_hash, limits.sms_a_day).await? {
+        return Ok(IssuedCode::TooMany { limit, seconds });
     }
     close_codes(connection, code.user, code.purpose).await?;
     let expires_at = sqlx::query_scalar!(
@@ -255,6 +262,7 @@ pub(in crate::store) async fn write_code(
     )
     .fetch_one(&mut *connection)
     .await?;
+    note_sent(connection, code, &target_hash).await?;
     let (to, message) = (Recipient::CodeTarget { code: code.id }, Message::Code { code: code.id });
     send(connection, &Outgoing { to, message }).await?;
     Ok(IssuedCode::Sent { expires_at })
@@ -294,28 +302,6 @@ async fn sent_just_now(
         TRIES
     );
     Ok(expires_at.fetch_optional(connection).await?)
-}
-
-async fn is_too_many(
-    connection: &mut PgConnection,
-    code: &NewCode,
-    target: &str,
-) -> Result<bool, StoreError> {
-    let sent = sqlx::query!(
-        r#"select (select count(*) from codes
-                   where user_id = $1 and (purpose = $3) = $4
-                       and created_at > statement_timestamp() - interval '1 hour') as "by_user!",
-               (select count(*) from codes
-                   where target = $2 and (purpose = $3) = $4
-                       and created_at > statement_timestamp() - interval '1 hour') as "to_target!""#,
-        code.user.0,
-        target,
-        UNASKED,
-        code.purpose == UNASKED
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(sent.by_user.max(sent.to_target) >= AN_HOUR)
 }
 
 async fn close_codes(connection: &mut PgConnection, user: UserId, purpose: &str) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ pub struct PersonRecord {
     pub email: String,
     /// Lower case.
     pub login: Option<String>,
-    /// `+` and digits.
+    /// `+` and digits, or digits alone.
     pub phone: Option<String>,
     /// As given.
     pub first_name: String,

@@ -8,6 +8,7 @@ mod history;
 mod personal_data;
 mod profile;
 mod second_factors;
+mod sent_codes;
 mod sessions;
 
 pub use api_keys::{ApiKeyRecord, KeyOwner, NewApiKey};
@@ -18,6 +19,7 @@ pub use history::{HistoryBooking, HistoryOrder, HistoryOrderItem, HistoryTicket}
 pub use personal_data::Erased;
 pub use profile::{CredentialRecord, ProfileRecord};
 pub use second_factors::SecondFactorRecord;
+pub use sent_codes::{CodeLimit, CodeLimits};
 pub use sessions::{Ended, NewSession, Refreshed};
 
 use super::{Store, StoreError};
@@ -27,8 +29,8 @@ fn version(value: i32) -> u32 {
 }
 
 impl Store {
-    /// Forgets codes of yesterday, changes that were told a week ago, and sessions that ended before any access token of now
-    /// was given, so many rows at most; returns how many.
+    /// Forgets codes of yesterday and where they went, changes that were told a week ago, and sessions that ended before any
+    /// access token of now was given, so many rows at most; returns how many.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -37,6 +39,14 @@ impl Store {
             "delete from codes where id in (
                  select id from codes where created_at < statement_timestamp() - interval '1 day'
                  order by created_at limit $1)",
+            at_most
+        )
+        .execute(&self.pool)
+        .await?;
+        let sent = sqlx::query!(
+            "delete from sent_codes where id in (
+                 select id from sent_codes where sent_at < statement_timestamp() - interval '1 day'
+                 order by sent_at limit $1)",
             at_most
         )
         .execute(&self.pool)
@@ -57,6 +67,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        Ok(codes.rows_affected() + changes.rows_affected() + ended.rows_affected())
+        let codes = codes.rows_affected() + sent.rows_affected();
+        Ok(codes + changes.rows_affected() + ended.rows_affected())
     }
 }

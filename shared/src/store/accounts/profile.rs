@@ -35,7 +35,7 @@ pub struct ProfileRecord {
     pub is_email_verified: bool,
     /// Lower case.
     pub login: Option<String>,
-    /// `+` and digits.
+    /// `+` and digits, or digits alone.
     pub phone: Option<String>,
     /// As given.
     pub first_name: String,

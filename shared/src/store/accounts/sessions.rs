@@ -10,6 +10,9 @@ use crate::store::{Store, StoreError};
 
 /// Days for which a refresh token is good.
 const REFRESH_DAYS: i32 = 30;
+/// Seconds in which a refresh token that was used may come again (RFC 9700, 4.14.2): the answer was lost on its way, or two
+/// windows asked at once. Long enough for a client to ask once more, too short for most who have a copy.
+const LEEWAY_S: f64 = 10.0;
 
 /// A refresh token to keep.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,7 @@ pub struct NewSession<'a> {
 /// What came of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// It was good, and the next one has taken its place.
+    /// It was good, or had been a moment ago, and the next one has taken its place.
     Good {
         /// Whose.
         user: UserId,
@@ -39,8 +42,12 @@ pub enum Refreshed {
         has_second_factor: bool,
         /// The version of their sessions by then.
         version: u32,
+        /// Which of the tokens that may follow has taken its place.
+        nth: usize,
+        /// It had been used a moment ago: the answer was lost, two windows asked at once, or somebody quick has a copy.
+        is_repeated: bool,
     },
-    /// It had been used before: its family has ended.
+    /// It had been used before, and not a moment ago: its family has ended.
     Reused {
         /// Whose.
         user: UserId,
@@ -106,12 +113,18 @@ impl Store {
         Ok(inserted.rows_affected() > 0)
     }
 
-    /// Uses a refresh token up and keeps the hash of the next one, both or neither. One that was used before ends its family:
-    /// somebody else has a copy.
+    /// Uses a refresh token up and keeps the hash of the one that follows, both or neither: the first of those that may, which
+    /// are the same whenever it comes. One that was used some seconds ago leads to the same next one, unless that was used
+    /// too. Any other that was used before ends its family: somebody else has a copy.
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn rotate_refresh_token(&self, hash: &[u8], next_hash: &[u8]) -> Result<Refreshed, StoreError> {
+    pub async fn rotate_refresh_token(
+        &self,
+        hash: &[u8],
+        next_hashes: &[Vec<u8>],
+    ) -> Result<Refreshed, StoreError> {
+        let Some(next_hash) = next_hashes.first().map(Vec::as_slice) else { return Ok(Refreshed::Unknown) };
         let mut tx = self.begin().await?;
         // The lock makes it wait for whoever ends this log-in or all of them right now, and makes those who come later wait,
         // so that they see the next token too. What follows looks again with a snapshot of its own.
@@ -123,6 +136,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         let Some(owner) = owner else { return Ok(Refreshed::Unknown) };
+        let (user, version) = (UserId(owner.id), version(owner.session_version));
         let used = sqlx::query!(
             "update refresh_tokens set used_at = clock_timestamp()
              where token_hash = $1 and used_at is null and expires_at > clock_timestamp()
@@ -144,12 +158,14 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;
-            return Ok(Refreshed::Good {
-                user: UserId(owner.id),
-                family: used.family,
-                has_second_factor: used.has_second_factor,
-                version: version(owner.session_version),
-            });
+            let (family, has_second_factor) = (used.family, used.has_second_factor);
+            let (nth, is_repeated) = (0, false);
+            return Ok(Refreshed::Good { user, family, has_second_factor, version, nth, is_repeated });
+        }
+        if let Some((family, has_second_factor, nth)) = used_just_now(&mut tx, hash, next_hashes).await? {
+            tx.commit().await?;
+            let is_repeated = true;
+            return Ok(Refreshed::Good { user, family, has_second_factor, version, nth, is_repeated });
         }
         // The owner's row is let go, as ending the family locks it.
         tx.rollback().await?;
@@ -160,7 +176,6 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(family) = known else { return Ok(Refreshed::Unknown) };
-        let user = UserId(owner.id);
         self.end_family(user, family).await?;
         Ok(Refreshed::Reused { user, family })
     }
@@ -211,6 +226,30 @@ impl Store {
             });
         Ok((ended.collect(), now))
     }
+}
+
+/// Which of these has taken the place of a refresh token that was used up some seconds ago, with its family and whether a
+/// second factor was shown; `None` as well when it was used itself.
+async fn used_just_now(
+    connection: &mut PgConnection,
+    hash: &[u8],
+    next_hashes: &[Vec<u8>],
+) -> Result<Option<(Uuid, bool, usize)>, StoreError> {
+    let next = sqlx::query!(
+        "select n.token_hash, n.family, n.has_second_factor
+         from refresh_tokens t join refresh_tokens n on n.family = t.family
+         where t.token_hash = $1 and t.used_at > clock_timestamp() - make_interval(secs => $2)
+             and n.token_hash = any($3) and n.used_at is null and n.expires_at > clock_timestamp()",
+        hash,
+        LEEWAY_S,
+        next_hashes
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(next.and_then(|next| {
+        let nth = next_hashes.iter().position(|hash| *hash == next.token_hash)?;
+        Some((next.family, next.has_second_factor, nth))
+    }))
 }
 
 /// Ends all sessions of somebody, within a transaction.

@@ -382,13 +382,16 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn live_counts(&self, events: &[EventId]) -> Result<Vec<LiveCount>, StoreError> {
         let ids: Vec<i64> = events.iter().map(|event| event.0).collect();
+        // What is being paid for is kept until its order is closed, whatever the clock says.
         let rows = sqlx::query!(
             r#"select e.id, e.capacity, (
                        select count(*) from seat_claims c
-                       where c.event_id = e.id and (c.status = 'sold' or c.expires_at > clock_timestamp())
+                       where c.event_id = e.id and (c.status = 'sold' or c.expires_at > clock_timestamp()
+                           or (select b.status = 'pending_payment' from bookings b where b.id = c.booking_id))
                    ) + (
                        select count(*) from area_claims c
-                       where c.event_id = e.id and (c.status = 'sold' or c.expires_at > clock_timestamp())
+                       where c.event_id = e.id and (c.status = 'sold' or c.expires_at > clock_timestamp()
+                           or (select b.status = 'pending_payment' from bookings b where b.id = c.booking_id))
                    ) as "taken!"
                from events e where e.id = any($1)"#,
             &ids

@@ -14,7 +14,9 @@ select count(b.id) as "total!",
 from users u
 left join bookings b on b.user_id = u.id
 left join lateral (
-    select count(*) filter (where c.status = 'reserved' and c.expires_at > clock_timestamp()) as held,
+    -- What is being paid for is held until its order is closed, whatever the clock says.
+    select count(*) filter (where c.status = 'reserved'
+            and (c.expires_at > clock_timestamp() or b.status = 'pending_payment')) as held,
         count(*) filter (where c.status = 'sold') as sold
     from (
         select status, expires_at from seat_claims where booking_id = b.id

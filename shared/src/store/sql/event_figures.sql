@@ -18,13 +18,16 @@ select w.id as "event_id!", w.name as "name!", w.capacity::bigint as "capacity!"
     coalesce(w.orders_paid, 0)::bigint as "orders_paid!", coalesce(w.sold, 0)::bigint as "sold!",
     coalesce(w.refunded, 0)::bigint as "refunded!"
 from wanted w
+-- What is being paid for is held until its order is closed, whatever the clock says.
 cross join lateral (
-    select count(*) filter (where c.status = 'reserved' and c.expires_at > clock_timestamp()) as held,
+    select count(*) filter (where c.status = 'reserved' and (c.expires_at > clock_timestamp()
+            or (select b.status = 'pending_payment' from bookings b where b.id = c.booking_id))) as held,
         count(*) filter (where c.status = 'sold') as sold
     from seat_claims c where c.event_id = w.id
 ) seats
 cross join lateral (
-    select count(*) filter (where c.status = 'reserved' and c.expires_at > clock_timestamp()) as held,
+    select count(*) filter (where c.status = 'reserved' and (c.expires_at > clock_timestamp()
+            or (select b.status = 'pending_payment' from bookings b where b.id = c.booking_id))) as held,
         count(*) filter (where c.status = 'sold') as sold
     from area_claims c where c.event_id = w.id
 ) slots

@@ -434,6 +434,47 @@ async fn how_far_an_attempt_has_come_is_shown_while_it_runs() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_job_counts_as_retrying_once_it_has_failed_and_not_in_its_first_attempt() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
+    let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());
+    let backoff = Backoff::Fixed(Duration::from_millis(1_500));
+    let patient = Policy { timeout: Duration::from_mins(1), backoff, ..policy() };
+    let worker = start_by(&lab, &office, patient, &stop)?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let told = async || -> Value {
+        let (_, queues) = operator.get("/api/admin/queue/named").await.unwrap_or_default();
+        let mut items = queues["items"].as_array().into_iter().flatten();
+        let queue = items.find(|queue| queue["queue"] == QUEUE);
+        queue.map(|queue| json!([queue["waiting"], queue["retrying"]])).unwrap_or_default()
+    };
+    let long = lab.store().add_job(&job("long")).await?;
+    eventually("it is tried", async || office.tries(long) == 1).await;
+    assert_eq!(told().await, json!([1, 0]));
+    office.goes_on.notify_one();
+    eventually("it has failed and rests", async || told().await == json!([1, 1])).await;
+    eventually("it is tried again", async || office.tries(long) == 2).await;
+    assert_eq!(told().await, json!([1, 1]));
+    office.goes_on.notify_one();
+    until_finished(&lab).await;
+    assert_eq!(told().await, json!([0, 0]));
+
+    // As if a worker had died in the midst of its first attempt, and the next one were at it.
+    let in_two_hours = Some(chrono::Utc::now() + chrono::Duration::hours(2));
+    let orphan = lab.store().add_job(&NewNamedJob { run_at: in_two_hours, ..job("orphan") }).await?;
+    for (attempts, retrying) in [(0, 0), (1, 0), (2, 1)] {
+        sqlx::query("update jobs set attempts = $2 where id = $1")
+            .bind(orphan)
+            .bind(attempts)
+            .execute(lab.store().pool())
+            .await?;
+        assert_eq!(told().await, json!([1, retrying]), "{attempts} attempts");
+    }
+    stop.cancel();
+    worker.await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_job_that_rests_is_tried_as_soon_as_it_is_promoted() -> TestResult {
     let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &[]).await?;
     let (office, stop) = (Arc::new(Office::default()), CancellationToken::new());

@@ -1,11 +1,15 @@
 //! The operators' side.
 
+use std::ops::RangeInclusive;
+
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::auth::Role;
 use shared::domain::{EventId, Refusal};
 use shared::queue::Partition;
+use shared::queue::claim::Claim;
 use shared::shop::Sweeps;
+use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, Shopper, TestResult, assert_invariants, eventually, make_event};
 
@@ -36,12 +40,8 @@ async fn the_whole_queue_and_one_lane_are_paused_apart() -> TestResult {
             .fetch_all(lab.store().pool())
             .await?;
     assert_eq!(actions, ["queue.pause", "queue.pause", "queue.resume", "queue.resume"]);
-    // Many lanes: all are counted, and those of the newest events are told one by one.
-    let queue = &lab.system.queue;
-    for event in (1_000_001..=1_000_205).map(EventId) {
-        let lanes = queue.keys().lanes(Partition::of(event));
-        redis::cmd("SADD").arg(lanes).arg(event.0).query_async::<()>(&mut queue.connection()).await?;
-    }
+    // Many lanes: all are counted, and of those that nobody is in the newest events' are told one by one.
+    add_empty_lanes(&lab, 1_000_001..=1_000_205).await?;
     let (_, stats) = operator.get("/api/admin/queue/stats").await?;
     assert_eq!((&stats["lanes"], &stats["completed"]), (&json!(207), &json!(2)));
     let (_, details) = operator.get("/api/admin/queue/details").await?;
@@ -57,6 +57,57 @@ async fn the_whole_queue_and_one_lane_are_paused_apart() -> TestResult {
         let (_, cleaned) = operator.post("/api/admin/queue/clean", body).await?;
         assert_eq!(cleaned, json!({"removed": removed}), "{limit} at most");
     }
+    Ok(())
+}
+
+/// As if these events had been on sale once.
+async fn add_empty_lanes(lab: &Lab, events: RangeInclusive<i64>) -> TestResult {
+    let queue = &lab.system.queue;
+    for event in events.map(EventId) {
+        let lanes = queue.keys().lanes(Partition::of(event));
+        redis::cmd("SADD").arg(lanes).arg(event.0).query_async::<()>(&mut queue.connection()).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn lanes_that_somebody_is_in_are_told_before_those_of_newer_events() -> TestResult {
+    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--queue-lease-ms=60000"]).await?;
+    let worker = lab.add(&[Part::Worker]).await?;
+    let mut events = Vec::new();
+    for _ in 0..4 {
+        events.push(make_event(lab.store(), &EventPlan::hall(1, 1)).await?.0);
+    }
+    let [empty, full, claimed, waiting] = events[..] else { return Err("four events".into()) };
+    let [first, next]: [_; 2] = lab.shoppers(2).await?.try_into().map_err(|_| "two shoppers")?;
+    for event in [empty, full] {
+        let job = first.book(event, json!({"quantity": 1})).await?;
+        assert_eq!(first.outcome(&job).await?["status"], "completed");
+    }
+    let job = next.book(full, json!({"quantity": 1, "standby": true})).await?;
+    eventually("the next one stands by", async || {
+        next.status(&job).await.is_ok_and(|status| status["standby"] == true)
+    })
+    .await;
+    // From here on nobody decides anything.
+    worker.stop().await;
+    for event in [claimed, waiting] {
+        next.book(event, json!({"quantity": 1})).await?;
+    }
+    eventually("one is being decided", async || {
+        matches!(lab.system.queue.claim(claimed, "slow", 1).await, Ok(Claim::Batch(_)))
+    })
+    .await;
+    add_empty_lanes(&lab, 1_000_001..=1_000_205).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    let (_, details) = operator.get("/api/admin/queue/details").await?;
+    let lanes = details["lanes"].as_array().ok_or("lanes")?;
+    assert_eq!((lanes.len(), &details["total"]), (200, &json!(209)));
+    let of = |lane: &Value| json!([lane["eventId"], lane["waiting"], lane["active"], lane["standby"]]);
+    let told: Vec<Value> = lanes.iter().take(4).map(of).collect();
+    let expected = [(full, 0, 0, 1), (claimed, 0, 1, 0), (waiting, 1, 0, 0), (EventId(1_000_009), 0, 0, 0)];
+    assert_eq!(told, expected.map(|lane| json!(lane)));
+    assert_eq!(lanes[199]["eventId"], 1_000_205);
     Ok(())
 }
 

@@ -387,6 +387,7 @@ fn words_of(servers: &ScratchServers, redis: &str, sandbox: &PrivateSandbox, mor
         "--rate-limit-max=1000000",
         "--rate-limit-ip-max=1000000",
         "--rate-limit-login-ip-max=1000000",
+        "--rate-limit-refresh-ip-max=1000000",
         "--rate-limit-login-max=1000000",
         "--rate-limit-code-max=1000000",
         "--rate-limit-reads-per-second=1000000",

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
+use shared::auth::Role;
 use shared::domain::SeatId;
 use shared::pay::PaymentStatus;
 use standalone::settings::Part;
@@ -72,6 +73,40 @@ async fn seats_that_are_being_paid_for_are_not_taken_over_while_the_provider_is_
     till.bank.set_away(false);
     till.until(&purchase, "paid").await;
     assert_invariants(till.lab.store(), till.event).await
+}
+
+#[tokio::test]
+async fn places_that_are_being_paid_for_count_as_held_until_their_order_is_closed() -> TestResult {
+    let words = ["--payment-limit-seconds=1", "--payment-grace-seconds=60"];
+    let mut till = Till::open_with(Bank::cards(), &[], &words).await?;
+    let plan = EventPlan { standing: 5, ..EventPlan::hall(1, 4) };
+    let (event, seats, area) = make_event(till.lab.store(), &plan).await?;
+    (till.event, till.seats) = (event, seats);
+    let (buyer, operator) = (till.lab.shopper().await?, till.lab.with_role(Role::Operator).await?);
+    let standing = buyer.book(event, json!({"quantity": 3, "areaId": area})).await?;
+    assert_eq!(buyer.outcome(&standing).await?["status"], "completed");
+    let purchase = till.buy(&buyer, &till.seats[..2]).await?;
+    till.bank.set_away(true);
+    // Of nine places five are bought, whatever the clock says meanwhile.
+    let assert_places = async |held: u64, sold: u64| -> TestResult {
+        let (_, figures) = operator.get(&format!("/api/admin/events/{event}/figures")).await?;
+        let now = &figures["events"][0];
+        let told = (&now["held"], &now["sold"], &now["capacity"]);
+        assert_eq!(told, (&json!(held), &json!(sold), &json!(9)));
+        let counts = till.lab.store().live_counts(&[event]).await?;
+        assert_eq!((counts[0].capacity, counts[0].free), (9, 4));
+        let (_, own) = buyer.get(&format!("/metrics/{}", buyer.id)).await?;
+        assert_eq!((&own["heldPlaces"], &own["soldPlaces"]), (&json!(held), &json!(sold)));
+        Ok(())
+    };
+    assert_places(5, 0).await?;
+    till.until(&purchase, "expiring").await;
+    assert_places(5, 0).await?;
+    till.bank.pay(&purchase.reference);
+    till.bank.set_away(false);
+    till.until(&purchase, "paid").await;
+    assert_places(0, 5).await?;
+    assert_invariants(till.lab.store(), event).await
 }
 
 #[tokio::test]

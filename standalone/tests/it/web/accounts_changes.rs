@@ -1,11 +1,34 @@
 //! E-mail address, phone and login change by a code that is sent to the new value; a forgotten password by a mailed one.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::lab::{Lab, PASSWORD, Shopper, TestResult, digits_of, wrong};
+
+/// As if all codes had been sent so many minutes before.
+async fn pass(lab: &Lab, minutes: i32) -> TestResult {
+    for age in [
+        "update codes set created_at = created_at - make_interval(mins => $1),
+             expires_at = expires_at - make_interval(mins => $1)",
+        "update sent_codes set sent_at = sent_at - make_interval(mins => $1)",
+    ] {
+        sqlx::query(age).bind(minutes).execute(lab.store().pool()).await?;
+    }
+    Ok(())
+}
+
+/// How a request for a code is answered, and after how many seconds it may be made again.
+async fn ask_as(who: &Shopper, path: &str, body: Value) -> Result<(StatusCode, Option<u64>), reqwest::Error> {
+    let request = who.http.post(format!("{}{path}", who.url)).bearer_auth(&who.token);
+    let answer = request.json(&body).send().await?;
+    let told = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok((answer.status(), told))
+}
 
 #[tokio::test]
 async fn a_profile_is_seen_and_edited() -> TestResult {
@@ -109,18 +132,13 @@ async fn a_code_is_good_for_five_tries_ten_minutes_one_change_and_its_owner() ->
     assert_eq!(code(nova.post(&path, json!({"code": digits})).await?), gone, "five tries");
 
     let (path, digits) = ask("two@example.test").await?;
-    let pass = async |minutes: i32| {
-        let age = "update codes set created_at = created_at - make_interval(mins => $1),
-                       expires_at = expires_at - make_interval(mins => $1)";
-        sqlx::query(age).bind(minutes).execute(lab.store().pool()).await
-    };
-    pass(9).await?;
+    pass(&lab, 9).await?;
     assert_eq!(
         code(nova.post(&path, json!({"code": wrong(&digits)})).await?),
         (StatusCode::UNPROCESSABLE_ENTITY, json!("bad_code")),
         "after nine minutes it may still be typed"
     );
-    pass(1).await?;
+    pass(&lab, 1).await?;
     assert_eq!(code(nova.post(&path, json!({"code": digits})).await?), gone, "after ten its time is over");
 
     let (before, old_digits) = ask("three@example.test").await?;
@@ -171,6 +189,7 @@ async fn an_open_session_alone_changes_no_address_and_a_changed_one_ends_the_oth
         assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("bad_credentials")));
     }
     assert_eq!(lab.latest_code("email").await?, None);
+    lab.verify(&nova).await?;
     for (field, value, expected) in [
         ("phone", "+380501234567", StatusCode::OK),
         ("email", "super@example.test", StatusCode::UNAUTHORIZED),
@@ -244,5 +263,141 @@ async fn a_forgotten_password_is_reset_by_a_mailed_code_and_nobody_learns_who_ha
     assert_eq!(account.shopper.get("/api/account").await?.0, StatusCode::UNAUTHORIZED, "sessions have ended");
     let (status, problem) = confirm("nova", &digits, "yet another one").await?;
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("bad_code")), "once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn codes_for_a_forgotten_password_are_counted_by_the_hour_and_not_by_the_day() -> TestResult {
+    let lab = Lab::start().await?;
+    lab.account("nova").await?;
+    let ask = || lab.send(Method::POST, "/api/auth/password/reset", json!({"login": "nova"}));
+    let mut sent = BTreeSet::new();
+    // A stranger who asks hour after hour does not lock the owner out for the rest of the day.
+    for nth in 1..=21 {
+        assert_eq!(ask().await?.0, StatusCode::ACCEPTED);
+        let (id, _) = lab.latest_code("password").await?.ok_or("a code")?;
+        assert!(sent.insert(id), "code {nth} was not sent");
+        // The one of the last minute would be left as it is.
+        pass(&lab, 2).await?;
+        if nth % 10 == 0 {
+            assert_eq!(ask().await?.0, StatusCode::ACCEPTED, "who asks is told nothing");
+            let (id, _) = lab.latest_code("password").await?.ok_or("a code")?;
+            assert!(sent.contains(&id), "no further one within the hour, after {nth}");
+            pass(&lab, 60).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn codes_that_their_owner_asks_for_are_counted_for_a_day() -> TestResult {
+    let lab = Lab::start().await?;
+    let nova = lab.account("nova").await?.shopper;
+    let ask = || ask_as(&nova, "/api/account/verification", json!({}));
+    for nth in 2..=20 {
+        // So that no hour has too many.
+        pass(&lab, 61).await?;
+        assert_eq!(
+            ask().await?,
+            (StatusCode::ACCEPTED, None),
+            "code {nth}, the first was that of the registration"
+        );
+    }
+    pass(&lab, 61).await?;
+    // The first was sent twenty times 61 minutes ago: it leaves the day in 220.
+    let (status, told) = ask().await?;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(told.is_some_and(|seconds| (13_000..=13_200).contains(&seconds)), "{told:?}");
+    pass(&lab, 210).await?;
+    assert_eq!(ask().await?.0, StatusCode::TOO_MANY_REQUESTS, "not before");
+    pass(&lab, 10).await?;
+    assert_eq!(ask().await?, (StatusCode::ACCEPTED, None), "when it was told");
+    Ok(())
+}
+
+#[tokio::test]
+async fn codes_to_an_address_are_counted_though_the_accounts_that_asked_are_erased() -> TestResult {
+    let lab = Lab::start().await?;
+    let ask = async |who: &Shopper| {
+        let body = json!({"field": "email", "value": "victim@example.test", "password": PASSWORD});
+        ask_as(who, "/api/account/changes", body).await
+    };
+    let erase = json!({"password": PASSWORD});
+    for (name, codes) in [("first", 4), ("second", 4), ("third", 2)] {
+        let who = lab.account(name).await?.shopper;
+        for nth in 1..=codes {
+            assert_eq!(ask(&who).await?, (StatusCode::ACCEPTED, None), "code {nth} of the {name}");
+        }
+        let erased = who.call(Method::DELETE, "/api/account", Some(erase.clone())).await?;
+        assert_eq!(erased.0, StatusCode::NO_CONTENT, "{erased:?}");
+    }
+    let fourth = lab.account("fourth").await?.shopper;
+    let (status, told) = ask(&fourth).await?;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "ten went there within the hour");
+    assert!(told.is_some_and(|seconds| (3_400..=3_600).contains(&seconds)), "{told:?}");
+    let plain = "select count(*) from sent_codes where target_hash = sha256(convert_to('victim@example.test', 'UTF8'))";
+    assert_eq!(lab.count(plain).await?, 0, "nobody finds it by trying addresses");
+    Ok(())
+}
+
+#[tokio::test]
+async fn codes_by_sms_are_counted_for_a_day_by_account_by_number_and_altogether() -> TestResult {
+    let lab = Lab::start_with(&[], &["--sms-codes-a-day=12"]).await?;
+    let (nova, other) = (lab.account("nova").await?.shopper, lab.account("other").await?.shopper);
+    lab.verify(&nova).await?;
+    lab.verify(&other).await?;
+    let change = |value: &str| json!({"field": "phone", "value": value, "password": PASSWORD});
+    let ask = async |who: &Shopper, value: &str| who.post("/api/account/changes", change(value)).await;
+    let assert_refused = |(status, problem): (StatusCode, Value), told: &str| {
+        assert_eq!((status, &problem["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_requests")));
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(told)), "{problem}");
+    };
+    let one_number =
+        ["+380500000001", "380500000001", "00380500000001", "+38 (050) 000-00-01", "0380500000001"];
+    for value in one_number {
+        assert_eq!(ask(&nova, value).await?.0, StatusCode::ACCEPTED, "{value}");
+    }
+    for value in one_number {
+        assert_refused(ask(&nova, value).await?, "within the day");
+    }
+    pass(&lab, 61).await?;
+    for number in 2..=6 {
+        let (status, sent) = ask(&nova, &format!("+38050000000{number}")).await?;
+        assert_eq!(status, StatusCode::ACCEPTED, "the first code to number {number}: {sent}");
+    }
+    assert_refused(ask(&nova, "+380500000007").await?, "within the day");
+    let (id, number) = lab.latest_code("phone").await?.ok_or("a code")?;
+    assert_eq!(number, "+380500000006", "what was refused is not written");
+    let path = format!("/api/account/changes/{id}/confirm");
+    let (status, account) = nova.post(&path, json!({"code": digits_of(id)})).await?;
+    assert_eq!(status, StatusCode::OK, "nor does it end the code before it: {account}");
+
+    let erase = json!({"password": PASSWORD});
+    assert_eq!(nova.call(Method::DELETE, "/api/account", Some(erase)).await?.0, StatusCode::NO_CONTENT);
+    assert_refused(ask(&other, "+380500000001").await?, "within the day");
+    for number in 8..=9 {
+        let (status, sent) = ask(&other, &format!("+38050000000{number}")).await?;
+        assert_eq!(status, StatusCode::ACCEPTED, "number {number}: {sent}");
+    }
+    assert_refused(ask(&other, "+380500000010").await?, "by SMS");
+    // The first of the twelve went out 61 minutes ago.
+    let (_, told) = ask_as(&other, "/api/account/changes", change("+380500000010")).await?;
+    assert!(told.is_some_and(|seconds| (82_500..=82_740).contains(&seconds)), "{told:?}");
+    pass(&lab, 24 * 60).await?;
+    assert_eq!(ask(&other, "+380500000001").await?.0, StatusCode::ACCEPTED, "the day is over");
+    lab.store().sweep_accounts(1_000).await?;
+    assert_eq!(lab.count("select count(*) from sent_codes").await?, 1, "what is not counted is forgotten");
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_no_codes_go_out_by_sms_at_all_nobody_gets_one() -> TestResult {
+    let lab = Lab::start_with(&[], &["--sms-codes-a-day=0"]).await?;
+    let nova = lab.account("nova").await?.shopper;
+    lab.verify(&nova).await?;
+    let ask = json!({"field": "phone", "value": "+380500000001", "password": PASSWORD});
+    let answer = ask_as(&nova, "/api/account/changes", ask).await?;
+    assert_eq!(answer, (StatusCode::TOO_MANY_REQUESTS, Some(86_400)));
+    assert_eq!(lab.latest_code("phone").await?, None);
     Ok(())
 }

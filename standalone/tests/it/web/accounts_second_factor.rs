@@ -33,7 +33,7 @@ fn digits(secret: &SharedSecret, steps: u64) -> Result<String, Box<dyn std::erro
 
 /// Begins with a second factor and confirms it at once; the answer to that.
 async fn take_second_factor(person: &Shopper) -> Result<(StatusCode, Value), Box<dyn std::error::Error>> {
-    let (_, begun) = person.post("/api/account/second-factor", json!({})).await?;
+    let (_, begun) = person.post("/api/account/second-factor", json!({"password": PASSWORD})).await?;
     let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
     let body = json!({"code": digits(&secret, 0)?});
     Ok(person.post("/api/account/second-factor/confirm", body).await?)
@@ -51,7 +51,7 @@ async fn log_in(lab: &Lab, code: Option<&str>) -> Result<(StatusCode, Value), re
 async fn an_operator_logs_in_with_a_second_factor_and_each_code_once() -> TestResult {
     let lab = Lab::start().await?;
     let operator = somebody(&lab, "oscar", "operator").await?;
-    let (status, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    let (status, begun) = operator.post("/api/account/second-factor", json!({"password": PASSWORD})).await?;
     assert_eq!(status, StatusCode::OK, "{begun}");
     let secret = SharedSecret::from_base32(begun["secret"].as_str().ok_or("a secret")?).ok_or("base 32")?;
     assert!(begun["link"].as_str().is_some_and(|link| link.starts_with("otpauth://totp/Usher")), "{begun}");
@@ -88,12 +88,40 @@ async fn an_operator_logs_in_with_a_second_factor_and_each_code_once() -> TestRe
     assert_eq!(code(log_in(&lab, Some(recovery[0])).await?), bad, "a recovery code is good once");
 
     let operator = with_token(&operator, &session);
-    let (status, problem) = operator.post("/api/account/second-factor", json!({})).await?;
+    let (status, problem) =
+        operator.post("/api/account/second-factor", json!({"password": PASSWORD})).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("second_factor_in_use")));
     let disable = |code: &str| operator.post("/api/account/second-factor/disable", json!({"code": code}));
     assert_eq!(disable("nothing").await?.0, StatusCode::UNAUTHORIZED);
+    // As after JWT_SECRET was changed twice.
+    sqlx::query("update second_factors set secret = sha256(secret)").execute(lab.store().pool()).await?;
+    assert_eq!(
+        code(log_in(&lab, Some("123456")).await?),
+        bad,
+        "a secret that is not known any more is no fault"
+    );
+    assert_eq!(log_in(&lab, Some(recovery[2])).await?.0, StatusCode::OK);
     assert_eq!(disable(&recovery[1].to_uppercase()).await?.0, StatusCode::NO_CONTENT);
     assert_eq!(log_in(&lab, None).await?.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_session_alone_sets_up_no_second_factor() -> TestResult {
+    let lab = Lab::start().await?;
+    let operator = somebody(&lab, "oscar", "operator").await?;
+    let begin = |body: Value| operator.post("/api/account/second-factor", body);
+    let (status, problem) = begin(json!({})).await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("bad_json")));
+    let refused = (StatusCode::UNAUTHORIZED, json!("bad_credentials"));
+    let (status, problem) = begin(json!({"password": "a guess"})).await?;
+    assert_eq!((status, problem["code"].clone()), refused);
+    assert_eq!(lab.count("select count(*) from second_factors").await?, 0, "nothing is begun");
+    assert_eq!(begin(json!({"password": PASSWORD})).await?.0, StatusCode::OK);
+    // Whoever has no password cannot show that the account is theirs.
+    sqlx::query("update users set password_hash = null").execute(lab.store().pool()).await?;
+    let (status, problem) = begin(json!({"password": PASSWORD})).await?;
+    assert_eq!((status, problem["code"].clone()), refused);
     Ok(())
 }
 
@@ -149,7 +177,7 @@ async fn where_second_factors_are_required_operators_act_only_with_one() -> Test
     assert_eq!(operator.get("/api/admin/queue/stats").await?.0, StatusCode::OK);
     let shopper = lab.account("nova").await?.shopper;
     assert_eq!(shopper.get("/api/cart").await?.0, StatusCode::OK, "shoppers need none");
-    let (status, problem) = shopper.post("/api/account/second-factor", json!({})).await?;
+    let (status, problem) = shopper.post("/api/account/second-factor", json!({"password": PASSWORD})).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")));
     Ok(())
 }

@@ -7,6 +7,71 @@ use standalone::settings::Part;
 
 use crate::lab::{EventPlan, Lab, PASSWORD, Shopper, TestResult, eventually, make_event};
 
+/// As if refresh tokens that were used had been used a minute before.
+async fn pass_a_minute(lab: &Lab) -> TestResult {
+    sqlx::query("update refresh_tokens set used_at = used_at - interval '1 minute'")
+        .execute(lab.store().pool())
+        .await?;
+    Ok(())
+}
+
+/// How many tokens somebody could go on with.
+const UNUSED: &str = "select count(*) from refresh_tokens where used_at is null";
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_answered_alike_for_some_seconds() -> TestResult {
+    let lab = Lab::start().await?;
+    let second = lab.add(&[Part::Gateway]).await?;
+    let account = lab.account("nova").await?;
+    let there = account.shopper.at(&second.url);
+    let refresh = |token: &serde_json::Value| {
+        lab.send(Method::POST, "/api/auth/refresh", json!({"refreshToken": token}))
+    };
+    let first = json!(account.refresh_token);
+    let (status, lost) = refresh(&first).await?;
+    assert_eq!(status, StatusCode::OK);
+    let (status, again) = there.post("/api/auth/refresh", json!({"refreshToken": first})).await?;
+    assert_eq!(status, StatusCode::OK, "{again}");
+    assert_eq!(again["refreshToken"], lost["refreshToken"], "nobody has another one to go on with");
+    assert_eq!(lab.count(UNUSED).await?, 1);
+    let figures = lab.http.get(format!("{}/metrics", lab.system.url)).send().await?.text().await?;
+    assert!(figures.contains("usher_refreshes_repeated_total"), "it is counted: {figures}");
+    for answer in [&lost, &again] {
+        let token = answer["accessToken"].as_str().ok_or("a token")?.to_owned();
+        let here = Shopper { token, ..account.shopper.clone() };
+        assert_eq!(here.get("/api/auth/me").await?.0, StatusCode::OK);
+    }
+    let (status, next) = refresh(&again["refreshToken"]).await?;
+    assert_eq!(status, StatusCode::OK, "{next}");
+    let (status, _) = refresh(&first).await?;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "its answer has arrived, as the token in it was used");
+    assert_eq!(refresh(&next["refreshToken"]).await?.0, StatusCode::UNAUTHORIZED, "the log-in has ended");
+    second.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn windows_that_refresh_at_once_go_on_with_one_token() -> TestResult {
+    let lab = Lab::start().await?;
+    let first = json!(lab.account("nova").await?.refresh_token);
+    let refresh = |token: &serde_json::Value| {
+        lab.send(Method::POST, "/api/auth/refresh", json!({"refreshToken": token}))
+    };
+    let answers = futures_util::future::try_join_all((0..8).map(|_| refresh(&first))).await?;
+    let next = &answers[0].1["refreshToken"];
+    assert!(next.is_string(), "{answers:?}");
+    for (status, answer) in &answers {
+        assert_eq!((*status, &answer["refreshToken"]), (StatusCode::OK, next), "{answer}");
+    }
+    assert_eq!(lab.count(UNUSED).await?, 1);
+    let (status, later) = refresh(next).await?;
+    assert_eq!(status, StatusCode::OK, "{later}");
+    pass_a_minute(&lab).await?;
+    assert_eq!(refresh(next).await?.0, StatusCode::UNAUTHORIZED, "a copy that comes later is noticed");
+    assert_eq!(refresh(&later["refreshToken"]).await?.0, StatusCode::UNAUTHORIZED);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_refresh_token_that_comes_twice_ends_its_log_in_and_no_other() -> TestResult {
     let lab = Lab::start().await?;
@@ -18,6 +83,7 @@ async fn a_refresh_token_that_comes_twice_ends_its_log_in_and_no_other() -> Test
     let first = json!(account.refresh_token);
     let (status, next) = refresh(&first).await?;
     assert_eq!(status, StatusCode::OK);
+    pass_a_minute(&lab).await?;
     let (status, problem) = refresh(&first).await?;
     assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthenticated")));
     let (status, _) = refresh(&next["refreshToken"]).await?;

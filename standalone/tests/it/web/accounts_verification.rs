@@ -118,6 +118,24 @@ async fn a_login_changes_only_by_a_code_to_a_verified_address() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_phone_number_changes_only_where_the_address_is_verified() -> TestResult {
+    let lab = Lab::start().await?;
+    let nova = lab.account("nova").await?.shopper;
+    let ask = |value: &str| {
+        nova.post("/api/account/changes", json!({"field": "phone", "value": value, "password": PASSWORD}))
+    };
+    let (status, problem) = ask("+380501234567").await?;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("email_not_verified")));
+    assert_eq!(lab.latest_code("phone").await?, None);
+    assert_eq!(lab.count("select count(*) from sent_codes where channel = 'sms'").await?, 0);
+    lab.verify(&nova).await?;
+    let (status, sent) = ask("+380501234567").await?;
+    assert_eq!((status, &sent["channel"]), (StatusCode::ACCEPTED, &json!("sms")), "{sent}");
+    assert_eq!(lab.count("select count(*) from sent_codes where channel = 'sms'").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_password_that_was_reset_by_code_verifies_the_address_that_the_code_went_to() -> TestResult {
     let lab = Lab::start().await?;
     let nova = lab.account("nova").await?.shopper;

@@ -38,6 +38,31 @@ async fn guesses_are_counted_for_the_address_by_its_network() -> TestResult {
 }
 
 #[tokio::test]
+async fn refreshes_and_log_ins_of_one_address_do_not_keep_each_other_out() -> TestResult {
+    let words = [PROXIED, "--rate-limit-login-ip-max=3", "--rate-limit-refresh-ip-max=4"];
+    let lab = Lab::start_with(&[], &words).await?;
+    let url = &lab.system.url;
+    let refresh = |from: &'static str| {
+        let request = lab.http.post(format!("{url}/api/auth/refresh")).header("x-forwarded-for", from);
+        request.json(&json!({"refreshToken": "never given out"})).send()
+    };
+    for _ in 0..4 {
+        assert_eq!(refresh("203.0.113.7").await?.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert_too_many(&refresh("203.0.113.7").await?);
+    let answer = log_in(&lab, url, "somebody0", "203.0.113.7").await?;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "an office that refreshes may log in");
+    for nth in 1..=3 {
+        let answer = log_in(&lab, url, &format!("somebody{nth}"), "203.0.113.8").await?;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert_too_many(&log_in(&lab, url, "somebody4", "203.0.113.8").await?);
+    let answer = refresh("203.0.113.8").await?;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "and one that logs in may refresh");
+    Ok(())
+}
+
+#[tokio::test]
 async fn guesses_at_one_login_are_counted_over_all_gateways() -> TestResult {
     let lab = Lab::start_with(&[], &[PROXIED, "--rate-limit-login-max=4"]).await?;
     let second = lab.add(&[Part::Gateway]).await?;

@@ -160,6 +160,7 @@ async fn a_whole_way_with_every_log_on_leaves_nothing_of_a_person_in_them() -> T
         "API key revoked",
         "personal data handed out",
         "password changed",
+        "a refresh was answered alike once more",
         "a refresh token was used twice",
         "message account_changed was sent",
         "message order_paid was sent",

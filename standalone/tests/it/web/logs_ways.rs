@@ -118,7 +118,9 @@ pub(super) async fn set_up_second_factor(lab: &Lab, url: &str, known: &mut Known
         .execute(lab.store().pool())
         .await?;
     let operator = log_in(lab, url, body(None), known).await?;
-    let (status, begun) = operator.post("/api/account/second-factor", json!({})).await?;
+    let begin = |password: &str| operator.post("/api/account/second-factor", json!({"password": password}));
+    assert_eq!(begin(RENEWED.wrong_password).await?.0, StatusCode::UNAUTHORIZED);
+    let (status, begun) = begin(RENEWED.password).await?;
     assert_eq!(status, StatusCode::OK, "{begun}");
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let secret = word(&begun["secret"]);
@@ -199,6 +201,10 @@ pub(super) async fn take_along(lab: &Lab, url: &str, known: &mut Known) -> TestR
     let body = json!({"refreshToken": session["refreshToken"]});
     let refresh = || lab.http.post(format!("{url}/api/auth/refresh")).json(&body).send();
     note_tokens(&refresh().await?.error_for_status()?.json().await?, known);
+    assert_eq!(refresh().await?.status(), StatusCode::OK, "the answer could have been lost");
+    sqlx::query("update refresh_tokens set used_at = used_at - interval '1 minute'")
+        .execute(lab.store().pool())
+        .await?;
     assert_eq!(refresh().await?.status(), StatusCode::UNAUTHORIZED, "it was used");
     // As it happens: the password where the name belongs.
     let muddled = json!({"login": LAST_PASSWORD, "password": RENEWED.login});

@@ -143,7 +143,7 @@ export const own = {
   'code.sentMail': 'Six digits were sent to {to}. They are good for ten minutes.',
   'code.sentPhone': 'Six digits were sent to {to}. They are good for ten minutes.',
   'verify.title': 'Confirm your e-mail',
-  'verify.intro': 'Six digits were sent to {to} when you registered. You buy without them too; a new login name needs them.',
+  'verify.intro': 'Six digits were sent to {to} when you registered. You buy without them too; a new login name or phone number needs them.',
   'verify.done': 'Your e-mail is confirmed.',
 
   'account.mine': 'What is yours',
@@ -178,6 +178,7 @@ export const own = {
   'second.isOn': 'Signing in takes a code of your authenticator.',
   'second.isOff': 'With it a stolen password is not enough to act in your name.',
   'second.begin': 'Set it up',
+  'second.password': 'Your password shows that it is you.',
   'second.end': 'Take it out of use',
   'second.ended': 'The second factor is out of use.',
   'second.secret': 'Enter this key in your authenticator app, then type its six digits.',
