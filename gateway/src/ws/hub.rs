@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use parking_lot::{Mutex, RwLock};
-use shared::domain::{EventId, Outcome, Refusal, UserId};
+use shared::domain::{EventId, Outcome, UserId};
 use shared::queue::board::LaneBoard;
 use shared::queue::control::Pause;
 use shared::queue::feed::{Change, Done, Told};
@@ -224,13 +224,10 @@ impl Hub {
         }
         let mut lanes = self.inner.lanes.lock();
         let Some(audience) = lanes.get_mut(&event) else { return };
-        // A batch may be told in parts, and whoever leaves or is removed was decided by nobody.
-        let by_others = [Refusal::Left, Refusal::Removed].map(Refusal::code);
-        let failed = done.failed.iter().filter(|(.., code)| !by_others.contains(&code.as_str()));
-        let decided = done.won.iter().map(|(number, ..)| *number).chain(failed.map(|(number, ..)| *number));
-        let last = decided.clone().chain(done.standby.iter().copied()).max();
+        // A batch may be told in parts.
+        let last = done.decided().chain(done.standby.iter().copied()).max();
         if let Some(took) = last.and_then(|last| audience.claims.took(last)) {
-            self.inner.pace.lock().note(took, decided.count() as u64);
+            self.inner.pace.lock().note(took, done.decided().count() as u64);
         }
         if audience.jobs.is_empty() {
             return;
@@ -360,6 +357,8 @@ impl Listener for Hub {
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::Refusal;
+
     use super::*;
 
     #[test]

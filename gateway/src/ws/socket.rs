@@ -22,8 +22,9 @@ use crate::problem::Problem;
 const MAX_JOBS: usize = 16;
 /// Events that one socket may watch.
 const MAX_EVENTS: usize = 4;
-/// Messages that a browser may send a second, pings and pongs among them.
-const MAX_MESSAGES: u32 = 20;
+/// Messages that a browser may send a second, pings and pongs among them: enough to ask for everything anew after a
+/// reconnect.
+const MAX_MESSAGES: u32 = 32;
 /// How often the stores are asked for a job that the feed does not tell of.
 const ASK: Duration = Duration::from_secs(5);
 /// How long the last words, and the browser's answer to them, may take: less than an ending gateway waits for its sockets.

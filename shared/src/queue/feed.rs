@@ -89,6 +89,13 @@ impl Done {
         }
     }
 
+    /// The jobs that a worker decided: whoever left or was removed was decided by nobody.
+    pub fn decided(&self) -> impl Iterator<Item = u64> + Clone + '_ {
+        let by_others = [Refusal::Left, Refusal::Removed].map(Refusal::code);
+        let failed = self.failed.iter().filter(move |(.., code)| !by_others.contains(&code.as_str()));
+        self.won.iter().map(|(number, ..)| *number).chain(failed.map(|(number, ..)| *number))
+    }
+
     /// How each job ended.
     pub fn outcomes(&self) -> impl Iterator<Item = (u64, UserId, Outcome)> + '_ {
         let won =

@@ -116,6 +116,9 @@ impl LiveSeats {
                     for seat in &told.seats {
                         self.set(ClaimedPlace::Seat(*seat), Hold::Free);
                     }
+                    for (area, slot) in &told.slots {
+                        self.set(ClaimedPlace::Slot(*area, *slot), Hold::Free);
+                    }
                 }
                 for (_, _, won) in &done.won {
                     for seat in &won.seats {

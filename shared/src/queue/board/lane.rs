@@ -245,7 +245,6 @@ impl LaneBoard {
     }
 
     fn end(&mut self, done: &Done, second: u64) {
-        let mut decided = 0;
         for number in &done.standby {
             self.drop_waiting(*number);
             self.standby.insert(*number);
@@ -254,12 +253,11 @@ impl LaneBoard {
             self.drop_waiting(number);
             self.standby.remove(number);
             self.note_outcome(number, owner, outcome, second);
-            decided += 1;
         }
         if self.active_upto > 0 && self.waiting.below(self.active_upto + 1) == 0 {
             self.active_upto = 0;
         }
-        self.rate.note(second, decided);
+        self.rate.note(second, done.decided().count() as u64);
     }
 
     fn active(&self) -> u64 {
@@ -314,6 +312,23 @@ mod tests {
                 None
             }
         }
+    }
+
+    #[test]
+    fn whoever_leaves_or_is_removed_makes_the_line_no_faster_and_no_slower() {
+        let mut board = LaneBoard::new(EventId(1));
+        board.apply(&added(1, 300), 0);
+        board.apply(&done(&(1..=100).collect::<Vec<_>>()), 1);
+        let before = board.wait(1_000);
+        let mut left = Done::default();
+        left.push(101, UserId(1), &Outcome::Failed(Refusal::Left));
+        board.apply(&Change::Done(left), 2);
+        let mut removed = Done::default();
+        for number in 102..=300 {
+            removed.push(number, UserId(1), &Outcome::Failed(Refusal::Removed));
+        }
+        board.apply(&Change::Done(removed), 3);
+        assert_eq!((board.wait(1_000), before.usual_s), (before, 10));
     }
 
     #[test]

@@ -15,8 +15,16 @@ async fn go_without(outage: Duration) -> TestResult {
     const SOON: Duration = Duration::from_secs(10);
     let mut lab = Lab::start_with(&[], &["--worker-max-batch=25"]).await?;
     let mix = Mix::make(&lab, &EventPlan { standing: 150, ..EventPlan::hall(24, 40) }).await?;
+    sqlx::raw_sql(SLOW_COMMITS).execute(lab.store().pool()).await?;
+    let operator = lab.with_role(Role::Operator).await?;
+    operator.post("/api/admin/queue/pause", json!({})).await?;
     let shoppers = lab.shoppers(400).await?;
     let mut jobs = mix.queue_up(&shoppers[..200], 0).await?;
+    operator.post("/api/admin/queue/resume", json!({})).await?;
+    eventually("jobs are being decided", async || {
+        lab.system.queue.lane_state(mix.event).await.is_ok_and(|lane| lane.active > 0 && lane.waiting > 0)
+    })
+    .await;
     lab.servers.postgres.kill();
     jobs.extend(mix.queue_up(&shoppers[200..], 200).await?);
     let (status, body) = shoppers[0].get("/api/cart").await?;

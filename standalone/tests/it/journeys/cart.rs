@@ -206,6 +206,34 @@ async fn what_has_run_out_is_taken_over_even_when_no_sweeper_runs() -> TestResul
 }
 
 #[tokio::test]
+async fn what_comes_free_beside_what_is_taken_over_is_shown_and_offered_to_who_stands_by() -> TestResult {
+    use standalone::settings::Part;
+    let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
+    let (event, _, area) =
+        make_event(lab.store(), &EventPlan { hold_seconds: 2, ..EventPlan::club(4) }).await?;
+    let [first, second, third]: [_; 3] = lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
+    let of_area = |quantity: u32| json!({"quantity": quantity, "areaId": area});
+    first.outcome(&first.book(event, of_area(4)).await?).await?;
+    let aside = second.book(event, json!({"quantity": 2, "areaId": area, "standby": true})).await?;
+    eventually("it stands by", async || {
+        second.status(&aside).await.is_ok_and(|status| status["standby"] == true)
+    })
+    .await;
+    let path = format!("/api/events/{event}");
+    let free = async || third.get(&path).await.map(|(_, event)| event["availableSeats"].clone());
+    assert_eq!(free().await?, 0);
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert_eq!(third.outcome(&third.book(event, of_area(1)).await?).await?["status"], "completed");
+    assert_eq!(
+        second.outcome(&aside).await?["status"],
+        "completed",
+        "nobody sweeps, and nothing else came free"
+    );
+    assert_eq!(free().await?, 1);
+    assert_invariants(lab.store(), event).await
+}
+
+#[tokio::test]
 async fn a_worker_that_starts_anew_takes_over_a_hall_full_of_what_has_run_out() -> TestResult {
     use standalone::settings::Part;
     let lab = Lab::start_with(&[Part::Gateway], &[]).await?;

@@ -72,8 +72,8 @@ async fn add_empty_lanes(lab: &Lab, events: RangeInclusive<i64>) -> TestResult {
 
 #[tokio::test]
 async fn lanes_that_somebody_is_in_are_told_before_those_of_newer_events() -> TestResult {
-    let lab = Lab::start_with(&[Part::Gateway, Part::Sweeper], &["--queue-lease-ms=60000"]).await?;
-    let worker = lab.add(&[Part::Worker]).await?;
+    let lab = Lab::start_with(&[Part::Gateway], &["--queue-lease-ms=60000"]).await?;
+    let others = lab.add(&[Part::Worker, Part::Sweeper]).await?;
     let mut events = Vec::new();
     for _ in 0..4 {
         events.push(make_event(lab.store(), &EventPlan::hall(1, 1)).await?.0);
@@ -89,8 +89,8 @@ async fn lanes_that_somebody_is_in_are_told_before_those_of_newer_events() -> Te
         next.status(&job).await.is_ok_and(|status| status["standby"] == true)
     })
     .await;
-    // From here on nobody decides anything.
-    worker.stop().await;
+    // From here on nobody decides anything, nor asks who stands by.
+    others.stop().await;
     for event in [claimed, waiting] {
         next.book(event, json!({"quantity": 1})).await?;
     }

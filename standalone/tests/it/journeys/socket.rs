@@ -501,6 +501,13 @@ async fn a_socket_is_bounded_in_what_it_may_ask() -> TestResult {
     let end =
         tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = socket.0.next().await {} }).await;
     assert!(end.is_ok(), "a flood ends the socket");
+    let mut anew = Socket::open(&shopper).await?;
+    for _ in 0..21 {
+        anew.say(json!({"type": "watch", "eventId": 999})).await?;
+    }
+    for _ in 0..21 {
+        assert_eq!(anew.until("error").await?["code"], "not_found", "everything is asked for anew at once");
+    }
     let mut pinging = Socket::open(&shopper).await?;
     for _ in 0..40 {
         if pinging.0.send(Message::Ping(Vec::new().into())).await.is_err() {
