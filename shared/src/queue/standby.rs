@@ -4,7 +4,7 @@
 //! as there are places that came free: whoever could use what was free before has it.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -25,6 +25,10 @@ const FOR_EACH: usize = 8;
 const LOOKS: usize = 10;
 /// After a look of a lane its process looks no more for this many times as long as it took.
 const PAUSE: u32 = 3;
+/// How long whoever tells what came free waits for the look: it goes on without them.
+const WAIT: Duration = Duration::from_millis(250);
+/// No longer than this, however slow Redis was.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Lanes in which somebody looks for those whom what came free concerns, with what has come free since they began.
 #[derive(Default)]
@@ -102,7 +106,8 @@ pub struct Turn {
 
 impl Queue {
     /// Calls those who stand by for what came free back to the head of the lane; returns how many. Where somebody of this
-    /// process looks for those of this lane already, they go on with it, and it returns 0.
+    /// process looks for those of this lane already, they go on with it, and it returns 0, as when it takes longer than
+    /// [`WAIT`].
     ///
     /// # Errors
     /// Redis is away.
@@ -114,7 +119,18 @@ impl Queue {
         let (queue, freed) = (self.clone(), freed.clone());
         // To its end, even if the caller hangs up: others rely on it.
         tokio::spawn(async move { queue.look_for(event, freed, done).await });
-        first.await.unwrap_or(Err(QueueError::Closed))
+        match tokio::time::timeout(WAIT, first).await {
+            Ok(first) => first.unwrap_or(Err(QueueError::Closed)),
+            Err(_) => Ok(0),
+        }
+    }
+
+    /// Notes that something came free under the lease that holds: who is put on stand-by under it is decided once more.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn note_freed(&self, event: EventId) -> Result<(), QueueError> {
+        self.call_recall(event, &[]).await.map(|_| ())
     }
 
     /// Looks for those whom what came free concerns, and again as long as something has come free meanwhile; most of the
@@ -139,7 +155,7 @@ impl Queue {
             if let Some(done) = done.take() {
                 let _ = done.send(called);
             }
-            tokio::time::sleep(began.elapsed() * PAUSE).await;
+            tokio::time::sleep((began.elapsed() * PAUSE).min(LONGEST_PAUSE)).await;
             freed = self.recalls.go_on(event);
         }
     }
@@ -245,9 +261,10 @@ impl Queue {
 
     /// Brings these back to the head, as far as they stand by; returns how many.
     async fn recall(&self, event: EventId, numbers: &[u64]) -> Result<u64, QueueError> {
-        if numbers.is_empty() {
-            return Ok(0);
-        }
+        if numbers.is_empty() { Ok(0) } else { self.call_recall(event, numbers).await }
+    }
+
+    async fn call_recall(&self, event: EventId, numbers: &[u64]) -> Result<u64, QueueError> {
         let (keys, partition) = (self.keys(), Partition::of(event));
         let names = [
             keys.partition(partition),

@@ -27,6 +27,10 @@ pub struct Wait {
 impl Rate {
     /// Notes that so many jobs were decided in this second.
     pub fn note(&mut self, second: u64, decided: u64) {
+        // Who leaves during a pause is no reason to forget the pace of before.
+        if decided == 0 {
+            return;
+        }
         match self.seconds.back_mut() {
             Some((last, count)) if *last == second => *count += decided,
             _ => self.seconds.push_back((second, decided)),

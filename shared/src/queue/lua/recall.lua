@@ -10,7 +10,7 @@
   KEYS[6]  meta       HASH    lease_*, fence, freed_in, not_before
   ARGV[1]  lane
   ARGV[2]  wake       channel
-  ARGV[3…] numbers, ascending
+  ARGV[3…] numbers, ascending; none: it is only noted that something came free
 
   Returns  { 'recalled', how many of them }: the others do not stand by any more
   Twice    the second call finds none of them, unless they stand by again: they are asked once more then
@@ -19,7 +19,9 @@
 ]]
 local partition, ready, feed, standby, wait, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local lane, wake, feed_keep_ms = ARGV[1], ARGV[2], 60000
-local recalled = {}
+local m, recalled = redis.call('HMGET', meta, 'lease_worker', 'lease_until', 'not_before', 'fence'), {}
+-- Who is put on stand-by under this lease may want what others are called back for.
+if m[1] then redis.call('HSET', meta, 'freed_in', m[4]) end
 for i = 3, #ARGV do
   local job = redis.call('ZRANGEBYSCORE', standby, ARGV[i], ARGV[i])[1]
   if job then
@@ -29,9 +31,6 @@ for i = 3, #ARGV do
   end
 end
 if #recalled > 0 then
-  local m = redis.call('HMGET', meta, 'lease_worker', 'lease_until', 'not_before', 'fence')
-  -- Who is put on stand-by under this lease may want what they are called back for.
-  if m[1] then redis.call('HSET', meta, 'freed_in', m[4]) end
   -- Nobody goes on behind them under a lease that was taken before.
   redis.call('HDEL', meta, 'lease_upto')
   local time = redis.call('TIME')

@@ -111,8 +111,11 @@ impl Run<'_> {
             return;
         }
         let (queue, event) = (self.reserver.queue.clone(), self.lease.event);
-        // It is told in the log when it fails, and the sweeper asks everybody in turn.
-        tokio::spawn(async move { queue.recall_for(event, &left).await });
+        // The sweeper asks everybody in turn where this fails.
+        tokio::spawn(async move {
+            queue.note_freed(event).await?;
+            queue.recall_for(event, &left).await
+        });
     }
 
     /// Writes a proposal, and meanwhile proposes the batch after it; when it is not written, neither is believed.

@@ -210,7 +210,7 @@ async fn what_comes_free_beside_what_is_taken_over_is_shown_and_offered_to_who_s
     use standalone::settings::Part;
     let lab = Lab::start_with(&[Part::Gateway, Part::Worker], &[]).await?;
     let (event, _, area) =
-        make_event(lab.store(), &EventPlan { hold_seconds: 2, ..EventPlan::club(4) }).await?;
+        make_event(lab.store(), &EventPlan { hold_seconds: 5, ..EventPlan::club(4) }).await?;
     let [first, second, third]: [_; 3] = lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;
     let of_area = |quantity: u32| json!({"quantity": quantity, "areaId": area});
     first.outcome(&first.book(event, of_area(4)).await?).await?;
@@ -222,7 +222,7 @@ async fn what_comes_free_beside_what_is_taken_over_is_shown_and_offered_to_who_s
     let path = format!("/api/events/{event}");
     let free = async || third.get(&path).await.map(|(_, event)| event["availableSeats"].clone());
     assert_eq!(free().await?, 0);
-    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    tokio::time::sleep(Duration::from_millis(5_200)).await;
     assert_eq!(third.outcome(&third.book(event, of_area(1)).await?).await?["status"], "completed");
     assert_eq!(
         second.outcome(&aside).await?["status"],

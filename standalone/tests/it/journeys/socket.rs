@@ -493,7 +493,7 @@ async fn a_socket_is_bounded_in_what_it_may_ask() -> TestResult {
     assert_eq!(socket.until("error").await?["code"], "bad_json");
     socket.say(json!({"type": "auth", "token": "forged"})).await?;
     assert_eq!(socket.until("error").await?["code"], "unauthenticated");
-    for _ in 0..40 {
+    for _ in 0..80 {
         if socket.say(json!({"type": "ping"})).await.is_err() {
             break;
         }
@@ -509,7 +509,7 @@ async fn a_socket_is_bounded_in_what_it_may_ask() -> TestResult {
         assert_eq!(anew.until("error").await?["code"], "not_found", "everything is asked for anew at once");
     }
     let mut pinging = Socket::open(&shopper).await?;
-    for _ in 0..40 {
+    for _ in 0..80 {
         if pinging.0.send(Message::Ping(Vec::new().into())).await.is_err() {
             break;
         }

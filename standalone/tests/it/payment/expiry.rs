@@ -133,7 +133,7 @@ async fn a_provider_that_stays_away_does_not_keep_seats_for_ever() -> TestResult
 #[tokio::test]
 async fn a_page_that_the_provider_cannot_close_keeps_no_seat_beyond_the_time_to_pay() -> TestResult {
     // Longer than anybody here waits: it is for a provider that does not answer.
-    let words = ["--payment-limit-seconds=1", "--payment-grace-seconds=600"];
+    let words = ["--payment-limit-seconds=3", "--payment-grace-seconds=600"];
     let till = Till::open_with(Bank::transfers(), &[], &words).await?;
     till.bank.keep_pages();
     let [one, two, next]: [_; 3] = till.lab.shoppers(3).await?.try_into().map_err(|_| "three shoppers")?;

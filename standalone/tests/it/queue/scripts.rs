@@ -520,6 +520,22 @@ async fn who_is_put_on_stand_by_while_places_come_free_is_decided_again(
 
 #[rstest]
 #[tokio::test]
+async fn who_is_put_on_stand_by_while_a_batch_frees_what_it_does_not_take_is_decided_again(
+    #[values(Site::Single, Site::Cluster)] site: Site,
+) -> TestResult {
+    let lab = QueueLab::start(site, &[]).await?;
+    let number = lab.add(1, 1).await?;
+    let batch = claim(&lab.queue, "w", 1).await?;
+    lab.queue.note_freed(LANE).await?;
+    let endings = [(number, Ending::StandsBy)].into();
+    assert_eq!(lab.queue.settle(&batch, &Decided { endings, ..Decided::default() }, true).await?, Ok(1));
+    assert_eq!(lab.stand_by("w").await?, [number], "nothing came free since");
+    assert_eq!(lab.queue.lane_state(LANE).await?.standby, 1);
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
 async fn nothing_is_claimed_from_another_run_of_redis_than_the_epoch_began_in(
     #[values(Site::Single, Site::Cluster)] site: Site,
 ) -> TestResult {
