@@ -107,7 +107,7 @@ pub struct Turn {
 impl Queue {
     /// Calls those who stand by for what came free back to the head of the lane; returns how many. Where somebody of this
     /// process looks for those of this lane already, they go on with it, and it returns 0, as when it takes longer than
-    /// [`WAIT`].
+    /// a quarter of a second.
     ///
     /// # Errors
     /// Redis is away.
