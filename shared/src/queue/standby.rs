@@ -25,10 +25,10 @@ const FOR_EACH: usize = 8;
 const LOOKS: usize = 10;
 /// After a look of a lane its process looks no more for this many times as long as it took.
 const PAUSE: u32 = 3;
-/// How long whoever tells what came free waits for the look: it goes on without them.
-const WAIT: Duration = Duration::from_millis(250);
 /// No longer than this, however slow Redis was.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long whoever tells what came free waits for the look: it goes on without them.
+const WAIT: Duration = Duration::from_millis(250);
 
 /// Lanes in which somebody looks for those whom what came free concerns, with what has come free since they began.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Concerned {
 }
 
 /// How far those who stand by have been asked again, whether or not anything came free.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
     /// Up to this number.
     asked: u64,

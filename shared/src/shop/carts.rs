@@ -226,17 +226,8 @@ pub(super) async fn announce(queue: &Queue, freed: &[Freed], is_expiry: bool) {
     let mut events: std::collections::BTreeMap<EventId, SeatsChanged> = std::collections::BTreeMap::new();
     for one in freed {
         let changed = events.entry(one.event).or_default();
-        let told = told(&mut changed.told, one, is_expiry);
-        match one.place {
-            ClaimedPlace::Seat(seat) => {
-                told.seats.push(seat);
-                changed.seats.push(seat);
-            }
-            ClaimedPlace::Slot(area, slot) => {
-                told.slots.push((area, slot));
-                changed.slots.push((area, slot));
-            }
-        }
+        note_told(&mut changed.told, one, is_expiry);
+        note_free(changed, one.place);
     }
     let queue = queue.clone();
     let telling = tokio::spawn(async move {
@@ -274,12 +265,23 @@ pub(super) async fn announce_sold(queue: &Queue, sold: &[Freed]) {
     }
 }
 
-/// The entry of a booking among those to tell. Places of one booking come one after another.
-pub(super) fn told<'a>(all: &'a mut Vec<Told>, freed: &Freed, is_expiry: bool) -> &'a mut Told {
+/// Adds a place to what its booking is told of. Places of one booking come one after another.
+pub(super) fn note_told(all: &mut Vec<Told>, freed: &Freed, is_expiry: bool) {
     if all.last().is_none_or(|last| last.booking != freed.booking) {
         let (user, booking) = (freed.user, freed.booking);
         all.push(Told { user, booking, is_expiry, seats: Vec::new(), slots: Vec::new() });
     }
-    let last = all.len() - 1;
-    &mut all[last]
+    let Some(told) = all.last_mut() else { return };
+    match freed.place {
+        ClaimedPlace::Seat(seat) => told.seats.push(seat),
+        ClaimedPlace::Slot(area, slot) => told.slots.push((area, slot)),
+    }
+}
+
+/// Adds a place to those that came free.
+pub(super) fn note_free(changed: &mut SeatsChanged, place: ClaimedPlace) {
+    match place {
+        ClaimedPlace::Seat(seat) => changed.seats.push(seat),
+        ClaimedPlace::Slot(area, slot) => changed.slots.push((area, slot)),
+    }
 }

@@ -166,7 +166,7 @@ fn given_back(change: &Change, board: &LaneBoard) -> Option<Change> {
         freed.seats.extend(&won.seats);
         freed.slots.extend(&won.slots);
     }
-    (!freed.seats.is_empty() || !freed.slots.is_empty()).then_some(Change::Seats(freed))
+    (!freed.is_nothing_freed()).then_some(Change::Seats(freed))
 }
 
 /// Seconds since 1970, for paces and for how long outcomes are remembered; decides nothing.

@@ -106,7 +106,7 @@ impl Accounts {
                 tracing::warn!(
                     user.id = user.0,
                     error = crate::telemetry::chain(&error),
-                    "a second factor is sealed"
+                    "a second factor cannot be opened with JWT_SECRET or the one before: only its recovery codes are good"
                 );
                 None
             }

@@ -10,7 +10,7 @@ use crate::queue::claim::{ClaimedJob, Lease};
 use crate::queue::feed::SeatsChanged;
 use crate::queue::settle::{Decided, Ending};
 use crate::seen::{self, Part};
-use crate::shop::carts::told;
+use crate::shop::carts::{note_free, note_told};
 use crate::store::{ClaimedPlace, Commit, Freed, JobWrite};
 
 /// Times that a batch is decided anew because something was not as believed. One is usual after another worker
@@ -102,10 +102,7 @@ impl Run<'_> {
         let taken: HashSet<ClaimedPlace> = proposal.plan.places.iter().flatten().copied().collect();
         let mut left = SeatsChanged::default();
         for place in freed.iter().map(|one| one.place).filter(|place| !taken.contains(place)) {
-            match place {
-                ClaimedPlace::Seat(seat) => left.seats.push(seat),
-                ClaimedPlace::Slot(area, slot) => left.slots.push((area, slot)),
-            }
+            note_free(&mut left, place);
         }
         if left.is_nothing_freed() {
             return;
@@ -195,11 +192,7 @@ struct Writing<'a> {
 
 fn note_freed(decided: &mut Decided, freed: &[Freed]) {
     for one in freed {
-        let told = told(&mut decided.told, one, true);
-        match one.place {
-            ClaimedPlace::Seat(seat) => told.seats.push(seat),
-            ClaimedPlace::Slot(area, slot) => told.slots.push((area, slot)),
-        }
+        note_told(&mut decided.told, one, true);
     }
 }
 
