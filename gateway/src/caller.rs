@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use shared::auth::{Role, Scope};
@@ -121,36 +121,62 @@ impl FromRequestParts<App> for MaybeCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Some(credentials) = read(&parts.headers)? else { return Ok(Self(None)) };
-        let token_actor = |token| {
-            if parts.method.is_safe() {
-                app.accounts.asking_actor(token)
-            } else {
-                app.accounts.token_actor(token)
+        let actor = match identify(&parts.method, &parts.headers, app)? {
+            Identified::Nobody => return Ok(Self(None)),
+            Identified::Actor(actor) => actor,
+            Identified::Key(key) => {
+                app.limits.check_login(ip_of(parts, app)?)?;
+                app.accounts.key_actor(key).await?
             }
-        };
-        let actor = match credentials {
-            Credentials::Token(token) => token_actor(token)?,
-            Credentials::Cookie(token) => match token_actor(token) {
-                Ok(actor) if parts.method.is_safe() || is_same_origin(&parts.headers) => actor,
-                Ok(_) => return Err(Problem::plain(Code::CrossSite)),
-                // A stale cookie is sent by the browser, not by the shopper: on reads they are simply logged out.
-                Err(_) if parts.method.is_safe() => return Ok(Self(None)),
-                Err(error) => return Err(error.into()),
-            },
-            Credentials::Key(key) => match app.accounts.remembered_key(key) {
-                Some(actor) => actor,
-                None => {
-                    app.limits.check_login(ip_of(parts, app)?)?;
-                    app.accounts.key_actor(key).await?
-                }
-            },
-            Credentials::Basic(basic) => match app.accounts.remembered(&basic) {
-                Some(actor) => actor,
-                None => verify(&basic, ip_of(parts, app)?, app).await?,
-            },
+            Identified::Basic(basic) => verify(&basic, ip_of(parts, app)?, app).await?,
         };
         Ok(Self(Some(actor.into())))
+    }
+}
+
+/// Who asks, as far as that is known without asking a store.
+enum Identified<'a> {
+    /// Nobody who is logged in.
+    Nobody,
+    /// Somebody, or a service, whose credentials are good.
+    Actor(Actor),
+    /// Whose key this is has to be looked up.
+    Key(&'a str),
+    /// This password has to be verified.
+    Basic(BasicCredentials),
+}
+
+fn identify<'a>(method: &Method, headers: &'a HeaderMap, app: &App) -> Result<Identified<'a>, Problem> {
+    let Some(credentials) = read(headers)? else { return Ok(Identified::Nobody) };
+    let is_safe = method.is_safe();
+    let token_actor = |token| {
+        if is_safe { app.accounts.asking_actor(token) } else { app.accounts.token_actor(token) }
+    };
+    Ok(match credentials {
+        Credentials::Token(token) => Identified::Actor(token_actor(token)?),
+        Credentials::Cookie(token) => match token_actor(token) {
+            Ok(actor) if is_safe || is_same_origin(headers) => Identified::Actor(actor),
+            Ok(_) => return Err(Problem::plain(Code::CrossSite)),
+            // A stale cookie is sent by the browser, not by the shopper: on reads they are simply logged out.
+            Err(_) if is_safe => Identified::Nobody,
+            Err(error) => return Err(error.into()),
+        },
+        Credentials::Key(key) => {
+            app.accounts.remembered_key(key).map_or(Identified::Key(key), Identified::Actor)
+        }
+        Credentials::Basic(basic) => match app.accounts.remembered(&basic) {
+            Some(actor) => Identified::Actor(actor),
+            None => Identified::Basic(basic),
+        },
+    })
+}
+
+/// Who asks, where no store has to be asked for it; `None` also when the credentials are no good.
+pub fn known_caller(method: &Method, headers: &HeaderMap, app: &App) -> Option<MaybeCaller> {
+    match identify(method, headers, app).ok()? {
+        Identified::Nobody => Some(MaybeCaller(None)),
+        Identified::Actor(actor) => Some(MaybeCaller(Some(actor.into()))),
+        Identified::Key(_) | Identified::Basic(_) => None,
     }
 }
 
@@ -243,12 +269,9 @@ impl FromRequestParts<App> for ClientIp {
 }
 
 fn ip_of(parts: &Parts, app: &App) -> Result<IpAddr, Problem> {
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip().to_canonical())
-        .ok_or_else(|| Problem::plain(Code::Internal))?;
-    Ok(client_ip(peer, &parts.headers, &app.config.trusted_proxies))
+    let ConnectInfo(peer) =
+        parts.extensions.get::<ConnectInfo<SocketAddr>>().ok_or_else(|| Problem::plain(Code::Internal))?;
+    Ok(client_ip(peer.ip(), &parts.headers, &app.config.trusted_proxies))
 }
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
@@ -339,7 +362,8 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
 
 /// The last address in `X-Forwarded-For` that no trusted proxy wrote. What stands left of a hop that cannot be read is
 /// believed by nobody: the client may have written it.
-fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let peer = peer.to_canonical();
     if !is_among(trusted, peer) {
         return peer;
     }

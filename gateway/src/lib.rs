@@ -61,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 
 use app::App;
 use config::GatewayConfig;
+use serve::Paths;
 use tls::Tls;
 use wire::Bounds;
 
@@ -157,7 +158,7 @@ pub async fn run(
     if let Some(tls) = tls.clone() {
         tokio::spawn(tls.follow_files(shutdown.clone()));
     }
-    let served = serve::serve(listener, tls, router::router(app), (bounds, shutdown.clone())).await;
+    let served = serve::serve(listener, tls, Paths::of(app), (bounds, shutdown.clone())).await;
     // The other listener ends with this one, however it has ended.
     stopping.cancel();
     shutdown.cancel();
@@ -184,5 +185,5 @@ fn redirect_plain(
     let port = listener.local_addr().map_err(GatewayError::Serve)?.port();
     let plain = listen_on(address)?;
     let until = (bounds.clone(), shutdown.clone());
-    Ok(Some(tokio::spawn(serve::serve(plain, None, tls::redirects(port), until))))
+    Ok(Some(tokio::spawn(serve::serve(plain, None, Paths::only(tls::redirects(port)), until))))
 }

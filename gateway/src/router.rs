@@ -38,7 +38,7 @@ struct Document;
 
 /// The paths, by what is put around them, and the document that describes them all.
 struct Api {
-    /// Asked most of all and answered from memory: nothing is put around them.
+    /// Asked most of all and answered from memory, mostly before they come here: nothing is put around them.
     polls: Router<App>,
     /// Whatever takes a place in a line, which a whole crowd does at once. The queue knows their idempotency keys.
     lines: Router<App>,

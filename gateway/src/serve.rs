@@ -1,20 +1,30 @@
 //! Connections: accepted, served over HTTP/1.1, and ended in order.
 
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::middleware::AddExtension;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use futures_util::future::Either;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use crate::app::App;
+use crate::bookings::answer_at_once;
 use crate::head_timer::HeadTimers;
 use crate::seldom::Seldom;
 use crate::tls::Tls;
@@ -29,8 +39,61 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What is logged of connections that are too many.
 static TOO_MANY: Seldom = Seldom::new();
 
+/// What answers.
+#[derive(Clone)]
+pub struct Paths {
+    /// Of whom polls are asked before anything is routed.
+    polled: Option<App>,
+    router: Router,
+}
+
 /// What answers on one connection.
-type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
+struct Service {
+    paths: Paths,
+    peer: SocketAddr,
+}
+
+/// The end of all connections. To see that it has not come reads what nobody writes; the token's own look takes a lock, which
+/// all requests would share.
+#[derive(Default)]
+struct Ending {
+    has_come: AtomicBool,
+    told: CancellationToken,
+}
+
+impl Paths {
+    /// All paths of a gateway.
+    pub fn of(app: App) -> Self {
+        Self { polled: Some(app.clone()), router: crate::router::router(app) }
+    }
+
+    /// Some paths, and nothing before them.
+    pub fn only(router: Router) -> Self {
+        Self { polled: None, router }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let polled = self.paths.polled.as_ref();
+        if let Some(answer) = polled.and_then(|app| answer_at_once(app, &request, self.peer.ip())) {
+            return Either::Left(ready(Ok(answer)));
+        }
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        Either::Right(self.paths.router.clone().call(request.map(Body::new)))
+    }
+}
+
+impl Ending {
+    fn come(&self) {
+        self.has_come.store(true, Ordering::Release);
+        self.told.cancel();
+    }
+}
 
 /// Serves these paths, over TLS where there is a certificate, until `shutdown`; then requests at hand are finished and sockets
 /// take their leave, for some seconds at most.
@@ -45,7 +108,7 @@ type Paths = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    router: Router,
+    paths: Paths,
     (bounds, shutdown): (Bounds, CancellationToken),
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -53,7 +116,7 @@ pub async fn serve(
     // Answers are small: head and body go out as one piece.
     http.header_read_timeout(HEADER_TIMEOUT).writev(false);
     let timers = HeadTimers::start();
-    let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
+    let ending = Arc::new(Ending::default());
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         let (stream, peer) = match accepted {
@@ -70,22 +133,20 @@ pub async fn serve(
             note_too_many();
             continue;
         };
-        let service = match services.call(peer).await {
-            Ok(service) => TowerToHyperService::new(service),
-            Err(never) => match never {},
-        };
-        let (mut http, shutdown) = (http.clone(), shutdown.clone());
+        let service = Service { paths: paths.clone(), peer };
+        let (mut http, ending) = (http.clone(), Arc::clone(&ending));
         http.timer(timers.timer());
         match tls.clone() {
-            None => connections.spawn(converse(http, wire, service, shutdown)),
+            None => connections.spawn(converse(http, wire, service, ending)),
             Some(tls) => connections.spawn(async move {
                 if let Some(stream) = tls.accept(wire).await {
-                    converse(http, stream, service, shutdown).await;
+                    converse(http, stream, service, ending).await;
                 }
             }),
         };
     }
     drop(listener);
+    ending.come();
     connections.close();
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
         tracing::warn!("some requests or sockets were cut off, as they took too long");
@@ -104,21 +165,24 @@ fn note_too_many() {
 }
 
 /// Serves one connection to its end.
-async fn converse<S>(http: http1::Builder, stream: S, service: Paths, shutdown: CancellationToken)
+async fn converse<S>(http: http1::Builder, stream: S, service: Service, ending: Arc<Ending>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let (mut told, mut is_listening, mut is_ending) = (pin!(ending.told.cancelled()), false, false);
+    let ended = poll_fn(|cx| {
+        // Asked once: a task is woken in the same way for all of its life.
+        if !is_listening {
+            is_listening = told.as_mut().poll(cx).is_pending();
         }
-    };
-    if let Err(error) = ended {
+        if !is_ending && ending.has_come.load(Ordering::Acquire) {
+            is_ending = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    });
+    if let Err(error) = ended.await {
         tracing::trace!(error = %error, "a connection ended");
     }
 }

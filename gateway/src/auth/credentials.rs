@@ -1,7 +1,7 @@
 //! What a request brings to say who it is: `Authorization: Bearer` with an access token or an API key, `Basic` with a name
 //! and a password, `X-Api-Key`, or the cookie.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use shared::shop::accounts::{BasicCredentials, KEY_PREFIX};
@@ -9,6 +9,8 @@ use shared::shop::accounts::{BasicCredentials, KEY_PREFIX};
 use crate::caller::{COOKIE, cookie};
 use crate::problem::{Code, Problem};
 
+/// Where a service may send its key instead.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Basic credentials longer than this are refused unread.
 const MAX_BASIC: usize = 1_024;
 
@@ -29,11 +31,11 @@ pub enum Credentials<'a> {
 /// # Errors
 /// They are of a kind that is not known here, or garbled.
 pub fn read(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, Problem> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().map_err(|_| garbled()));
-    if let Some(key) = text("x-api-key").transpose()? {
+    let text = |name| headers.get(name).map(|value| str::from_utf8(value.as_bytes()).map_err(|_| garbled()));
+    if let Some(key) = text(X_API_KEY).transpose()? {
         return Ok(Some(Credentials::Key(key.trim())));
     }
-    let Some(value) = text(header::AUTHORIZATION.as_str()).transpose()? else {
+    let Some(value) = text(header::AUTHORIZATION).transpose()? else {
         return Ok(cookie(headers, COOKIE).map(Credentials::Cookie));
     };
     let (scheme, rest) = value.trim().split_once(' ').ok_or_else(garbled)?;

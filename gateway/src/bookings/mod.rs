@@ -24,6 +24,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::status::answer_at_once;
+
 use crate::app::App;
 use crate::caller::Caller;
 use crate::problem::{Code, Problem};

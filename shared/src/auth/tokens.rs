@@ -1,7 +1,6 @@
 //! Access tokens.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -81,10 +80,38 @@ pub struct AccessTokens {
     /// The one head that our tokens have, as it is sent: whatever names another algorithm is not ours.
     head: Arc<str>,
     seconds: u64,
-    /// Tokens of those who ask again and again. A token is known by 128 bits of hashes whose keys this process drew, so
-    /// nobody can make another one that is taken for it.
-    known: Arc<RwLock<HashMap<[u64; 2], AccessClaims>>>,
-    hashers: [RandomState; 2],
+    /// Tokens of those who ask again and again, by their signatures: whoever shows one with the same signature and the same
+    /// message shows the one that was verified.
+    known: Arc<RwLock<HashMap<Signature, Known>>>,
+}
+
+/// HMAC-SHA-256.
+type Signature = [u8; 32];
+
+/// A token that was verified.
+struct Known {
+    message: Box<str>,
+    claims: AccessClaims,
+}
+
+/// A token taken apart: what was signed, its claims within, and the signature.
+struct Parts<'a> {
+    message: &'a str,
+    head: &'a str,
+    claims: &'a str,
+    signature: Signature,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Result<Self, TokenError> {
+        let (message, text) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
+        let (head, claims) = message.split_once('.').ok_or(TokenError::Invalid)?;
+        let mut signature = Signature::default();
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut signature) {
+            Ok(length) if length == signature.len() => Ok(Self { message, head, claims, signature }),
+            _ => Err(TokenError::Invalid),
+        }
+    }
 }
 
 /// Tokens known at most.
@@ -104,7 +131,6 @@ impl AccessTokens {
             head: URL_SAFE_NO_PAD.encode(head).into(),
             seconds,
             known: Arc::default(),
-            hashers: [RandomState::new(), RandomState::new()],
         }
     }
 
@@ -144,15 +170,17 @@ impl AccessTokens {
     /// # Errors
     /// As [`Self::verify`].
     pub fn recognize(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        let key = self.hashers.each_ref().map(|hasher| hasher.hash_one(token));
-        let known = self.known.read().get(&key).copied();
-        if let Some(claims) = known {
-            return if is_over(claims.exp) { Err(TokenError::Expired) } else { Ok(claims) };
+        let parts = Parts::of(token)?;
+        let known = self.known.read();
+        let same = known.get(&parts.signature).filter(|known| &*known.message == parts.message);
+        if let Some(Known { claims, .. }) = same {
+            return in_time(*claims);
         }
-        let claims = self.verify(token)?;
+        drop(known);
+        let claims = self.verify_parts(&parts)?;
         let mut known = self.known.write();
         let old = (known.len() >= KNOWN).then(|| std::mem::take(&mut *known));
-        known.insert(key, claims);
+        known.insert(parts.signature, Known { message: parts.message.into(), claims });
         drop(known);
         if let Some(old) = old {
             // Freeing so many takes milliseconds that no request should wait for.
@@ -167,17 +195,18 @@ impl AccessTokens {
     /// # Errors
     /// It is not ours, or its time is over.
     pub fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
-        let (head, claims) = message.split_once('.').ok_or(TokenError::Invalid)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Invalid)?;
-        let is_signed_by =
-            |key: &Hmac<Sha256>| key.clone().chain_update(message).verify_slice(&signature).is_ok();
-        if head != &*self.head || !self.verifying.iter().any(is_signed_by) {
+        self.verify_parts(&Parts::of(token)?)
+    }
+
+    fn verify_parts(&self, token: &Parts<'_>) -> Result<AccessClaims, TokenError> {
+        let is_signed_by = |key: &Hmac<Sha256>| {
+            key.clone().chain_update(token.message).verify_slice(&token.signature).is_ok()
+        };
+        if token.head != &*self.head || !self.verifying.iter().any(is_signed_by) {
             return Err(TokenError::Invalid);
         }
-        let json = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenError::Invalid)?;
-        let claims: AccessClaims = serde_json::from_slice(&json).map_err(|_| TokenError::Invalid)?;
-        if is_over(claims.exp) { Err(TokenError::Expired) } else { Ok(claims) }
+        let json = URL_SAFE_NO_PAD.decode(token.claims).map_err(|_| TokenError::Invalid)?;
+        in_time(serde_json::from_slice(&json).map_err(|_| TokenError::Invalid)?)
     }
 }
 
@@ -185,9 +214,10 @@ fn head() -> Header {
     Header::new(Algorithm::HS256)
 }
 
-/// Whether a time in seconds since 1970 has come.
-fn is_over(exp: u64) -> bool {
-    !u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < exp)
+/// What a token says, unless its time is over.
+fn in_time(claims: AccessClaims) -> Result<AccessClaims, TokenError> {
+    let is_over = !u64::try_from(Utc::now().timestamp()).is_ok_and(|now| now < claims.exp);
+    if is_over { Err(TokenError::Expired) } else { Ok(claims) }
 }
 
 /// 32 random bytes in hex: a secret, or a token that nobody guesses.
@@ -248,7 +278,10 @@ mod tests {
     fn whatever_is_changed_makes_a_token_worthless() {
         let good = serde_json::json!({ "sub": 7, "role": "admin", "exp": 9_999_999_999_u64, "aud": "usher" });
         let ours = made(&head(), &good, SECRET);
-        assert_eq!(tokens(&[SECRET], 60).verify(&ours).map(|claims| claims.sub), Ok(UserId(7)));
+        let knowing = tokens(&[SECRET], 60);
+        for claims in [knowing.verify(&ours), knowing.recognize(&ours), knowing.recognize(&ours)] {
+            assert_eq!(claims.map(|claims| claims.sub), Ok(UserId(7)));
+        }
         let mut other = good.clone();
         other["aud"] = "another".into();
         let mut nobody = good.clone();
@@ -274,6 +307,7 @@ mod tests {
             "..".to_owned(),
         ] {
             assert_eq!(refused(&token), TokenError::Invalid, "{token}");
+            assert_eq!(knowing.recognize(&token), Err(TokenError::Invalid), "{token}");
         }
     }
 }

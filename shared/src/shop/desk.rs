@@ -13,7 +13,7 @@ use crate::domain::{
     SeatId, UserId, Wanted,
 };
 use crate::queue::QueueError;
-use crate::queue::board::{JobState, Wait};
+use crate::queue::board::{JobState, LaneBoard, Wait};
 use crate::queue::enqueue::{Added, NewJob};
 use crate::queue::enqueuer::Enqueuer;
 use crate::store::StoreError;
@@ -252,6 +252,20 @@ impl Desk {
         self.status_of(&job, viewer).await
     }
 
+    /// Where a job stands that has not ended, from memory and without waiting; `None` when that is not known, or the reference
+    /// is no good: [`Self::status`] says more.
+    pub fn status_at_once(&self, reference: &str, viewer: Option<UserId>) -> Option<Status> {
+        let job = self.read(reference).ok()?;
+        let lane = self.lanes.lane(job.event);
+        let board = lane.board.read();
+        match board.state(job.number) {
+            JobState::Ended(..) | JobState::Unknown => None,
+            state @ (JobState::Waiting { .. } | JobState::Processing | JobState::StandsBy { .. }) => {
+                Some(self.queued(&board, &job, &state, viewer == Some(job.envelope.owner)))
+            }
+        }
+    }
+
     /// What a reference says.
     ///
     /// # Errors
@@ -371,18 +385,17 @@ impl Desk {
             let layout = event.as_ref().map(|event| &*event.layout);
             return Ok(Status::ended(job.event, outcome, layout, is_owner));
         }
-        Ok(self.queued(lane, job, &state, is_owner))
+        Ok(self.queued(&lane.board.read(), job, &state, is_owner))
     }
 
     /// The status of a job that has not ended.
-    fn queued(&self, lane: &Lane, job: &JobRef, state: &JobState, is_owner: bool) -> Status {
+    fn queued(&self, board: &LaneBoard, job: &JobRef, state: &JobState, is_owner: bool) -> Status {
         let (place, wait) = match state {
             JobState::Processing => return Status::Processing { event_id: job.event, progress: HALFWAY },
             JobState::Waiting { place, wait, .. } => (Some(*place), Some(*wait)),
             JobState::StandsBy { place } => (Some(*place), None),
             JobState::Ended(..) | JobState::Unknown => (None, None),
         };
-        let board = lane.board.read();
         let pause = board.pause();
         Status::Queued {
             user_id: is_owner.then_some(job.envelope.owner),

@@ -93,7 +93,11 @@ impl Lane {
     }
 
     fn note_asked(&self) {
-        self.asked_s.store(now_s(), Ordering::Relaxed);
+        let now_s = now_s();
+        // Written once a second: to write it with every poll takes it away from the other processors each time.
+        if self.asked_s.load(Ordering::Relaxed) != now_s {
+            self.asked_s.store(now_s, Ordering::Relaxed);
+        }
     }
 
     /// Whether nobody has asked for it since then, in seconds since 1970.

@@ -11,6 +11,8 @@ const FIRST_GUESS: f64 = 200.0;
 #[derive(Debug, Clone, Default)]
 pub struct Rate {
     seconds: VecDeque<(u64, u64)>,
+    /// At p75, p50 and p25 of them, kept because everybody who waits asks for it; `None` until something was measured.
+    paces: Option<[f64; 3]>,
 }
 
 /// An estimated wait, in seconds.
@@ -38,17 +40,17 @@ impl Rate {
         while self.seconds.front().is_some_and(|(first, _)| first + WINDOW_S < second) {
             self.seconds.pop_front();
         }
+        let mut counts: Vec<u64> = self.seconds.iter().map(|(_, count)| *count).collect();
+        counts.sort_unstable();
+        self.paces = Some([75, 50, 25].map(|percent| {
+            let at = (counts.len() * percent / 100).min(counts.len().saturating_sub(1));
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            counts.get(at).map_or(FIRST_GUESS, |count| *count as f64)
+        }));
     }
 
     /// How long somebody at this place waits.
     pub fn wait(&self, place: u64) -> Wait {
-        let mut counts: Vec<u64> = self.seconds.iter().map(|(_, count)| *count).filter(|n| *n > 0).collect();
-        counts.sort_unstable();
-        let pace = |percent: usize| {
-            let at = (counts.len() * percent / 100).min(counts.len().saturating_sub(1));
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            counts.get(at).map_or(FIRST_GUESS, |count| *count as f64)
-        };
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -56,7 +58,8 @@ impl Rate {
             reason = "an estimate, never negative"
         )]
         let seconds = |pace: f64| (place as f64 / pace).ceil() as u64;
-        Wait { min_s: seconds(pace(75)), usual_s: seconds(pace(50)), max_s: seconds(pace(25)) }
+        let [good, usual, poor] = self.paces.unwrap_or([FIRST_GUESS; 3]);
+        Wait { min_s: seconds(good), usual_s: seconds(usual), max_s: seconds(poor) }
     }
 }
 

@@ -22,5 +22,6 @@ mod limits;
 mod logs;
 mod logs_ways;
 mod oversight;
+mod polls;
 mod seeds;
 mod tls;
