@@ -176,13 +176,50 @@ where
         if !is_listening {
             is_listening = told.as_mut().poll(cx).is_pending();
         }
-        if !is_ending && ending.has_come.load(Ordering::Acquire) {
-            is_ending = true;
-            connection.as_mut().graceful_shutdown();
+        let polled = connection.as_mut().poll(cx);
+        if polled.is_ready() || is_ending || !ending.has_come.load(Ordering::Acquire) {
+            return polled;
         }
+        // What had arrived by now was read: one that waits for a request is closed unread.
+        is_ending = true;
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(cx)
     });
     if let Err(error) = ended.await {
         tracing::trace!(error = %error, "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_arrived_when_the_end_comes_is_answered() {
+        let (mut client, server) = duplex(1_024);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: usher\r\n\r\n").await.expect("sent");
+        let paths = Paths::only(Router::new().fallback(async || "answered"));
+        let service = Service { paths, peer: SocketAddr::from(([127, 0, 0, 1], 1)) };
+        let ending = Arc::new(Ending::default());
+        ending.come();
+        converse(http1::Builder::new(), server, service, ending).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("read to its end");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("answered"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_for_a_request_ends_with_the_others() {
+        let (mut client, server) = duplex(1_024);
+        let paths = Paths::only(Router::new());
+        let service = Service { paths, peer: SocketAddr::from(([127, 0, 0, 1], 1)) };
+        let ending = Arc::new(Ending::default());
+        let served = tokio::spawn(converse(http1::Builder::new(), server, service, Arc::clone(&ending)));
+        tokio::task::yield_now().await;
+        ending.come();
+        assert_eq!(client.read(&mut [0]).await.expect("its end"), 0);
+        served.await.expect("served");
     }
 }

@@ -28,8 +28,8 @@ pub async fn show_status(
 /// What stands before the reference.
 const PATH: &str = "/api/bookings/status/";
 
-/// Answers a poll of a job that has not ended; `None` for every other request, and where there is more to say:
-/// [`show_status`] does, and nothing has been counted yet.
+/// Answers a poll of a job that has not ended, or refuses it where there were too many; `None` for every other request, and where
+/// there is more to say: [`show_status`] does, and nothing has been counted yet.
 ///
 /// Everybody who waits asks this again and again, and it is known without waiting for anything. Pages of other origins are
 /// left to the router, which knows whether they may ask.
@@ -41,6 +41,6 @@ pub fn answer_at_once<B>(app: &App, request: &Request<B>, peer: IpAddr) -> Optio
     let reference = request.uri().path().strip_prefix(PATH)?;
     let MaybeCaller(caller) = known_caller(method, headers, app)?;
     let status = app.desk.status_at_once(reference, caller.map(|caller| caller.user))?;
-    app.limits.check_read(client_ip(peer, headers, &app.config.trusted_proxies)).ok()?;
-    Some(Answer(status).into_response())
+    let counted = app.limits.check_read(client_ip(peer, headers, &app.config.trusted_proxies));
+    Some(counted.map(|()| Answer(status)).into_response())
 }

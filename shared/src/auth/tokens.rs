@@ -165,7 +165,7 @@ impl AccessTokens {
         jsonwebtoken::encode(&head(), &claims, &self.signing).map_err(|_| TokenError::Invalid)
     }
 
-    /// What a token says to somebody who will ask again: it is known then, which leaves a quarter of what verifying costs.
+    /// What a token says to somebody who will ask again: it is known then, and not verified again.
     ///
     /// # Errors
     /// As [`Self::verify`].
