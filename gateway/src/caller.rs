@@ -124,11 +124,12 @@ impl FromRequestParts<App> for MaybeCaller {
         let actor = match identify(&parts.method, &parts.headers, app)? {
             Identified::Nobody => return Ok(Self(None)),
             Identified::Actor(actor) => actor,
+            // Boxed as they are seldom: else every request would carry the room for them.
             Identified::Key(key) => {
                 app.limits.check_login(ip_of(parts, app)?)?;
-                app.accounts.key_actor(key).await?
+                Box::pin(app.accounts.key_actor(key)).await?
             }
-            Identified::Basic(basic) => verify(&basic, ip_of(parts, app)?, app).await?,
+            Identified::Basic(basic) => Box::pin(verify(&basic, ip_of(parts, app)?, app)).await?,
         };
         Ok(Self(Some(actor.into())))
     }

@@ -29,7 +29,7 @@ pub async fn show_status(
 const PATH: &str = "/api/bookings/status/";
 
 /// Answers a poll of a job that has not ended, or refuses it where there were too many; `None` for every other request, and where
-/// there is more to say: [`show_status`] does, and nothing has been counted yet.
+/// there is more to say: `show_status` does, and nothing has been counted yet.
 ///
 /// Everybody who waits asks this again and again, and it is known without waiting for anything. Pages of other origins are
 /// left to the router, which knows whether they may ask.

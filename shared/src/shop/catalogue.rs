@@ -88,9 +88,14 @@ impl Catalogue {
     /// # Errors
     /// PostgreSQL is away and nothing is known from before.
     pub async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        if let Some(event) = self.fresh(id) {
-            return Ok(event);
+        match self.fresh(id) {
+            Some(event) => Ok(event),
+            // Boxed as it is seldom: else every request would carry the room for it.
+            None => Box::pin(self.read(id)).await,
         }
+    }
+
+    async fn read(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let before = self.events.read().get(&id).and_then(|known| known.event.clone());
         let shard = usize::try_from(id.0.unsigned_abs() % SHARDS as u64).unwrap_or(0);
         // What is known is read anew by one, while the others go on with it; what is not known is read by one,

@@ -177,7 +177,7 @@ impl Desk {
         let idempotency = key.map(|key| NewJob::idempotency_of(&envelope, key));
         let job = NewJob { envelope, idempotency };
         if let Err(refusal) = self.check(&lane, &event, &job.envelope.request).await {
-            return match self.asked_before(&lane, &event, &job).await {
+            return match Box::pin(self.asked_before(&lane, &event, &job)).await {
                 Some(added) => self.booked(&lane, job, added),
                 None => Err(refusal),
             };
@@ -282,7 +282,7 @@ impl Desk {
         let lane = self.lanes.lane(job.event);
         let mut state = lane.board.read().state(job.number);
         if state == JobState::Unknown && (!lane.is_issued(job.number) || is_overdue(job)) {
-            state = self.look_up(&lane, job).await?;
+            state = Box::pin(self.look_up(&lane, job)).await?;
         }
         self.view(&lane, job, state, viewer).await
     }

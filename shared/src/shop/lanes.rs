@@ -325,6 +325,16 @@ impl Lanes {
         if is_current() == Some(true) && is_fresh {
             return Ok(());
         }
+        // Boxed as it is seldom: else every request would carry the room for it.
+        Box::pin(self.read_seats(lane, layout, &mut loading)).await
+    }
+
+    async fn read_seats(
+        &self,
+        lane: &Lane,
+        layout: &Arc<Layout>,
+        loading: &mut Loading,
+    ) -> Result<(), Fault> {
         *lane.missed.lock() = Some(Vec::new());
         let read = in_time(STATEMENT, self.inner.store.live_claims(lane.event)).await;
         let mut seats = lane.seats.write();
