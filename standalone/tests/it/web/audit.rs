@@ -149,11 +149,13 @@ async fn nobody_changes_it_and_only_whole_months_go() -> TestResult {
     // Without a sweeper, which would drop months as well.
     let lab = Lab::start_with(&[Part::Worker], &[]).await?;
     let mut owner = PgConnection::connect(&lab.servers.postgres.url()).await?;
-    owner.execute("select make_audit_month(now() - interval '500 days')").await?;
-    owner.execute("select make_audit_month(now() - interval '380 days')").await?;
-    for days in [500, 380, 0] {
-        let line = "insert into audit_log (at, action, object, result) values (now() - $1 * interval '1 day', 'a', 'b', 'c')";
-        sqlx::query(line).bind(days).execute(&mut owner).await?;
+    // The beginning of the month in which a year is over, which is kept whole, and the moment before it.
+    let kept = "date_trunc('month', now() - interval '365 days', 'UTC')";
+    for at in [&format!("{kept} - interval '1 second'"), kept, "now()"] {
+        let line = format!(
+            "select make_audit_month({at}); insert into audit_log (at, action, object, result) values ({at}, 'a', 'b', 'c')"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(line)).execute(&mut owner).await?;
     }
     let month: String =
         sqlx::query_scalar("select 'audit_log_' || to_char(now() at time zone 'UTC', 'YYYYMM')")
